@@ -1,0 +1,1 @@
+"""A local service in the shape of the provider's queue that renders small real clips."""

@@ -1,0 +1,1 @@
+"""The loop: decide, commit, act."""

@@ -1,0 +1,253 @@
+"""One action, one effect, one outcome.
+
+The loop hands a frozen Action to a worker thread; the worker touches the outside once and hands a frozen
+Outcome back. Workers know nothing of the state table. Only `Submit` costs money, and only the loop makes
+one, after its attempt is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias
+
+from batchrunner.errors import LocalError
+from batchrunner.providers.base import Provider, ProviderError
+from batchrunner.values import Account, Attempt, Listing, MediaFile, Picture, Reason, RemoteJob, Reply
+
+
+class MediaError(Exception):
+    """A clip could not be had. `gone`: ask the provider for its address again; `bad`: not a whole video."""
+
+    def __init__(self, detail: str, *, gone: bool = False, bad: bool = False) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.gone = gone
+        self.bad = bad
+
+
+class Clips(Protocol):
+    """Where finished clips go. Both verbs may be repeated: they go on where they stopped."""
+
+    def fetch(self, attempt: Attempt, urls: Sequence[str]) -> tuple[MediaFile, ...]:
+        """Bring every file of an attempt onto the disk, whole, checked and durable, as part files.
+
+        Raises:
+            MediaError: the files cannot be had, or are not what they should be.
+            LocalError: this machine's disk.
+        """
+
+    def publish(self, attempt: Attempt) -> tuple[MediaFile, ...]:
+        """Give the fetched files of an attempt their final names; never over a foreign file.
+
+        Raises:
+            MediaError: `gone` when the part file has vanished.
+            LocalError: this machine's disk.
+        """
+
+
+# --- actions ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Ask whose the key is: the cheapest free call there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """Give a local picture a public URL."""
+
+    picture: Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Submit:
+    """The one POST that costs money, for an attempt that is durable as `submitting`."""
+
+    attempt: Attempt
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """Ask how an accepted request stands."""
+
+    attempt_id: int
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """List the recent requests of a model; then ask one by one for those whose echo was missing."""
+
+    model: str
+    listing: Listing | None = None
+    unread: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """Bring the finished files to the disk."""
+
+    attempt: Attempt
+    urls: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Give fetched files their final names."""
+
+    attempt: Attempt
+
+
+Action: TypeAlias = Probe | Upload | Submit | Poll | Search | Download | Publish
+
+
+# --- outcomes -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """`account` or what went wrong."""
+
+    account: Account | None
+    error: ProviderError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """`public_url` or what went wrong."""
+
+    sha256: str
+    public_url: str | None
+    error: ProviderError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What the POST's outcome proves."""
+
+    attempt_id: int
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """`remote` or what went wrong."""
+
+    attempt_id: int
+    remote: RemoteJob | None
+    error: ProviderError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """`listing` or what went wrong; `reread` is True once missing echoes were asked for one by one."""
+
+    model: str
+    listing: Listing | None
+    reread: bool = False
+    error: ProviderError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Downloaded:
+    """The files, or what went wrong there or here."""
+
+    attempt_id: int
+    files: tuple[MediaFile, ...] = ()
+    error: MediaError | LocalError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The files under their final names, or what went wrong."""
+
+    attempt_id: int
+    files: tuple[MediaFile, ...] = ()
+    error: MediaError | LocalError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Crashed:
+    """A bug: an action ended in an exception that nothing expects."""
+
+    action: Action
+    error: BaseException
+
+
+Outcome: TypeAlias = Probed | Uploaded | Submitted | Polled | Searched | Downloaded | Published | Crashed
+
+
+def perform(action: Action, provider: Provider, clips: Clips) -> Outcome:
+    """Carry out one action. Never raises."""
+    try:
+        return _perform(action, provider, clips)
+    except Exception as error:  # a worker must not die without a verdict
+        return Crashed(action, error)
+
+
+def _perform(action: Action, provider: Provider, clips: Clips) -> Outcome:
+    match action:
+        case Submit(attempt, timeout_s):
+            return Submitted(attempt.id, provider.submit(attempt.model, attempt.payload, timeout_s=timeout_s))
+        case Poll():
+            return _poll(action, provider)
+        case Download(attempt, urls):
+            try:
+                return Downloaded(attempt.id, clips.fetch(attempt, urls))
+            except (MediaError, LocalError) as error:
+                return Downloaded(attempt.id, (), error)
+        case Publish(attempt):
+            try:
+                return Published(attempt.id, clips.publish(attempt))
+            except (MediaError, LocalError) as error:
+                return Published(attempt.id, (), error)
+        case Search():
+            return _search(action, provider)
+        case Upload(picture):
+            return _upload(picture, provider)
+        case Probe():
+            return _probe(provider)
+
+
+def _poll(action: Poll, provider: Provider) -> Polled:
+    try:
+        return Polled(action.attempt_id, provider.status(action.request_id))
+    except ProviderError as error:
+        return Polled(action.attempt_id, None, error)
+
+
+def _upload(picture: Picture, provider: Provider) -> Uploaded:
+    try:
+        return Uploaded(picture.sha256 or "", provider.upload(picture))
+    except ProviderError as error:
+        return Uploaded(picture.sha256 or "", None, error)
+
+
+def _probe(provider: Provider) -> Probed:
+    try:
+        return Probed(provider.account())
+    except ProviderError as error:
+        return Probed(None, error)
+
+
+def _search(action: Search, provider: Provider) -> Searched:
+    try:
+        if action.listing is None:
+            return Searched(action.model, provider.recent(action.model))
+        fuller = {one: _reread(one, provider) for one in action.unread}
+    except ProviderError as error:
+        return Searched(action.model, None, error=error)
+    jobs = tuple(fuller.get(job.request_id) or job for job in action.listing.jobs)
+    return Searched(action.model, replace(action.listing, jobs=jobs), reread=True)
+
+
+def _reread(request_id: str, provider: Provider) -> RemoteJob | None:
+    try:
+        return provider.status(request_id)
+    except ProviderError as error:
+        if error.reason is Reason.MISSING:
+            return None
+        raise

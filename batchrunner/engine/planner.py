@@ -1,0 +1,89 @@
+"""What to do next: pure.
+
+Two questions. What does an attempt need now? And how many new submissions may start at this moment?
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from batchrunner.engine.actions import Action, Download, Poll, Publish, Search
+from batchrunner.values import UPLOAD, Attempt, AttemptState, Payload
+
+
+def action_for(attempt: Attempt, urls: tuple[str, ...]) -> Action | None:
+    """Return what an attempt needs when its time has come; None while its POST is on the wire."""
+    match attempt.state:
+        case AttemptState.UNKNOWN:
+            return Search(attempt.model)
+        case AttemptState.READY if urls:
+            return Download(attempt, urls)
+        case AttemptState.FETCHED if not urls:
+            return Publish(attempt)
+        case AttemptState.FETCHED:
+            return Download(attempt, urls)
+        case AttemptState.ACCEPTED | AttemptState.READY if attempt.request_id:
+            # A ready attempt without an address: it was lost with the last run, or has expired.
+            return Poll(attempt.id, attempt.request_id)
+    return None
+
+
+class Wait(StrEnum):
+    """Why no submission may start now, in the words of the live view."""
+
+    STOPPING = "stopping"
+    KEY = "checking the key"
+    OUTAGE = "the provider is out of reach"
+    LOOKING = "looking for submissions in doubt"
+    FULL = "in-flight limit"
+    PACE = "submission pace"
+    NOTHING = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What bears on new submissions; times in steady seconds."""
+
+    stopping: bool
+    account_known: bool
+    key_in_doubt: bool
+    outage: bool
+    unlooked: int  # attempts of unknown fate that no list has been searched for yet
+    list_down: bool
+    in_flight: int
+    in_flight_limit: int
+    pace_ready_s: float
+    now_s: float
+
+
+def submit_wait(situation: Situation) -> Wait:
+    """Tell what stands in the way of one more submission, the gravest reason first."""
+    checks = (
+        (situation.stopping, Wait.STOPPING),
+        (situation.outage, Wait.OUTAGE),
+        (not situation.account_known or situation.key_in_doubt, Wait.KEY),
+        (situation.unlooked > 0 or situation.list_down, Wait.LOOKING),
+        (situation.in_flight >= situation.in_flight_limit, Wait.FULL),
+        (situation.pace_ready_s > situation.now_s, Wait.PACE),
+    )
+    return next((wait for stands, wait in checks if stands), Wait.NOTHING)
+
+
+def missing_uploads(payload: Payload) -> list[str]:
+    """Return the content hashes of the local pictures that a payload still stands in for."""
+    return [
+        value.removeprefix(UPLOAD).partition(".")[0]
+        for value in payload.values()
+        if isinstance(value, str) and value.startswith(UPLOAD)
+    ]
+
+
+def with_uploads(payload: Payload, urls: dict[str, str]) -> dict[str, object]:
+    """Return the payload as it is sent: every local picture replaced by its public URL."""
+    return {
+        key: urls[value.removeprefix(UPLOAD).partition(".")[0]]
+        if isinstance(value, str) and value.startswith(UPLOAD)
+        else value
+        for key, value in payload.items()
+    }

@@ -1,0 +1,56 @@
+"""How a run stands, as the loop tells it after every tick, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from batchrunner.engine.lifecycle import Stop
+from batchrunner.engine.planner import Wait
+from batchrunner.store.changes import Change
+from batchrunner.values import JobState, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What this run has done so far."""
+
+    submissions: int = 0
+    downloads: int = 0
+    in_doubt: int = 0  # submissions of unknown fate found at the start
+    found: int = 0  # of those in doubt, now or then: found in the provider's list
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One tick: what it wrote, and how the campaign stands after it. Money in micro-dollars."""
+
+    changes: tuple[Change, ...]
+    jobs: Mapping[JobState, int]
+    in_flight: int
+    downloading: int
+    spent_micros: int
+    reserved_micros: int
+    waiting_for: Wait
+    outage_s: float
+    tally: Tally
+    stop: Stop | None
+    detail: str
+    problem: str  # the last thing that went wrong, for people
+
+
+# What `stop` means for the exit code; Stop.SIGNAL depends on the signal and is the roof's.
+STOP_CODES: Mapping[Stop, int] = {
+    Stop.BUG: 70,
+    Stop.LOCAL: 8,
+    Stop.TAKEN_OVER: 9,
+    Stop.CREDENTIALS: 5,
+    Stop.CREDIT: 6,
+    Stop.BUDGET: 6,
+    Stop.OUTAGE: 7,
+}
+
+
+def reason_text(reason: Reason | None) -> str:
+    """Return a reason in words."""
+    return str(reason).replace("_", " ") if reason else ""

@@ -1,0 +1,1 @@
+"""Getting a finished clip onto the disk: fetch, check, publish."""

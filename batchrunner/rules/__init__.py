@@ -1,0 +1,1 @@
+"""The ground floor: pure functions that decide. No disk, no net, no clock."""

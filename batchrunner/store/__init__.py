@@ -1,0 +1,1 @@
+"""The state table: the only place that knows SQL."""

@@ -1,0 +1,225 @@
+"""Questions to the state table. They read, so they may be asked while a run goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from sqlite_utils import Database
+
+from batchrunner.clock import utc_text, utc_us
+from batchrunner.rules.states import LIVE
+from batchrunner.store.schema import table
+from batchrunner.values import (
+    Attempt,
+    AttemptState,
+    HeldJob,
+    JobState,
+    MediaFile,
+    PendingJob,
+    Reason,
+    Totals,
+)
+
+CHUNK = 500  # values in one IN list: below every SQLite's limit on parameters
+
+
+def campaign(db: Database) -> dict[str, Any] | None:
+    """Return the campaign's row, or None where nothing was recorded yet."""
+    if not table(db, "campaign").exists():
+        return None
+    return next(iter(table(db, "campaign").rows), None)
+
+
+def totals(db: Database) -> Totals:
+    """Count jobs and attempts by state and add up the money."""
+    jobs = dict.fromkeys(JobState, 0)
+    for state, count in db.execute(
+        "SELECT state, count(*) FROM jobs WHERE position IS NOT NULL GROUP BY state"
+    ).fetchall():
+        jobs[JobState(state)] = count
+    attempts = {
+        AttemptState(state): count
+        for state, count in db.execute("SELECT state, count(*) FROM attempts GROUP BY state").fetchall()
+    }
+    (unlisted,) = db.execute("SELECT count(*) FROM jobs WHERE position IS NULL").fetchone()
+    spent, reserved = money(db)
+    return Totals(jobs, attempts, spent, reserved, unlisted)
+
+
+def money(db: Database) -> tuple[int, int]:
+    """Return what was spent and what is reserved for open attempts, in micro-dollars."""
+    return db.execute(  # type: ignore[no-any-return]
+        """SELECT coalesce(sum(cost_usd_micros), 0),
+                  coalesce(sum(CASE WHEN cost_usd_micros IS NULL THEN reserved_usd_micros END), 0)
+           FROM attempts"""
+    ).fetchone()
+
+
+def held_jobs(db: Database) -> list[HeldJob]:
+    """Return the jobs that wait for a person, in the manifest's order."""
+    rows = db.execute(
+        """SELECT j.id, coalesce(a.reason, j.reason, ''), coalesce(a.detail, j.detail, ''), a.request_id,
+                  coalesce(a.cost_usd_micros, a.reserved_usd_micros, 0)
+           FROM jobs j LEFT JOIN attempts a ON a.job = j.id AND a.state = 'held'
+           WHERE j.state = 'held' ORDER BY j.position IS NULL, j.position"""
+    ).fetchall()
+    return [HeldJob(*row) for row in rows]
+
+
+def failed_jobs(db: Database, limit: int) -> list[dict[str, Any]]:
+    """Return the first failed jobs of the manifest with their reasons."""
+    return list(
+        table(db, "jobs").rows_where(
+            "state = 'failed' AND position IS NOT NULL",
+            select="id, reason, detail",
+            order_by="position",
+            limit=limit,
+        )
+    )
+
+
+def jobs(db: Database, state: JobState | None, limit: int | None) -> Iterator[dict[str, Any]]:
+    """Yield job rows in the manifest's order; those no longer in it come last."""
+    where, values = ("state = ?", [str(state)]) if state else (None, [])
+    for row in table(db, "jobs").rows_where(
+        where, values, order_by="position IS NULL, position", limit=limit
+    ):
+        yield {**row, "payload": json.loads(row["payload"])}
+
+
+def job_states(db: Database, ids: Iterable[str]) -> dict[str, JobState]:
+    """Return the states of those of `ids` that are recorded."""
+    found: dict[str, JobState] = {}
+    wanted = list(ids)
+    for start in range(0, len(wanted), CHUNK):
+        chunk = wanted[start : start + CHUNK]
+        rows = table(db, "jobs").rows_where(f"id IN ({_marks(chunk)})", chunk, select="id, state")
+        found.update((row["id"], JobState(row["state"])) for row in rows)
+    return found
+
+
+def pending(db: Database, now_us: int, limit: int) -> list[PendingJob]:
+    """Return the next jobs that may start now, in the manifest's order."""
+    rows = db.execute(
+        """SELECT id, name, model, payload, attempts, failures, cost_usd_micros FROM jobs
+           WHERE state = 'pending' AND position IS NOT NULL AND (due_at IS NULL OR due_at <= ?)
+           ORDER BY position LIMIT ?""",
+        [utc_text(now_us), limit],
+    ).fetchall()
+    return [
+        PendingJob(id_, name, model, json.loads(payload), attempts, failures, cost)
+        for id_, name, model, payload, attempts, failures, cost in rows
+    ]
+
+
+def next_due_us(db: Database, now_us: int) -> int | None:
+    """Return when the next job that waits for a retry may start, or None when none waits."""
+    (due,) = db.execute(
+        """SELECT min(due_at) FROM jobs
+           WHERE state = 'pending' AND due_at IS NOT NULL AND position IS NOT NULL AND due_at > ?""",
+        [utc_text(now_us)],
+    ).fetchone()
+    return utc_us(due) if due else None
+
+
+def attempts(db: Database, states: Iterable[AttemptState]) -> list[Attempt]:
+    """Return all attempts in some states, oldest first."""
+    rows = db.query(
+        f"""SELECT a.*, j.name, j.failures, j.position FROM attempts a JOIN jobs j ON j.id = a.job
+            WHERE a.state IN ({_texts(states)}) ORDER BY a.id"""  # noqa: S608 - our own constants
+    )
+    return [_attempt(row) for row in rows]
+
+
+def live_attempts(db: Database) -> list[Attempt]:
+    """Return the attempts in which the program has something left to do."""
+    return attempts(db, LIVE)
+
+
+def owned(db: Database, account: str, request_ids: Iterable[str]) -> set[str]:
+    """Return those of some request ids that an attempt of this account already has."""
+    found: set[str] = set()
+    wanted = list(request_ids)
+    for start in range(0, len(wanted), CHUNK):
+        chunk = wanted[start : start + CHUNK]
+        rows = db.execute(
+            f"SELECT request_id FROM attempts WHERE account = ? AND request_id IN ({_marks(chunk)})",  # noqa: S608
+            [account, *chunk],
+        ).fetchall()
+        found.update(row[0] for row in rows)
+    return found
+
+
+def submit_times_us(db: Database, since_us: int) -> list[int]:
+    """Return when attempts were submitted since a time, oldest first."""
+    rows = db.execute(
+        "SELECT submitted_at FROM attempts WHERE submitted_at >= ? ORDER BY submitted_at",
+        [utc_text(since_us)],
+    ).fetchall()
+    return [utc_us(row[0]) for row in rows]
+
+
+def upload_url(db: Database, origin: str, account: str, sha256: str) -> str | None:
+    """Return the public URL that a local picture already has."""
+    row = db.execute(
+        "SELECT public_url FROM uploads WHERE origin = ? AND account = ? AND sha256 = ?",
+        [origin, account, sha256],
+    ).fetchone()
+    return row[0] if row else None
+
+
+def mean_render_s(db: Database) -> float | None:
+    """Return the mean time from acceptance to the finished clip, in seconds, over the newest 200."""
+    (mean,) = db.execute(
+        """SELECT avg((julianday(ready_at) - julianday(accepted_at)) * 86400) FROM
+           (SELECT ready_at, accepted_at FROM attempts WHERE ready_at IS NOT NULL AND accepted_at IS NOT NULL
+            ORDER BY id DESC LIMIT 200)"""
+    ).fetchone()
+    return float(mean) if mean is not None else None
+
+
+def last_attempt_id(db: Database) -> int:
+    """Return the highest attempt id in use, 0 when there is none."""
+    (highest,) = db.execute("SELECT coalesce(max(id), 0) FROM attempts").fetchone()
+    return int(highest)
+
+
+def files_text(files: Iterable[MediaFile]) -> str:
+    """Write downloaded files as the JSON that the table keeps."""
+    return json.dumps([asdict(file) for file in files])
+
+
+def _attempt(row: Mapping[str, Any]) -> Attempt:
+    return Attempt(
+        id=row["id"],
+        job=row["job"],
+        number=row["number"],
+        name=row["name"],
+        failures=row["failures"],
+        state=AttemptState(row["state"]),
+        model=row["model"],
+        account=row["account"],
+        origin=row["origin"],
+        payload=json.loads(row["payload"]),
+        fingerprint=row["fingerprint"],
+        reserved_micros=row["reserved_usd_micros"] or 0,
+        submitted_us=utc_us(row["submitted_at"]),
+        request_id=row["request_id"],
+        accepted_us=utc_us(row["accepted_at"]) if row["accepted_at"] else None,
+        lost_us=utc_us(row["lost_at"]) if row["lost_at"] else None,
+        reason=Reason(row["reason"]) if row["reason"] else None,
+        cost_micros=row["cost_usd_micros"],
+        files=tuple(MediaFile(**file) for file in json.loads(row["files"] or "[]")),
+        listed=row["position"] is not None,
+    )
+
+
+def _texts(states: Iterable[AttemptState]) -> str:
+    return ", ".join(f"'{state}'" for state in sorted(states))
+
+
+def _marks(values: list[str]) -> str:
+    return ", ".join("?" * len(values))

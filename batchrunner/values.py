@@ -1,0 +1,338 @@
+"""The frozen values that everything else speaks in. No I/O, no logic beyond what a value is.
+
+Money is in whole micro-dollars (`_micros`), wall times in microseconds UTC (`_us`), lengths in bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+JSON: TypeAlias = Any  # a value that json.dumps takes: mypy has no recursive type that jsonschema accepts
+Payload: TypeAlias = Mapping[str, JSON]
+
+UPLOAD = "upload:"  # a payload value `upload:<sha256>.<ext>` stands for a local file's public URL
+
+
+def canonical(value: JSON) -> str:
+    """One text for one JSON value: sorted keys, no spaces, non-ASCII kept."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def fingerprint(model: str, payload: Payload) -> str:
+    """SHA-256 (hex) over model and payload: equal requests have equal fingerprints, on every machine."""
+    return hashlib.sha256(canonical({"model": model, "payload": dict(payload)}).encode()).hexdigest()
+
+
+# --- the manifest -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture that fills one image field: a public `url`, or a local file with its content hash."""
+
+    url: str | None = None
+    path: Path | None = None
+    sha256: str | None = None
+    extension: str | None = None  # jpeg, jpg or png: what the provider's upload knows
+
+    @property
+    def wire(self) -> str:
+        """The payload's value: the URL, or the placeholder that an upload's public URL replaces."""
+        return self.url if self.url is not None else f"{UPLOAD}{self.sha256}.{self.extension}"
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A row of the image axis: one picture for each image field of the model's card, in its order."""
+
+    id: str
+    pictures: tuple[Picture, ...]
+    vars: Mapping[str, str] = field(default_factory=dict)
+    parameters: Payload = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A row of the prompt axis; `text` may hold `{vars}`."""
+
+    id: str
+    text: str
+    vars: Mapping[str, str] = field(default_factory=dict)
+    parameters: Payload = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the run may use at most. None: no limit of that kind."""
+
+    in_flight: int = 4
+    submits_per_minute: int | None = 30
+    submits_per_hour: int | None = None
+    budget_micros: int | None = None
+    max_outage_s: float = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What to do with a submission whose fate is not known (see rules/matching.py)."""
+
+    on_absent: Literal["hold", "resubmit"] = "hold"
+    grace_s: float = 600.0
+    give_up_s: float = 3600.0
+    risk: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a job costs at most: `micros` for each second of video, or for the job."""
+
+    per: Literal["second", "job"]
+    micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A checked manifest. `text` and `sha256` are of the file's bytes; paths are absolute."""
+
+    path: Path
+    text: str
+    sha256: str
+    campaign: str
+    model: str
+    provider: Literal["gmi", "emulator"]
+    seed: int
+    takes: int | tuple[int, ...]  # a count, or the fixed seeds themselves
+    parameters: Payload
+    matrix: Mapping[str, tuple[JSON, ...]]
+    images: tuple[Image, ...]
+    prompts: tuple[Prompt, ...]
+    limits: Limits
+    attempts: int  # retry.attempts: how often a job may fail before it counts as failed
+    recovery: Recovery
+    price: Price | None
+    output_folder: Path | None
+    output_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One clip to be made. `payload` is complete but for uploads; `name` is its output path, no suffix."""
+
+    id: str
+    image: str
+    prompt: str
+    take: int
+    seed: int | None
+    model: str
+    payload: Payload
+    fingerprint: str
+    name: str
+    cost_micros: int | None  # None: no price is known
+
+
+# --- states -------------------------------------------------------------------------------------------
+
+
+class AttemptState(StrEnum):
+    """Where one paid try stands; rules/states.py holds the legal moves."""
+
+    SUBMITTING = "submitting"
+    UNKNOWN = "unknown"
+    ACCEPTED = "accepted"
+    READY = "ready"
+    FETCHED = "fetched"
+    DONE = "done"
+    REFUSED = "refused"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    HELD = "held"
+    WAIVED = "waived"
+
+
+class JobState(StrEnum):
+    """Where a job stands, as its attempts have it."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    DONE = "done"
+    FAILED = "failed"
+    HELD = "held"
+
+
+class Evidence(StrEnum):
+    """What the outcome of one POST proves (see rules/classify.py)."""
+
+    NEVER_LEFT = "never left"
+    REFUSED = "refused"
+    ACCEPTED = "accepted"
+    UNKNOWN = "unknown"
+
+
+class Reason(StrEnum):
+    """Why something did not work: what decides whether, when and how often it is tried again."""
+
+    NETWORK = "network"  # no connection: name, address, TLS
+    RATE = "rate_limited"
+    CAPACITY = "capacity"
+    BACKEND = "backend_error"  # a value that the provider took and its own back end did not
+    REQUEST = "bad_request"
+    MODERATION = "moderation"
+    MODEL = "no_such_model"
+    CREDENTIALS = "credentials"
+    CREDIT = "credit"
+    TRANSIENT = "transient"  # the provider failed it and says itself that trying again may help
+    RENDER = "render_failed"
+    CANCELLED = "cancelled"
+    SERVER = "server_error"
+    UNCLEAR = "unclear"  # no answer, or one that is not the provider's
+    MISSING = "missing"  # the provider does not know an id that it gave
+    STUCK = "stuck"
+    NO_MEDIA = "no_media"
+    BAD_MEDIA = "bad_media"
+    PICTURE = "picture"  # a local picture that cannot be read or uploaded
+    INTERRUPTED = "interrupted"  # the runner stopped while the submission was on the wire
+
+
+# --- what the provider says ---------------------------------------------------------------------------
+
+
+class RemotePhase(StrEnum):
+    """The provider's status, folded to what the engine must tell apart."""
+
+    RUNNING = "running"
+    SUCCESS = "success"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteJob:
+    """One request as the provider tells it. `status` is its own word; `payload` its echo, if any."""
+
+    request_id: str
+    status: str
+    phase: RemotePhase
+    media: tuple[str, ...] = ()
+    error: str = ""
+    failure: Reason | None = None  # what `error` means, where the phase is FAILED
+    created_s: float | None = None  # provider's clock, Unix seconds
+    payload: Payload | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The outcome of one POST: what it proves, why, and the words of the answer."""
+
+    evidence: Evidence
+    reason: Reason | None = None
+    remote: RemoteJob | None = None
+    status: int | None = None
+    detail: str = ""
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Recent requests of one model. `complete` is False when the provider may know more than it told."""
+
+    jobs: tuple[RemoteJob, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who pays: the organisation's id, or a keyed hash of the key where the provider does not tell."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFile:
+    """A downloaded file: its path below the output folder, as text with `/`, and what its bytes are."""
+
+    path: str
+    sha256: str
+    size: int
+    seconds: float
+    width: int
+    height: int
+
+
+# --- what the state table holds -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One paid try at a job. `failures` counts the job's own failures before this attempt."""
+
+    id: int
+    job: str
+    number: int
+    name: str  # the job's output path without suffix
+    failures: int
+    state: AttemptState
+    model: str
+    account: str
+    origin: str
+    payload: Payload  # exactly what is sent
+    fingerprint: str
+    reserved_micros: int
+    submitted_us: int
+    request_id: str | None = None
+    accepted_us: int | None = None
+    lost_us: int | None = None  # when the POST's answer was given up
+    reason: Reason | None = None
+    cost_micros: int | None = None  # None: open; what is reserved counts
+    files: tuple[MediaFile, ...] = ()
+    listed: bool = True  # its job is (still) in the manifest
+
+    @property
+    def spent_micros(self) -> int:
+        """What this attempt is known or must be taken to have cost."""
+        return self.cost_micros or 0
+
+    @property
+    def open_micros(self) -> int:
+        """What this attempt may still cost."""
+        return self.reserved_micros if self.cost_micros is None else 0
+
+
+@dataclass(frozen=True, slots=True)
+class PendingJob:
+    """A job that waits for its next attempt, as the planner needs it."""
+
+    id: str
+    name: str
+    model: str
+    payload: Payload
+    attempts: int
+    failures: int
+    cost_micros: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How a campaign stands: jobs by state, attempts by state, money."""
+
+    jobs: Mapping[JobState, int]
+    attempts: Mapping[AttemptState, int]
+    spent_micros: int
+    reserved_micros: int
+    unlisted: int  # jobs in the table that are no longer in the manifest
+
+
+@dataclass(frozen=True, slots=True)
+class HeldJob:
+    """A job that waits for a person: why, and the money at stake."""
+
+    job: str
+    reason: str
+    detail: str
+    request_id: str | None
+    at_stake_micros: int
