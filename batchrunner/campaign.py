@@ -1,4 +1,273 @@
-"""stub"""
+"""The public face: one campaign, its plan, its run, its status. The command line uses nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from batchrunner import __version__
+from batchrunner.clock import Clock, SystemClock, utc_text
+from batchrunner.engine.lifecycle import Stop, Terms
+from batchrunner.engine.loop import Loop, Tools
+from batchrunner.engine.outcome import Ended
+from batchrunner.engine.progress import Progress, Tally
+from batchrunner.errors import CredentialsError, LocalError, UsageError
+from batchrunner.manifest.expand import count, expand
+from batchrunner.manifest.load import load
+from batchrunner.media.clips import ClipFolder, Provenance
+from batchrunner.planning import Plan, is_priced, make_plan
+from batchrunner.providers.base import Provider
+from batchrunner.providers.gmi import Gmi
+from batchrunner.providers.http import Http
+from batchrunner.rules.polling import Schedule
+from batchrunner.standing import Status, read_status, state_path
+from batchrunner.store import reading
+from batchrunner.store.database import maybe_readonly
+from batchrunner.store.lock import runner_lock
+from batchrunner.store.tables import Store
+from batchrunner.values import Job, Limits, Manifest, Picture
+
+GMI_URL = "https://console.gmicloud.ai"
+SUBMITTERS_MAX = 32  # threads that wait for POSTs, which may block for minutes
+CALLERS = 2  # threads for polls and lists: `requests` gets slower with more (reference measurements)
+FETCHERS = 4  # threads for uploads and downloads
 
 
-class Campaign: ...
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where the provider is and who asks. Never written down anywhere."""
+
+    key: str = ""
+    organization: str | None = None
+    base_url: str = GMI_URL
+
+    def __repr__(self) -> str:
+        return f"Access(base_url={self.base_url!r})"
+
+
+class Campaign:
+    """One campaign: a manifest, its state table and its output folder.
+
+    Args:
+        manifest: the YAML file.
+        state: folder of state tables, default `state/`.
+        output: folder of outputs; default: what the manifest says, else `outputs/`.
+        in_flight: overrules `limits.in_flight`.
+        access: the provider's key and address; the embedded emulator needs none.
+        clock, rng: time and chance, for tests.
+
+    Raises:
+        ManifestError: the manifest is wrong; every problem is in it.
+        UsageError: the model or a file is not there.
+    """
+
+    def __init__(
+        self,
+        manifest: Path | str,
+        *,
+        state: Path | str | None = None,
+        output: Path | str | None = None,
+        in_flight: int | None = None,
+        access: Access | None = None,
+        clock: Clock | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.manifest_path = Path(manifest)
+        self.manifest, self.card = load(self.manifest_path)
+        self._state = Path(state or "state")
+        self._outputs = Path(output or self.manifest.output_folder or "outputs")
+        self._in_flight = in_flight
+        self._access = access or Access()
+        self._clock = clock or SystemClock()
+        self._rng = rng or random.SystemRandom()
+        self._loop: Loop | None = None
+
+    @property
+    def name(self) -> str:
+        """The campaign's slug."""
+        return self.manifest.campaign
+
+    @property
+    def state_path(self) -> Path:
+        """The state table."""
+        return state_path(self._state, self.name)
+
+    @property
+    def output_path(self) -> Path:
+        """The folder of this campaign's clips."""
+        return self._outputs / self.name
+
+    # --- questions ------------------------------------------------------------------------------------
+
+    def plan(self) -> Plan:
+        """Tell what a run would do. Nothing is sent and nothing is written.
+
+        Raises:
+            LocalError: the state table cannot be read.
+        """
+        with maybe_readonly(self.state_path) as db:
+            return make_plan(self.manifest, self.card, db)
+
+    def jobs(self) -> Iterator[Job]:
+        """Yield every job of the manifest with its exact payload. Nothing is read but the manifest."""
+        return expand(self.manifest, self.card)
+
+    def status(self) -> Status:
+        """Tell how the campaign stands.
+
+        Raises:
+            LocalError: there is no state table, or it cannot be read.
+        """
+        return read_status(self._state, self.name)
+
+    # --- the run --------------------------------------------------------------------------------------
+
+    def size(self) -> int:
+        """Return how many jobs the manifest makes."""
+        return count(self.manifest, self.card)
+
+    def run(self, on_progress: Callable[[Progress], None] | None = None) -> Ended:
+        """Work until every job is done or something stands in the way. Call it again to go on.
+
+        `on_progress` is called after every tick, in this thread.
+
+        Raises:
+            CredentialsError: there is no key.
+            LockedError: another runner has this campaign.
+            LocalError: the state table or the output folder cannot be written.
+            InvariantError: a bug.
+        """
+        self._check_before_side_effects()
+        make_folder(self._state, 0o700)
+        since = utc_text(self._clock.now_us())
+        with runner_lock(self.state_path.with_suffix(".lock"), since), self._store() as store:
+            started_s = self._clock.elapsed_s()
+            last = self._work(store, on_progress) if reading.has_work(store.db) else None
+            return Ended(
+                campaign=self.name,
+                stop=last.stop if last else None,
+                detail=last.detail if last else "",
+                tally=last.tally if last else Tally(),
+                totals=reading.totals(store.db),
+                held=tuple(reading.held_jobs(store.db)),
+                failed=tuple(reading.failed_jobs(store.db, limit=5)),
+                elapsed_s=self._clock.elapsed_s() - started_s,
+                output=self.output_path,
+                manifest=self.manifest_path,
+            )
+
+    def stop(self) -> None:
+        """Start nothing new; end as soon as the POSTs on the wire are answered. Safe in a signal handler."""
+        if self._loop is not None:
+            self._loop.stop(Stop.SIGNAL)
+
+    def abort(self) -> None:
+        """End at once; a POST on the wire will be looked for by the next run. Safe in a signal handler."""
+        if self._loop is not None:
+            self._loop.abort()
+
+    def _check_before_side_effects(self) -> None:
+        if self.manifest.provider == "gmi" and not self._access.key:
+            raise CredentialsError("no API key: set GMI_API_KEY in the environment or in a .env file")
+        if self.manifest.limits.budget_micros is not None and not is_priced(self.manifest, self.card):
+            raise UsageError(
+                f"limits.budget is set, but no price of {self.card.id} is known: add `price:` to the manifest"
+            )
+
+    @contextlib.contextmanager
+    def _store(self) -> Iterator[Store]:
+        store = Store(self.state_path)
+        try:
+            store.record(
+                self.manifest,
+                self.card.sha256,
+                lambda: expand(self.manifest, self.card),
+                output_folder=self.output_path.absolute(),
+                version=__version__,
+                now_us=self._clock.now_us(),
+            )
+            yield store
+        finally:
+            store.close()
+
+    def _work(self, store: Store, on_progress: Callable[[Progress], None] | None) -> Progress | None:
+        make_folder(self.output_path, 0o755)
+        last: Progress | None = None
+        with self._provider() as (provider, http), self._tools(provider, http) as tools:
+            self._loop = Loop(store, tools, self._terms(), self._limits(), local_pictures(self.manifest))
+            for last in self._loop.run():
+                if on_progress is not None:
+                    on_progress(last)
+        return last
+
+    @contextlib.contextmanager
+    def _provider(self) -> Iterator[tuple[Provider, Http]]:
+        http = Http(self._access.base_url)
+        if self.manifest.provider == "gmi":
+            yield Gmi(self._access.base_url, self._access.key, self._access.organization, http), http
+            return
+        from batchrunner.emulator.process import EmbeddedEmulator  # noqa: PLC0415 - an extra, seldom used
+
+        with EmbeddedEmulator(root=self._state / f"{self.name}.emulator") as emulator:
+            http = Http(emulator.api)
+            yield Gmi(emulator.api, emulator.key, None, http), http
+
+    @contextlib.contextmanager
+    def _tools(self, provider: Provider, http: Http) -> Iterator[Tools]:
+        provenance = Provenance(
+            campaign=self.name,
+            manifest_sha256=self.manifest.sha256,
+            card_sha256=self.card.sha256,
+            version=__version__,
+            seed_field=self.card.seed_field,
+        )
+        clips = ClipFolder(http, self.output_path, provenance, self._clock)
+        submitters = ThreadPoolExecutor(min(self._limits().in_flight, SUBMITTERS_MAX), "submit")
+        callers, fetchers = ThreadPoolExecutor(CALLERS, "call"), ThreadPoolExecutor(FETCHERS, "fetch")
+        try:
+            yield Tools(provider, clips, self._clock, self._rng, submitters, callers, fetchers)
+        finally:
+            # After a stop, calls that may be repeated are left behind; a POST has been waited for already.
+            for pool in (submitters, callers, fetchers):
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _limits(self) -> Limits:
+        limits = self.manifest.limits
+        return limits if self._in_flight is None else replace(limits, in_flight=self._in_flight)
+
+    def _terms(self) -> Terms:
+        limits = self.card.limits
+        return Terms(
+            attempts=self.manifest.attempts,
+            schedule=Schedule(limits.poll_first_s, limits.poll_growth, limits.poll_cap_s),
+            queued_s=limits.queued_s,
+            wait_s=limits.wait_s,
+            submit_timeout_s=limits.submit_timeout_s,
+            recovery=self.manifest.recovery,
+        )
+
+
+def local_pictures(manifest: Manifest) -> dict[str, Picture]:
+    """Return the manifest's local pictures by content hash."""
+    pictures = (picture for image in manifest.images for picture in image.pictures)
+    return {picture.sha256: picture for picture in pictures if picture.sha256}
+
+
+def make_folder(folder: Path, mode: int) -> None:
+    """Make a folder and its parents where they are missing, and see that files can be made in it.
+
+    Raises:
+        LocalError: it cannot be made, or nothing can be written there; the text names folder and cause.
+    """
+    try:
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+        probe = folder / f".batchrunner-{os.getpid()}"
+        probe.touch(exist_ok=False)
+        probe.unlink()
+    except OSError as error:
+        raise LocalError(f"cannot write to the folder {folder}: {error.strerror}") from error

@@ -11,7 +11,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from batchrunner.engine.actions import MediaError
+from batchrunner.media.trouble import MediaError
 from batchrunner.providers.base import ProviderError
 from batchrunner.values import (
     Account,

@@ -11,7 +11,6 @@ import asyncio
 import json
 import os
 import signal
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -27,12 +26,17 @@ def _tell(value: dict[str, str]) -> None:
 def _order() -> dict[str, str]:
     line = b""
     while not line.endswith(b"\n"):
-        byte = os.read(_STDIN, 65_536)
-        if not byte:
+        piece = os.read(_STDIN, 65_536)
+        if not piece:
             raise SystemExit(0)
-        line += byte
+        line += piece
     order: dict[str, str] = json.loads(line)
     return order
+
+
+def _notice_end(stop: asyncio.Event) -> None:
+    if not os.read(_STDIN, 4096):
+        stop.set()
 
 
 async def _run(order: dict[str, str]) -> None:
@@ -41,7 +45,7 @@ async def _run(order: dict[str, str]) -> None:
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.add_reader(_STDIN, lambda: os.read(_STDIN, 4096) or stop.set())
+    loop.add_reader(_STDIN, _notice_end, stop)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     await run_until(
         stop.wait(),
@@ -68,4 +72,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # Everything is on file. A usual exit would wait for clips that nobody asks for any more.
+    os._exit(main())

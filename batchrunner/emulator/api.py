@@ -117,7 +117,7 @@ class Api:
         match call.method, call.path.removeprefix(f"{_CONTROL}/"):
             case "GET", "ledger":
                 return json_answer(summary(self._service))
-            case ("PUT" | "GET"), "config":
+            case (("PUT" | "GET"), "config"):
                 try:
                     self._service.change(call.body.decode())
                 except (UsageError, UnicodeDecodeError) as problem:
@@ -132,7 +132,9 @@ def summary(service: Service) -> dict[str, JSON]:
     `charged` is billed by now, `due` will be once everything has finished. Money in micro-dollars.
     """
     now_s = service.now_s()
-    charged = [(record.fingerprint, cost) for record in service.ledger if (cost := record.charged_micros(now_s))]
+    charged = [
+        (record.fingerprint, cost) for record in service.ledger if (cost := record.charged_micros(now_s))
+    ]
     due = [cost for record in service.ledger if (cost := record.charged_micros(float("inf")))]
     statuses = Counter(record.status(now_s) for record in service.ledger)
     return {

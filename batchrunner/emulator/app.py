@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import json
 import signal
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -18,6 +17,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, unquote
 
 from batchrunner.clock import SystemClock
+from batchrunner.emulator import home
 from batchrunner.emulator.api import Api
 from batchrunner.emulator.config import EmulatorConfig
 from batchrunner.emulator.service import Service
@@ -51,13 +51,14 @@ async def running(config: EmulatorConfig, host: str, port: int, root: Path) -> A
         LocalError: `port` cannot be had, or the folder cannot be used.
     """
     address = loopback(host)
-    service = _service(config, root)
-    api_port, storage_port = _remembered(root)
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(home.held(root))
+        service = Service(config, root, SystemClock())
         stack.callback(service.close)
+        api_port, storage_port = home.ports(root)
         service.storage_origin = await _listen(stack, Storage(service), address, storage_port, strict=False)
         service.api_origin = await _listen(stack, Api(service), address, port or api_port, strict=port != 0)
-        _remember(root, service)
+        home.remember(root, service.api_origin, service.storage_origin)
         yield Endpoints(service.api_origin, service.storage_origin, config.key)
 
 
@@ -115,14 +116,6 @@ def loopback(host: str) -> str:
     raise UsageError(f"the emulator listens on loopback addresses only, not on {host}: use 127.0.0.1")
 
 
-def _service(config: EmulatorConfig, root: Path) -> Service:
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        return Service(config, root, SystemClock())
-    except OSError as problem:
-        raise LocalError(f"the emulator cannot use its folder {root}: {problem.strerror}") from problem
-
-
 async def _listen(stack: AsyncExitStack, handler: Handler, host: str, port: int, *, strict: bool) -> str:
     """Start one origin and return its base URL. Not strict: any port will do where this one is taken."""
     runner = web.ServerRunner(web.Server(_translated(handler), access_log=None), shutdown_timeout=_STOP_S)
@@ -167,17 +160,3 @@ async def _broken(request: web.BaseRequest, answer: Answer) -> web.StreamRespons
     if request.transport is not None:
         request.transport.close()
     return response
-
-
-def _remembered(root: Path) -> tuple[int, int]:
-    try:
-        ports = json.loads((root / "ports.json").read_text())
-        return int(ports["api"]), int(ports["storage"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0, 0
-
-
-def _remember(root: Path, service: Service) -> None:
-    origins = {"api": service.api_origin, "storage": service.storage_origin}
-    ports = {name: int(origin.rpartition(":")[2]) for name, origin in origins.items()}
-    (root / "ports.json").write_text(json.dumps(ports))

@@ -54,11 +54,11 @@ class Record:
 
     def status(self, now_s: float) -> str:
         """Tell the status that the provider reports at a wall time."""
+        if self.fate == "never" and self.cancelled_s is None:
+            return self.initial if self.initial in RUNNING else "queued"
         if now_s >= self.finished_s:
             return self._verdict()
-        if self.fate == "never":
-            return self.initial if self.initial in RUNNING else "queued"
-        status = self._running((now_s - self.created_s) / self.duration_s)
+        status = self._running((now_s - self.created_s) / (self.duration_s or 1.0))
         return ODD_STATUS if self.fate == "odd_status" and status == "processing" else status
 
     def error(self) -> str:

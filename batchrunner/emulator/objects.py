@@ -132,10 +132,9 @@ def serve(call: Call, data: bytes, content_type: str, etag: str) -> Answer:
 
 def xml_error(status: int, code: str, message: str) -> Answer:
     """Return an error in the bucket's own shape."""
-    text = f"<?xml version='1.0' encoding='UTF-8'?><Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    problem = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    text = f"<?xml version='1.0' encoding='UTF-8'?>{problem}"
     return Answer(status, text.encode(), "application/xml; charset=UTF-8")
-
-
 
 
 def _span(call: Call, size: int, etag: str) -> tuple[int, int] | None:

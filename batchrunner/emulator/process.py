@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 import batchrunner
+from batchrunner.emulator.config import EmulatorConfig
 from batchrunner.errors import BatchrunnerError, LocalError, UsageError
 
 _STOP_S = 5.0  # a clip that is being rendered may finish
@@ -20,8 +20,7 @@ _KINDS: dict[str, type[BatchrunnerError]] = {"LocalError": LocalError}
 class EmbeddedEmulator:
     """Starts an emulator on entering and stops it on leaving.
 
-    `config` is an `EmulatorConfig` as JSON (see `config.py`), so that naming one needs no optional
-    package. With a `root`, requests, uploads and ports outlive the process: started again over the same
+    With a `root`, requests, uploads and ports outlive the process: started again over the same
     folder it goes on where it stopped, even where it was killed.
 
     Raises:
@@ -29,8 +28,15 @@ class EmbeddedEmulator:
         LocalError: on entering: the folder or the port cannot be used, or the child did not start.
     """
 
-    def __init__(self, config: str = "{}", *, root: Path | None = None, port: int = 0) -> None:
-        self._order = {"config": config, "host": "127.0.0.1", "port": str(port), "root": str(root or "")}
+    def __init__(
+        self, config: EmulatorConfig | None = None, *, root: Path | None = None, port: int = 0
+    ) -> None:
+        self._order = {
+            "config": (config or EmulatorConfig()).to_json(),
+            "host": "127.0.0.1",
+            "port": str(port),
+            "root": str(root.absolute()) if root else "",
+        }
         self._child: subprocess.Popen[bytes] | None = None
         self.api = ""
         self.storage = ""
@@ -46,8 +52,8 @@ class EmbeddedEmulator:
             [sys.executable, "-m", "batchrunner.emulator"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=_environment(),
-            start_new_session=True,
+            cwd=Path(batchrunner.__file__).parent.parent,  # where `-m` finds this very package
+            start_new_session=True,  # a Ctrl-C in the terminal is for the parent only
         )
         try:
             self._greet(self._child)
@@ -62,13 +68,8 @@ class EmbeddedEmulator:
         self._stop()
 
     def _greet(self, child: subprocess.Popen[bytes]) -> None:
-        assert child.stdin is not None
-        assert child.stdout is not None
         try:
-            child.stdin.write(json.dumps(self._order).encode() + b"\n")
-            child.stdin.flush()
-            line = child.stdout.readline()
-            told: dict[str, str] = json.loads(line)
+            told = _asked(child, self._order)
         except (OSError, ValueError) as problem:
             raise LocalError("the emulator's process did not start; its own words are above") from problem
         if "error" in told:
@@ -90,8 +91,10 @@ class EmbeddedEmulator:
             child.stdout.close()
 
 
-def _environment() -> dict[str, str]:
-    """Let the child find this very package, and keep the provider's key away from it."""
-    found = str(Path(batchrunner.__file__).parent.parent)
-    path = os.pathsep.join(filter(None, (found, os.environ.get("PYTHONPATH"))))
-    return {name: value for name, value in os.environ.items() if name != "GMI_API_KEY"} | {"PYTHONPATH": path}
+def _asked(child: subprocess.Popen[bytes], order: dict[str, str]) -> dict[str, str]:
+    if child.stdin is None or child.stdout is None:
+        raise OSError("no pipes to the child")
+    child.stdin.write(json.dumps(order).encode() + b"\n")
+    child.stdin.flush()
+    told: dict[str, str] = json.loads(child.stdout.readline())
+    return told

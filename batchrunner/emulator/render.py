@@ -39,7 +39,7 @@ _CHORDS_HZ = ((220, 277, 330), (196, 247, 294), (262, 330, 392), (175, 220, 262)
 
 
 def encode(shot: Shot, stills: Sequence[Still], path: Path) -> None:
-    """Write the clip to `path`. One still is panned over; two or more melt into one another in their order."""
+    """Write the clip to `path`. One still is panned over; more melt into one another in their order."""
     with av.open(str(path), "w", format="mp4", container_options=_CONTAINER_OPTIONS) as output:
         video = output.add_stream("libx264", rate=FPS, options=_VIDEO_OPTIONS)
         video.width, video.height, video.pix_fmt = shot.width, shot.height, "yuv420p"

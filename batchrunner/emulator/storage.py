@@ -37,7 +37,10 @@ class Storage:
         name = service.objects.name_of(call.path)
         if name is not None:
             return serve(
-                call, service.objects.data(name), service.objects.content_type(name), service.objects.sha256(name)
+                call,
+                service.objects.data(name),
+                service.objects.content_type(name),
+                service.objects.sha256(name),
             )
         return await self._media(call)
 

@@ -52,8 +52,8 @@ class Studio:
         await asyncio.get_running_loop().run_in_executor(self._pool, read, data)
 
     def close(self) -> None:
-        """Drop what waits; what is being rendered ends within seconds."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        """Drop what waits. What is being rendered may end or not: half a clip has another name."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _job(self, name: str, make: Callable[[Path], None]) -> Future[Path]:
         running = self._running.get(name)
@@ -83,7 +83,9 @@ class Studio:
         return read(self._objects.data(reference))
 
     def _canned(self) -> bytes:
-        path = self._kept("canned.mp4", lambda part: encode(_CANNED_SHOT, [still(drawn(""), (160, 90))], part))
+        path = self._kept(
+            "canned.mp4", lambda part: encode(_CANNED_SHOT, [still(drawn(""), (160, 90))], part)
+        )
         return path.read_bytes()
 
 

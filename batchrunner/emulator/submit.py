@@ -26,7 +26,7 @@ from batchrunner.values import JSON, fingerprint
 
 _KEY_FAULTS = frozenset({"401", "403"})
 _PICTURE_BYTES_MAX = 32 * 1024 * 1024
-_FETCH_S = 10.0
+_FETCH_S = 4.0
 
 
 class _RefusedError(Exception):

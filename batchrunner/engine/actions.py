@@ -12,18 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
 from batchrunner.errors import LocalError
+from batchrunner.media.trouble import MediaError
 from batchrunner.providers.base import Provider, ProviderError
 from batchrunner.values import Account, Attempt, Listing, MediaFile, Picture, Reason, RemoteJob, Reply
-
-
-class MediaError(Exception):
-    """A clip could not be had. `gone`: ask the provider for its address again; `bad`: not a whole video."""
-
-    def __init__(self, detail: str, *, gone: bool = False, bad: bool = False) -> None:
-        super().__init__(detail)
-        self.detail = detail
-        self.gone = gone
-        self.bad = bad
 
 
 class Clips(Protocol):

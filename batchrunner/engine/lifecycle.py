@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from batchrunner.engine.actions import MediaError
+from batchrunner.media.trouble import MediaError
 from batchrunner.errors import LocalError
 from batchrunner.providers.base import ProviderError
 from batchrunner.rules import retry

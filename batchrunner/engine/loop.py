@@ -92,7 +92,8 @@ class Tools:
     clock: Clock
     rng: random.Random
     submitters: Executor
-    callers: Executor
+    callers: Executor  # short calls to the provider's API
+    fetchers: Executor  # up- and downloads
 
 
 class Loop:
@@ -468,9 +469,17 @@ class Loop:
 
     def _act(self, action: Action) -> None:
         self._hands[type(action)] += 1
-        pool = self._tools.submitters if isinstance(action, Submit) else self._tools.callers
+        pool = self._pool(action)
         provider, clips, inbox = self._tools.provider, self._tools.clips, self._inbox
         pool.submit(lambda: inbox.put(perform(action, provider, clips)))
+
+    def _pool(self, action: Action) -> Executor:
+        match action:
+            case Submit():
+                return self._tools.submitters
+            case Download() | Publish() | Upload():
+                return self._tools.fetchers
+        return self._tools.callers
 
     def _give_up_posts(self) -> tuple[Change, ...]:
         now_us = self._tools.clock.now_us()

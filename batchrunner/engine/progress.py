@@ -1,4 +1,4 @@
-"""How a run stands, as the loop tells it after every tick, and how it ended."""
+"""How a run stands, as the loop tells it after every tick."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from batchrunner.engine.lifecycle import Stop
 from batchrunner.engine.planner import Wait
 from batchrunner.store.changes import Change
-from batchrunner.values import JobState, Reason
+from batchrunner.values import JobState
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +37,3 @@ class Progress:
     stop: Stop | None
     detail: str
     problem: str  # the last thing that went wrong, for people
-
-
-# What `stop` means for the exit code; Stop.SIGNAL depends on the signal and is the roof's.
-STOP_CODES: Mapping[Stop, int] = {
-    Stop.BUG: 70,
-    Stop.LOCAL: 8,
-    Stop.TAKEN_OVER: 9,
-    Stop.CREDENTIALS: 5,
-    Stop.CREDIT: 6,
-    Stop.BUDGET: 6,
-    Stop.OUTAGE: 7,
-}
-
-
-def reason_text(reason: Reason | None) -> str:
-    """Return a reason in words."""
-    return str(reason).replace("_", " ") if reason else ""

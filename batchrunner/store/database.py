@@ -74,6 +74,24 @@ def open_readonly(path: Path) -> Database:
 
 
 @contextlib.contextmanager
+def maybe_readonly(path: Path) -> Iterator[Database | None]:
+    """Open a state table for reading only where there is one, else give None; close it afterwards.
+
+    Raises:
+        LocalError: it is there and cannot be read.
+    """
+    if not path.exists():
+        yield None
+        return
+    with explained(path):
+        db = open_readonly(path)
+        try:
+            yield db
+        finally:
+            db.close()
+
+
+@contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Turn the errors of SQLite and the file system into sentences.
 

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,8 +19,8 @@ from batchrunner.errors import LocalError, LockedError
 
 
 @contextlib.contextmanager
-def runner_lock(path: Path, owner: dict[str, str | int]) -> Iterator[None]:
-    """Hold the lock at `path` and write `owner` (pid, host, since) into it.
+def runner_lock(path: Path, since: str) -> Iterator[None]:
+    """Hold the lock at `path` and write this process, this host and `since` into it.
 
     Raises:
         LockedError: another process holds it; the text names the one in the file.
@@ -34,6 +35,7 @@ def runner_lock(path: Path, owner: dict[str, str | int]) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LockedError(f"another runner has this campaign: {_owner_text(descriptor)}") from None
+        owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(owner).encode() + b"\n", 0)
         yield

@@ -171,14 +171,37 @@ def upload_url(db: Database, origin: str, account: str, sha256: str) -> str | No
     return row[0] if row else None
 
 
-def mean_render_s(db: Database) -> float | None:
-    """Return the mean time from acceptance to the finished clip, in seconds, over the newest 200."""
-    (mean,) = db.execute(
-        """SELECT avg((julianday(ready_at) - julianday(accepted_at)) * 86400) FROM
-           (SELECT ready_at, accepted_at FROM attempts WHERE ready_at IS NOT NULL AND accepted_at IS NOT NULL
-            ORDER BY id DESC LIMIT 200)"""
+def recent_job_s(db: Database) -> float | None:
+    """Return the mean time between finished clips, in seconds, over the newest 200 of the newest run."""
+    count, span_s = db.execute(
+        """SELECT count(*), (julianday(max(closed_at)) - julianday(min(submitted_at))) * 86400 FROM
+           (SELECT closed_at, submitted_at FROM attempts
+            WHERE state = 'done' AND epoch = (SELECT max(epoch) FROM campaign) ORDER BY id DESC LIMIT 200)"""
     ).fetchone()
-    return float(mean) if mean is not None else None
+    return span_s / count if count else None
+
+
+def pending_cost(db: Database) -> int | None:
+    """Return what the pending jobs will cost at most, or None when a price is missing."""
+    cost, unpriced = db.execute(
+        """SELECT coalesce(sum(cost_usd_micros), 0), count(*) - count(cost_usd_micros) FROM jobs
+           WHERE state = 'pending' AND position IS NOT NULL"""
+    ).fetchone()
+    return None if unpriced else int(cost)
+
+
+def count_jobs(db: Database) -> int:
+    """Count all recorded jobs, those no longer in the manifest included."""
+    return table(db, "jobs").count
+
+
+def has_work(db: Database) -> bool:
+    """Tell whether a run would have anything to do: held jobs are looked at again in every run."""
+    (work,) = db.execute(
+        f"""SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'pending' AND position IS NOT NULL)
+               OR EXISTS (SELECT 1 FROM attempts WHERE state IN ({_texts((*LIVE, AttemptState.HELD))}))"""  # noqa: S608
+    ).fetchone()
+    return bool(work)
 
 
 def last_attempt_id(db: Database) -> int:

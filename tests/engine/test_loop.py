@@ -59,7 +59,7 @@ class Rig:
             version="1",
             now_us=self.clock.now_us(),
         )
-        tools = Tools(self.provider, self.clips, self.clock, a_random(), Inline(), Inline())
+        tools = Tools(self.provider, self.clips, self.clock, a_random(), Inline(), Inline(), Inline())
         self.loop = Loop(self.store, tools, self.terms, self.limits, self.pictures)
         try:
             for last in self.loop.run():

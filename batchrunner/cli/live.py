@@ -1,0 +1,100 @@
+"""One calm view on a terminal: a bar, counts by state, spend, what is in flight, the last problem."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from batchrunner.campaign import Campaign
+from batchrunner.cli.text import count, lasted, money, plain
+from batchrunner.engine.lifecycle import Stop
+from batchrunner.engine.planner import Wait
+from batchrunner.engine.progress import Progress
+from batchrunner.rules.states import EventKind
+from batchrunner.store.changes import Moved
+from batchrunner.values import JobState
+
+REFRESH_S = 0.1
+STYLES = {
+    JobState.PENDING: "dim",
+    JobState.ACTIVE: "cyan",
+    JobState.DONE: "green",
+    JobState.FAILED: "red",
+    JobState.HELD: "yellow",
+}
+
+
+class LiveView:
+    """Redraws at most ten times a second, on stderr."""
+
+    def __init__(self, campaign: Campaign) -> None:
+        self._campaign = campaign
+        self._console = Console(stderr=True)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+        self._began_s = time.monotonic()
+        self._drawn_s = float("-inf")
+        self._latest = ""
+
+    def __enter__(self) -> LiveView:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def update(self, progress: Progress) -> None:
+        """Redraw, unless it was just done."""
+        for change in progress.changes:
+            if isinstance(change, Moved) and change.kind is EventKind.PUBLISHED:
+                self._latest = change.attempt.files[0].path
+        now_s = time.monotonic()
+        if now_s - self._drawn_s >= REFRESH_S or progress.stop is not None:
+            self._drawn_s = now_s
+            self._live.update(self._draw(progress), refresh=True)
+
+    def _draw(self, progress: Progress) -> RenderableType:
+        total = sum(progress.jobs.values())
+        done = progress.jobs[JobState.DONE]
+        head = Table.grid(padding=(0, 2), expand=True)
+        head.add_column(no_wrap=True)
+        head.add_column(ratio=1)
+        head.add_column(no_wrap=True, justify="right")
+        bar = ProgressBar(total=max(1, total), completed=done, complete_style="green", finished_style="green")
+        passed = lasted(time.monotonic() - self._began_s)
+        head.add_row(Text(self._campaign.name, style="bold"), bar, f"{done:,} of {total:,}  {passed}")
+        lines: list[RenderableType] = [head, self._counts(progress), self._money(progress)]
+        lines.append(Text(f"latest   {self._latest or 'no clip yet'}", overflow="ellipsis", no_wrap=True))
+        problem = plain(progress.problem) or "none"
+        lines.append(Text(f"problem  {problem}", style="yellow" if progress.problem else "dim", no_wrap=True))
+        lines.append(Text(self._footer(progress), style="dim", no_wrap=True))
+        return Group(*lines)
+
+    def _counts(self, progress: Progress) -> Text:
+        text = Text("jobs     ")
+        for state in JobState:
+            number = progress.jobs.get(state, 0)
+            text.append(f"{number:,} {state}   ", style=STYLES[state] if number else "dim")
+        return text
+
+    def _money(self, progress: Progress) -> Text:
+        spent, reserved = money(progress.spent_micros), money(progress.reserved_micros)
+        budget = self._campaign.manifest.limits.budget_micros
+        cap = f" of {money(budget)}" if budget is not None else ""
+        flight = f"{progress.in_flight:,} at the provider, {count(progress.downloading, 'download')}"
+        return Text(f"spend    {spent} spent, {reserved} reserved{cap}   {flight}")
+
+    def _footer(self, progress: Progress) -> str:
+        if progress.stop is Stop.SIGNAL:
+            return "stopping: waiting for the submissions on the wire; Ctrl-C again to stop at once"
+        if progress.stop is not None:
+            return f"stopping ({progress.stop}): finishing what is paid for"
+        if progress.waiting_for is Wait.OUTAGE:
+            return f"no answer from the provider for {lasted(progress.outage_s)}; asking now and then"
+        waits = {Wait.PACE, Wait.LOOKING, Wait.KEY}
+        why = f"waiting: {progress.waiting_for}; " if progress.waiting_for in waits else ""
+        return f"{why}Ctrl-C stops safely, the same command goes on"

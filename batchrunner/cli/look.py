@@ -1,0 +1,79 @@
+"""`status` and `jobs`: questions to the state table, also while a run goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+from batchrunner.cli.options import CAMPAIGN, JSON_OUTPUT, STATE, example, print_json
+from batchrunner.cli.text import count, lasted, money, plain
+from batchrunner.standing import read_jobs, read_status, settle_command
+from batchrunner.values import JobState
+
+
+@click.command(epilog=example("batchrunner status demo\nbatchrunner status manifests/demo.yaml --json"))
+@CAMPAIGN
+@STATE
+@JSON_OUTPUT
+def status(campaign: str, state: Path, as_json: bool) -> None:
+    """Tell how CAMPAIGN (its name or its manifest) stands: jobs, money, what is held and why."""
+    found = read_status(state, campaign)
+    if as_json:
+        print_json(found.as_json())
+        return
+    jobs, totals = found.totals.jobs, found.totals
+    click.echo(f"{found.campaign}: {jobs[JobState.DONE]:,} of {count(found.total, 'job')} done")
+    for one in JobState:
+        if jobs[one]:
+            click.echo(f"  {jobs[one]:>6,}  {one}")
+    if totals.unlisted:
+        click.echo(f"  {totals.unlisted:>6,}  no longer in the manifest (kept)")
+    click.echo(f"  spent {money(totals.spent_micros)}, reserved {money(totals.reserved_micros)}")
+    click.echo(f"  the whole campaign: at most {money(found.estimate_micros)}")
+    if found.finish_s is not None:
+        click.echo(f"  done in about {lasted(found.finish_s)} of running at the pace so far")
+    for failed in found.failed:
+        click.echo(f"  failed  {failed['id']}: {plain(failed['detail'] or failed['reason'] or '')}")
+    for held in found.held:
+        click.echo(
+            f"  held  {held.job}: {plain(held.detail or held.reason)} ({money(held.at_stake_micros)} at stake)"
+        )
+        click.echo(f"        {settle_command(campaign, held)}")
+    click.echo(f"clips: {found.output}")
+
+
+@click.command(
+    epilog=example("batchrunner jobs demo --state failed\nbatchrunner jobs demo --json | jq .payload")
+)
+@CAMPAIGN
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    metavar="STATE|DIR",
+    help=f"Only jobs that are {', '.join(JobState)}; any other word is the folder of the state tables.",
+)
+@click.option("--limit", type=click.IntRange(1), default=None, help="At most so many.")
+@click.option("--json", "as_json", is_flag=True, help="Answer as JSON Lines on stdout, a job a line.")
+def jobs(campaign: str, states: tuple[str, ...], limit: int | None, as_json: bool) -> None:
+    """List the jobs of CAMPAIGN in the manifest's order, with state, file and reason."""
+    folder, only = split_states(states)
+    for row in read_jobs(folder, campaign, only, limit):
+        if as_json:
+            click.echo(json.dumps(row, ensure_ascii=False))
+        else:
+            told = row["file"] or row["detail"] or row["reason"] or ""
+            click.echo(f"{row['state']:<8} {row['id']}  {plain(told)}".rstrip())
+
+
+def split_states(values: tuple[str, ...]) -> tuple[Path, JobState | None]:
+    """Tell a job state from a folder: `--state` means both here (a folder called `held` is `./held`)."""
+    only = [JobState(value) for value in values if value in set(JobState)]
+    folders = [Path(value) for value in values if value not in set(JobState)]
+    if len(only) > 1 or len(folders) > 1:
+        raise click.UsageError("--state takes one job state, and one folder")
+    default = Path(os.environ.get("BATCHRUNNER_STATE") or "state")
+    return (folders[0] if folders else default), (only[0] if only else None)

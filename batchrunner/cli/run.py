@@ -1,0 +1,229 @@
+"""`run`: the main job. Signals, the view, the summary and the exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn, Protocol
+
+import click
+
+from batchrunner.campaign import GMI_URL, Access, Campaign
+from batchrunner.cli.options import (
+    IN_FLIGHT,
+    JSON_OUTPUT,
+    MANIFEST,
+    OUTPUT,
+    STATE,
+    environment,
+    example,
+    print_json,
+)
+from batchrunner.cli.plan import show_plan
+from batchrunner.cli.text import count, lasted, money, plain
+from batchrunner.engine.lifecycle import Stop
+from batchrunner.engine.outcome import Ended
+from batchrunner.engine.progress import Progress
+from batchrunner.standing import dollars, held_json, settle_command
+from batchrunner.values import JobState
+
+HELD_SHOWN = 20
+
+
+class View(Protocol):
+    """Shows a run while it goes on."""
+
+    def __enter__(self) -> View: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def update(self, progress: Progress) -> None:
+        """Show one tick."""
+
+
+class Quiet:
+    """Shows nothing."""
+
+    def __enter__(self) -> Quiet:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def update(self, progress: Progress) -> None:
+        """Show nothing."""
+
+
+class Signals:
+    """The first SIGINT or SIGTERM stops the run gently, the second at once; `number` is the first one's."""
+
+    def __init__(self, campaign: Campaign) -> None:
+        self._campaign = campaign
+        self.number: int | None = None
+
+    def install(self) -> None:
+        """Take over the signals."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self.number is None:
+            self.number = number
+            self._campaign.stop()
+        else:
+            self._campaign.abort()
+
+    def code(self, ended: Ended) -> int:
+        """Return the run's exit code: 128 + signal where a signal is the worst that happened."""
+        code = ended.exit_code
+        return 128 + self.number if code == 130 and self.number is not None else code
+
+
+@click.command(
+    epilog=example(
+        "batchrunner run manifests/demo.yaml\nbatchrunner run night.yaml --in-flight 8 --output /mnt/clips"
+    )
+)
+@MANIFEST
+@STATE
+@OUTPUT
+@IN_FLIGHT
+@click.option("--dry-run", "-n", is_flag=True, help="The same as `plan`: nothing is sent.")
+@click.option(
+    "--yes", "-y", is_flag=True, help="Ask nothing; a run asks nothing yet, scripts may say so already."
+)
+@click.option("--quiet", "-q", is_flag=True, help="No progress, only the summary.")
+@JSON_OUTPUT
+def run(
+    manifest: Path,
+    state: Path,
+    output: Path | None,
+    in_flight: int | None,
+    dry_run: bool,
+    yes: bool,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Work through MANIFEST until every clip is on disk. Run it again to go on where it stopped."""
+    campaign = Campaign(manifest, state=state, output=output, in_flight=in_flight, access=access())
+    if dry_run:
+        show_plan(campaign, as_json=as_json)
+        return
+    signals = Signals(campaign)
+    signals.install()
+    with make_view(campaign, quiet=quiet) as view:
+        ended = campaign.run(view.update)
+    if as_json:
+        print_json(ended_json(ended))
+    else:
+        show_end(ended)
+    if ended.next_step:
+        click.echo(ended.next_step, err=True)
+    leave(signals.code(ended))
+
+
+def access() -> Access:
+    """Return what the environment or a `.env` file says about the provider."""
+    values = environment()
+    return Access(
+        key=values.get("GMI_API_KEY", "").strip(),
+        organization=values.get("GMI_ORG_ID") or None,
+        base_url=(values.get("GMI_BASE_URL") or GMI_URL).rstrip("/"),
+    )
+
+
+def make_view(campaign: Campaign, *, quiet: bool) -> View:
+    """Choose the live view on a terminal, plain lines elsewhere."""
+    if quiet:
+        return Quiet()
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        from batchrunner.cli.live import LiveView  # noqa: PLC0415 - rich is loaded on a terminal only
+
+        return LiveView(campaign)
+    from batchrunner.cli.lines import LineView  # noqa: PLC0415 - the other branch needs none of it
+
+    return LineView()
+
+
+def show_end(ended: Ended) -> None:
+    """Print the summary on stdout: what was done, what is left, where the clips are."""
+    jobs, tally, totals = ended.totals.jobs, ended.tally, ended.totals
+    total = sum(jobs.values())
+    if jobs[JobState.DONE] == total and not tally.submissions and not tally.downloads:
+        click.echo(f"{ended.campaign}: all {count(total, 'job')} done already: 0 submissions, 0 downloads")
+    else:
+        click.echo(f"{ended.campaign}: {jobs[JobState.DONE]:,} of {count(total, 'job')} done")
+    rows = [(f"{jobs[state]:,}", str(state)) for state in JobState if jobs[state]]
+    width = max((len(number) for number, _word in rows), default=1)
+    for number, word in rows:
+        click.echo(f"  {number:>{width}}  {word}")
+    if totals.unlisted:
+        click.echo(f"  {totals.unlisted:>{width},}  no longer in the manifest (kept)")
+    reserved = f", {money(totals.reserved_micros)} reserved for open ones" if totals.reserved_micros else ""
+    click.echo(f"  spent {money(totals.spent_micros)} in all{reserved}")
+    if tally.submissions or tally.downloads:
+        click.echo(
+            f"  this run: {count(tally.submissions, 'submission')}, {count(tally.downloads, 'download')}, "
+            f"{lasted(ended.elapsed_s)}"
+        )
+    if tally.in_doubt:
+        left = sum(1 for held in ended.held if held.request_id is None)
+        click.echo(
+            f"  {count(tally.in_doubt, 'submission')} in doubt at the start: {tally.found} found at the provider "
+            f"(nothing paid again), {left} held"
+        )
+    show_trouble(ended)
+    click.echo(f"clips: {ended.output}")
+
+
+def show_trouble(ended: Ended) -> None:
+    """Print what failed and what is held, each with its reason; held ones with the command that settles them."""
+    for failed in ended.failed:
+        click.echo(f"  failed  {failed['id']}: {plain(failed['detail'] or failed['reason'] or '')}")
+    more = ended.totals.jobs[JobState.FAILED] - len(ended.failed)
+    if more > 0:
+        click.echo(f"  … {more:,} more: batchrunner jobs {ended.campaign} --state failed")
+    for held in ended.held[:HELD_SHOWN]:
+        click.echo(
+            f"  held  {held.job}: {plain(held.detail or held.reason)} ({money(held.at_stake_micros)} at stake)"
+        )
+        click.echo(f"        {settle_command(ended.campaign, held)}")
+    if len(ended.held) > HELD_SHOWN:
+        more = len(ended.held) - HELD_SHOWN
+        click.echo(f"  … {more:,} more: batchrunner jobs {ended.campaign} --state held")
+    if ended.stop not in {None, Stop.SIGNAL}:
+        click.echo(
+            f"  stopped: {ended.stop}: {plain(ended.detail)}" if ended.detail else f"  stopped: {ended.stop}"
+        )
+
+
+def ended_json(ended: Ended) -> dict[str, object]:
+    """Return the end of a run as `--json` shows it: money in dollars, times in seconds."""
+    return {
+        "campaign": ended.campaign,
+        "exit_code": ended.exit_code,
+        "stop": str(ended.stop) if ended.stop else None,
+        "detail": ended.detail,
+        "jobs": {str(state): ended.totals.jobs[state] for state in JobState},
+        "submissions": ended.tally.submissions,
+        "downloads": ended.tally.downloads,
+        "in_doubt": ended.tally.in_doubt,
+        "found": ended.tally.found,
+        "spent": dollars(ended.totals.spent_micros),
+        "reserved": dollars(ended.totals.reserved_micros),
+        "held": [held_json(ended.campaign, held) for held in ended.held],
+        "failed": list(ended.failed),
+        "elapsed": round(ended.elapsed_s, 3),
+        "output": str(ended.output),
+        "next": ended.next_step,
+    }
+
+
+def leave(code: int) -> NoReturn:
+    """End the process now: calls that were left behind (polls, downloads) must not keep it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,62 @@
+"""`retry` and `resolve`: a person's word on failed and held jobs."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+
+import click
+
+from batchrunner.cli.options import CAMPAIGN, STATE, example
+from batchrunner.cli.text import count, money
+from batchrunner.clock import SystemClock
+from batchrunner.settling import Verdict, retry_failed, settle
+
+
+@click.command(epilog=example("batchrunner retry demo\nbatchrunner retry demo fox.push-in.t1-3f9a2c71"))
+@CAMPAIGN
+@click.argument("jobs", nargs=-1)
+@STATE
+def retry(campaign: str, jobs: tuple[str, ...], state: Path) -> None:
+    """Let the failed JOBS of CAMPAIGN (all of them where none is named) try again in the next run."""
+    chosen = retry_failed(state, campaign, jobs, SystemClock(), getpass.getuser())
+    click.echo(f"{count(len(chosen), 'job')} will try again in the next run")
+
+
+@click.command(
+    epilog=example(
+        'batchrunner resolve demo fox.push-in.t1-3f9a2c71 --adopt 0b5e… --why "seen in the console"'
+    )
+)
+@CAMPAIGN
+@click.argument("job")
+@STATE
+@click.option(
+    "--adopt", "request_id", metavar="ID", help="It is this request at the provider; costs nothing."
+)
+@click.option("--resubmit", is_flag=True, help="Give it up and submit again: may pay a second time.")
+@click.option("--abandon", is_flag=True, help="Give it up for good: may lose what was paid.")
+@click.option("--why", default="", help="Kept in the events.")
+def resolve(
+    campaign: str, job: str, state: Path, request_id: str | None, resubmit: bool, abandon: bool, why: str
+) -> None:
+    """Settle the held JOB of CAMPAIGN in one of three ways; the next run goes on from there."""
+    chosen = [
+        verdict
+        for verdict, wanted in (
+            (Verdict.ADOPT, request_id is not None),
+            (Verdict.RESUBMIT, resubmit),
+            (Verdict.ABANDON, abandon),
+        )
+        if wanted
+    ]
+    if len(chosen) != 1:
+        raise click.UsageError("say one of --adopt ID, --resubmit, --abandon")
+    who = getpass.getuser()
+    after = settle(state, campaign, job, chosen[0], SystemClock(), request_id=request_id, who=who, why=why)
+    told = {
+        Verdict.ADOPT: f"the next run asks the provider for {request_id}",
+        Verdict.RESUBMIT: f"the next run submits it again; {money(after.reserved_micros)} count as spent",
+        Verdict.ABANDON: f"it counts as failed; {money(after.reserved_micros)} count as spent",
+    }
+    click.echo(f"{job}: {told[chosen[0]]}")

@@ -1,0 +1,75 @@
+"""How a run ended: one exit code, and one line that says what to do now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batchrunner.engine.lifecycle import Stop
+from batchrunner.engine.progress import Tally
+from batchrunner.values import HeldJob, JobState, Totals
+
+STOP_CODES: Mapping[Stop, int] = {
+    Stop.LOCAL: 8,
+    Stop.CREDENTIALS: 5,
+    Stop.CREDIT: 6,
+    Stop.BUDGET: 6,
+    Stop.OUTAGE: 7,
+    Stop.SIGNAL: 130,
+}
+WORST_FIRST = (70, 8, 9, 5, 6, 7, 10, 130, 4, 3, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The end of one run. `failed` holds the first few failed jobs."""
+
+    campaign: str
+    stop: Stop | None
+    detail: str
+    tally: Tally
+    totals: Totals
+    held: tuple[HeldJob, ...]
+    failed: tuple[dict[str, Any], ...]
+    elapsed_s: float
+    output: Path
+    manifest: Path
+
+    @property
+    def exit_code(self) -> int:
+        """The worst of what is true, in the documented order. A signal's own code is the roof's."""
+        codes = {0}
+        if self.stop is not None:
+            codes.add(STOP_CODES[self.stop])
+        if self.held:
+            codes.add(4)
+        if self.totals.jobs[JobState.FAILED]:
+            codes.add(3)
+        return min(codes, key=WORST_FIRST.index)
+
+    @property
+    def again(self) -> str:
+        """The command that goes on."""
+        return f"batchrunner run {self.manifest}"
+
+    @property
+    def next_step(self) -> str:
+        """What to do now; nothing when every job is done."""
+        failed = self.totals.jobs[JobState.FAILED]
+        by_stop = {
+            Stop.LOCAL: f"mend that on this machine, then go on with: {self.again}",
+            Stop.CREDENTIALS: f"set a valid GMI_API_KEY, then go on with: {self.again}",
+            Stop.CREDIT: f"add credit to the account, then go on with: {self.again}",
+            Stop.BUDGET: f"raise limits.budget in the manifest, then go on with: {self.again}",
+            Stop.OUTAGE: f"when the provider answers again, go on with: {self.again}",
+            Stop.SIGNAL: f"go on with: {self.again}",
+        }
+        if self.stop is not None:
+            return by_stop[self.stop]
+        if self.held:
+            return f"settle the held jobs with the commands above, then: {self.again}"
+        if failed:
+            return f"mend what the reasons name, then: batchrunner retry {self.campaign} && {self.again}"
+        return ""

@@ -1,0 +1,144 @@
+"""The output folder of one campaign: each clip under the manifest's name, with a sidecar that tells its story.
+
+fox/push-in-t1.a12.part        while it is fetched (12: the attempt)
+fox/push-in-t1.mp4             once it is whole and checked
+fox/push-in-t1.json            manifest, job, payload, seed, request, hashes
+fox/push-in-t1-3f9a2c71.mp4    where a foreign file, or an older job's clip, has the name already
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from batchrunner.clock import Clock, utc_text
+from batchrunner.errors import LocalError
+from batchrunner.media.check import inspect
+from batchrunner.media.download import fetch, forget
+from batchrunner.media.publish import is_taken, place, publish, write_sidecar
+from batchrunner.media.trouble import MediaError
+from batchrunner.providers.http import Http
+from batchrunner.values import Attempt, MediaFile
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """What every sidecar of a run says alike."""
+
+    campaign: str
+    manifest_sha256: str
+    card_sha256: str
+    version: str
+    seed_field: str | None
+
+
+class ClipFolder:
+    """Fetches and publishes; both may be repeated and go on where they stopped."""
+
+    def __init__(self, http: Http, root: Path, provenance: Provenance, clock: Clock) -> None:
+        self._http = http
+        self._root = root
+        self._provenance = provenance
+        self._clock = clock
+
+    def fetch(self, attempt: Attempt, urls: Sequence[str]) -> tuple[MediaFile, ...]:
+        """Bring every file of an attempt onto the disk as a part file, whole and checked.
+
+        Raises:
+            MediaError: a file cannot be had or is not a whole video.
+            LocalError: this disk.
+        """
+        return tuple(self._fetch(attempt, index, url) for index, url in enumerate(urls))
+
+    def publish(self, attempt: Attempt) -> tuple[MediaFile, ...]:
+        """Give the fetched files their final names and write the sidecar.
+
+        Raises:
+            MediaError: `gone`: a part file has vanished.
+            LocalError: this disk.
+        """
+        try:
+            return self._publish(attempt)
+        except FileNotFoundError as error:
+            raise MediaError(f"the fetched file has vanished: {error.filename}", gone=True) from error
+        except OSError as error:
+            raise LocalError(f"cannot write {error.filename or self._root}: {error.strerror}") from error
+
+    def _fetch(self, attempt: Attempt, index: int, url: str) -> MediaFile:
+        part = self._part(attempt, index)
+        fetched = fetch(self._http, url, part)
+        try:
+            info = inspect(part)
+        except MediaError:
+            forget(part)
+            raise
+        path = f"{attempt.name}{_suffix(index)}.{info.extension}"
+        return MediaFile(path, fetched.sha256, fetched.size, round(info.seconds, 3), info.width, info.height)
+
+    def _publish(self, attempt: Attempt) -> tuple[MediaFile, ...]:
+        for stem in _stems(attempt):
+            files = tuple(_renamed(file, index, stem) for index, file in enumerate(attempt.files))
+            finals = [place(self._root, file.path) for file in files]
+            sidecar = place(self._root, f"{stem}.json")
+            taken = any(is_taken(final, file.sha256) for final, file in zip(finals, files, strict=True))
+            if taken or _is_foreign(sidecar, attempt.job):
+                continue
+            for index, (final, file) in enumerate(zip(finals, files, strict=True)):
+                publish(self._part(attempt, index), final, file.sha256)
+                forget(self._part(attempt, index))
+            write_sidecar(sidecar, self._story(attempt, files))
+            return files
+        raise LocalError(f"every name for {attempt.name} is taken by other files in {self._root}")
+
+    def _part(self, attempt: Attempt, index: int) -> Path:
+        return place(self._root, f"{attempt.name}{_suffix(index)}.a{attempt.id}.part")
+
+    def _story(self, attempt: Attempt, files: Sequence[MediaFile]) -> dict[str, Any]:
+        common = self._provenance
+        seed = attempt.payload.get(common.seed_field) if common.seed_field else None
+        return {
+            "campaign": common.campaign,
+            "manifest_sha256": common.manifest_sha256,
+            "card_sha256": common.card_sha256,
+            "batchrunner": common.version,
+            "job": attempt.job,
+            "attempt": attempt.number,
+            "model": attempt.model,
+            "payload": dict(attempt.payload),
+            "seed": seed,
+            "request_id": attempt.request_id,
+            "submitted_at": utc_text(attempt.submitted_us),
+            "accepted_at": utc_text(attempt.accepted_us) if attempt.accepted_us else None,
+            "published_at": utc_text(self._clock.now_us()),
+            "files": [asdict(file) for file in files],
+        }
+
+
+def _stems(attempt: Attempt) -> Iterator[str]:
+    """Yield the names to try: the manifest's, then with the job's hash, then with the attempt."""
+    mark = attempt.job.rpartition("-")[2]
+    yield attempt.name
+    yield f"{attempt.name}-{mark}"
+    yield f"{attempt.name}-{mark}-a{attempt.id}"
+
+
+def _suffix(index: int) -> str:
+    return f"-{index + 1}" if index else ""
+
+
+def _renamed(file: MediaFile, index: int, stem: str) -> MediaFile:
+    extension = file.path.rpartition(".")[2]
+    return replace(file, path=f"{stem}{_suffix(index)}.{extension}")
+
+
+def _is_foreign(sidecar: Path, job: str) -> bool:
+    if not sidecar.exists() and not sidecar.is_symlink():
+        return False
+    try:
+        told = json.loads(sidecar.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return True
+    return sidecar.is_symlink() or not isinstance(told, dict) or told.get("job") != job

@@ -1,0 +1,108 @@
+"""Giving a finished file its name: atomic, durable, never outside the folder, never over a foreign file."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from batchrunner.errors import LocalError
+
+# Where hard links do not exist (exFAT, some network shares), a rename does the same with a tiny race.
+NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EXDEV}
+
+
+def place(root: Path, relative: str) -> Path:
+    """Return the path of `relative` (with `/`) below `root` and make its folder.
+
+    Raises:
+        LocalError: it would lie outside, or the folder cannot be made.
+    """
+    parts = PurePosixPath(relative).parts
+    if not parts or relative.startswith("/") or ".." in parts or "\0" in relative:
+        raise LocalError(f"refusing to write outside the output folder: {relative!r}")
+    path = root.joinpath(*parts)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        inside = path.parent.resolve().is_relative_to(root.resolve())
+    except OSError as error:
+        raise LocalError(f"cannot make the folder {path.parent}: {error.strerror}") from error
+    if not inside:
+        raise LocalError(f"refusing to write outside the output folder: {path.parent} leads elsewhere")
+    return path
+
+
+def publish(part: Path, final: Path, sha256: str) -> None:
+    """Rename `part` to `final`, durably; may be repeated after a crash at any point.
+
+    Raises:
+        FileExistsError: another file has that name.
+        FileNotFoundError: neither is there.
+        OSError: the disk.
+    """
+    try:
+        os.link(part, final, follow_symlinks=False)
+    except FileExistsError:
+        if not is_ours(final, sha256):
+            raise
+    except FileNotFoundError:
+        if not is_ours(final, sha256):
+            raise
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+        if final.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(final)) from error
+        part.rename(final)
+    with suppress(FileNotFoundError):
+        part.unlink()
+    sync_folder(final.parent)
+
+
+def is_ours(path: Path, sha256: str) -> bool:
+    """Tell whether a plain file is there whose content is the one that was fetched."""
+    try:
+        return not path.is_symlink() and path.is_file() and sha256_of(path) == sha256
+    except OSError:
+        return False
+
+
+def is_taken(path: Path, sha256: str) -> bool:
+    """Tell whether something else than the fetched file has this name."""
+    return (path.exists() or path.is_symlink()) and not is_ours(path, sha256)
+
+
+def write_sidecar(path: Path, data: Mapping[str, Any]) -> None:
+    """Write a JSON file beside a clip, atomically and durably.
+
+    Raises:
+        OSError: the disk.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    text = json.dumps(data, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    sync_folder(path.parent)
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,124 @@
+"""Reading the provider's records: pure, and forgiving about everything but a request's identity."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from batchrunner.rules.classify import text_reason
+from batchrunner.values import RemoteJob, RemotePhase
+
+DETAIL_MAX = 300
+REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+PHASES = {
+    "success": RemotePhase.SUCCESS,
+    "failed": RemotePhase.FAILED,
+    "cancelled": RemotePhase.CANCELLED,
+}
+
+
+def remote_job(record: Any, cleaned: Callable[[str], str]) -> RemoteJob | None:
+    """Read one record; None where it has no well-formed id. An unknown status counts as running."""
+    if not isinstance(record, Mapping):
+        return None
+    request_id, status = record.get("request_id"), record.get("status")
+    if not isinstance(request_id, str) or not REQUEST_ID.fullmatch(request_id):
+        return None
+    word = status if isinstance(status, str) else ""
+    phase = PHASES.get(word, RemotePhase.RUNNING)
+    outcome = record.get("outcome")
+    error = failure_text(record, outcome) if phase is RemotePhase.FAILED else ""
+    payload = record.get("payload")
+    return RemoteJob(
+        request_id=request_id,
+        status=cleaned(word),
+        phase=phase,
+        media=media_urls(outcome),
+        error=cleaned(error),
+        failure=text_reason(error) if phase is RemotePhase.FAILED else None,
+        created_s=_seconds(record.get("created_at")),
+        payload=payload if isinstance(payload, Mapping) else None,
+    )
+
+
+def media_urls(outcome: Any) -> tuple[str, ...]:
+    """Return the finished files' URLs: media_urls (objects or texts), else video_url, else url.
+
+    Never "any URL below outcome": the thumbnail is one too.
+    """
+    if not isinstance(outcome, Mapping):
+        return ()
+    listed = outcome.get("media_urls")
+    items = listed if isinstance(listed, list) else []
+    found = [item.get("url") if isinstance(item, Mapping) else item for item in items]
+    urls: list[Any] = [url for url in found if _is_url(url)]
+    single: list[Any] = [url for url in (outcome.get("video_url"), outcome.get("url")) if _is_url(url)]
+    return tuple(dict.fromkeys(urls)) or tuple(single[:1])
+
+
+def failure_text(record: Mapping[str, Any], outcome: Any) -> str:
+    """Return why a request failed; only `outcome.error` was observed, the other places are guesses."""
+    inner = outcome if isinstance(outcome, Mapping) else {}
+    places = (inner.get("error"), inner.get("message"), record.get("error"), record.get("reason"))
+    return next((text for place in places if (text := _text(place))), "the provider gives no reason")
+
+
+def error_text(value: Any) -> str | None:
+    """Return the text of an error in the provider's shape, None where the value has no such shape."""
+    if not isinstance(value, Mapping):
+        return None
+    places = (value.get("error"), value.get("message"), value.get("detail"))
+    return next((text for place in places if (text := _text(place))), None)
+
+
+def listing(value: Any) -> tuple[list[Any], int | None]:
+    """Return a listing's rows, and how many there are in all where it tells."""
+    if isinstance(value, list):
+        return value, None
+    if not isinstance(value, Mapping):
+        return [], 1  # not a listing: there may be more than this
+    rows = next(
+        (value[key] for key in ("requests", "data", "items") if isinstance(value.get(key), list)), None
+    )
+    total = value.get("total")
+    if rows is None:
+        return [], 1
+    return rows, total if isinstance(total, int) and not isinstance(total, bool) else None
+
+
+def organization(value: Any) -> str | None:
+    """Return the organisation's id from the key check's answer."""
+    inner = value.get("organization") if isinstance(value, Mapping) else None
+    found = inner.get("id") if isinstance(inner, Mapping) else None
+    return found if isinstance(found, str) and found else None
+
+
+def clean(text: str) -> str:
+    """Return text from outside as one short line: no control, format or bidi characters."""
+    visible = "".join(
+        " " if char in "\r\n\t" else char for char in text if char in "\r\n\t" or _is_visible(char)
+    )
+    line = " ".join(visible.split())
+    return line if len(line) <= DETAIL_MAX else f"{line[: DETAIL_MAX - 1]}…"
+
+
+def _is_visible(char: str) -> bool:
+    return unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn"}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, Mapping):
+        return next((text for key in ("message", "details", "error") if (text := _text(value.get(key)))), "")
+    return ""
+
+
+def _is_url(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith(("https://", "http://")) and len(value) <= 8192
+
+
+def _seconds(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

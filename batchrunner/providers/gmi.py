@@ -1,0 +1,168 @@
+"""GMI Cloud's request queue, as it was observed to behave (docs/provider.md has the sources)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from batchrunner.providers.answers import clean, error_text, listing, organization, remote_job
+from batchrunner.providers.base import ProviderError
+from batchrunner.providers.http import Http, NotSentError, RefusedUrlError, Response, UnclearError
+from batchrunner.rules.classify import get_reason, post_refusal, retry_after_s
+from batchrunner.values import Account, Evidence, Listing, Payload, Picture, Reason, RemoteJob, Reply
+
+QUEUE = "/api/v1/ie/requestqueue/apikey"
+KEY_CHECK = "/api/v1/me/api-keys/current"
+
+# The presigned PUT answers 403 unless the type is this literal (observed 2026-09-06: jpg is image/jpg).
+UPLOAD_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "jpg": "image/jpg"}
+LIST_SUSPECT = frozenset({10, 20, 25, 50, 100, 200, 250, 500, 1000})  # lengths that look like a page
+
+
+class Gmi:
+    """One key at GMI Cloud. See `Provider` for what each verb promises."""
+
+    name = "gmi"
+
+    def __init__(
+        self,
+        base_url: str,
+        key: str,
+        organization_id: str | None,
+        http: Http,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        self.origin = base_url.rstrip("/")
+        self._key = key
+        self._http = http
+        self._now_s = now_s
+        self._headers = {"Authorization": f"Bearer {key}", "Accept": "application/json"}
+        if organization_id:
+            self._headers["X-Organization-ID"] = organization_id
+
+    def __repr__(self) -> str:
+        return f"Gmi({self.origin!r})"
+
+    def submit(self, model: str, payload: Payload, *, timeout_s: float) -> Reply:
+        """See `Provider`."""
+        body = json.dumps({"model": model, "payload": dict(payload)}, ensure_ascii=False).encode()
+        headers = {**self._headers, "Content-Type": "application/json"}
+        try:
+            answer = self._http.post_once(f"{self.origin}{QUEUE}/requests", headers, body, read_s=timeout_s)
+        except NotSentError as error:
+            return Reply(Evidence.NEVER_LEFT, Reason.NETWORK, detail=self._clean(str(error)))
+        except UnclearError as error:
+            return Reply(Evidence.UNKNOWN, Reason.UNCLEAR, detail=self._clean(str(error)))
+        return self._reply(answer)
+
+    def status(self, request_id: str) -> RemoteJob:
+        """See `Provider`."""
+        record = self._get(f"{QUEUE}/requests/{request_id}")
+        job = remote_job(record, self._clean)
+        if job is None:
+            raise ProviderError(Reason.UNCLEAR, "the answer is not a request's record", status=200)
+        return job
+
+    def recent(self, model: str) -> Listing:
+        """See `Provider`."""
+        rows, total = listing(self._get(f"{QUEUE}/requests?model_id={model}"))
+        jobs = [remote_job(row, self._clean) for row in rows]
+        # Nothing about paging is documented: a length that looks like a page is not taken for all there is.
+        whole = len(rows) >= total if total is not None else len(rows) not in LIST_SUSPECT
+        return Listing(tuple(job for job in jobs if job), complete=whole and None not in jobs)
+
+    def upload(self, picture: Picture) -> str:
+        """See `Provider`."""
+        content_type = UPLOAD_TYPES.get(picture.extension or "")
+        if content_type is None or picture.path is None:
+            raise ProviderError(
+                Reason.PICTURE, f"the provider takes no {picture.extension} files: convert it to png or jpeg"
+            )
+        data = _read(picture.path, picture.sha256)
+        body = json.dumps({"file_type": picture.extension}).encode()
+        headers = {**self._headers, "Content-Type": "application/json"}
+        url = f"{self.origin}{QUEUE}/upload-url"
+        told = self._decoded(self._call(lambda: self._http.post(url, headers, body)))
+        upload_url, public_url = told.get("upload_url"), told.get("public_url")
+        if not isinstance(upload_url, str) or not isinstance(public_url, str):
+            raise ProviderError(Reason.UNCLEAR, "the answer names no place to upload to")
+        answer = self._call(lambda: self._http.put(upload_url, {"Content-Type": content_type}, data))
+        if answer.status not in {200, 201, 204}:
+            detail = f"the storage refused the upload of {picture.path.name} with {answer.status}"
+            raise ProviderError(Reason.SERVER, detail, status=answer.status)
+        return public_url
+
+    def account(self) -> Account:
+        """See `Provider`."""
+        try:
+            return Account(organization(self._get(KEY_CHECK)) or self._key_id())
+        except ProviderError as error:
+            if error.reason is not Reason.MISSING:
+                raise
+        self._get(f"{QUEUE}/models")  # a server without the key check: any call that needs the key will do
+        return Account(self._key_id())
+
+    # --- the parts ------------------------------------------------------------------------------------
+
+    def _reply(self, answer: Response) -> Reply:
+        value = _json(answer)
+        job = remote_job(value, self._clean) if 200 <= answer.status < 300 else None
+        if job is not None:
+            return Reply(Evidence.ACCEPTED, remote=job, status=answer.status)
+        error = error_text(value)
+        evidence, reason = post_refusal(answer.status, error)
+        wait_s = retry_after_s(answer.headers.get("Retry-After"), self._now_s())
+        detail = self._clean(error) if error else f"HTTP {answer.status}, and not in the provider's own words"
+        return Reply(evidence, reason, status=answer.status, detail=detail, retry_after_s=wait_s)
+
+    def _get(self, path: str) -> Any:
+        return self._decoded(self._call(lambda: self._http.get(f"{self.origin}{path}", self._headers)))
+
+    def _call(self, send: Callable[[], Response]) -> Response:
+        try:
+            return send()
+        except NotSentError as error:
+            raise ProviderError(Reason.NETWORK, self._clean(str(error))) from error
+        except UnclearError as error:
+            raise ProviderError(Reason.UNCLEAR, self._clean(str(error))) from error
+        except RefusedUrlError as error:
+            raise ProviderError(Reason.UNCLEAR, self._clean(str(error))) from error
+
+    def _decoded(self, answer: Response) -> Any:
+        value = _json(answer)
+        if 200 <= answer.status < 300 and value is not None:
+            return value
+        wait_s = retry_after_s(answer.headers.get("Retry-After"), self._now_s())
+        error = error_text(value)
+        own_words = error is not None or answer.status >= 500
+        reason = get_reason(answer.status) if own_words else Reason.UNCLEAR
+        detail = self._clean(error or f"HTTP {answer.status}, and not in the provider's own words")
+        raise ProviderError(reason, detail, status=answer.status, retry_after_s=wait_s)
+
+    def _clean(self, text: str) -> str:
+        return clean(text.replace(self._key, "[key]") if self._key else text)
+
+    def _key_id(self) -> str:
+        return "key-" + hmac.new(b"batchrunner account", self._key.encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def _json(answer: Response) -> Any:
+    try:
+        return json.loads(answer.body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _read(path: Path, sha256: str | None) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ProviderError(Reason.PICTURE, f"cannot read {path}: {error.strerror}") from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ProviderError(Reason.PICTURE, f"{path} has changed since the manifest was read: run again")
+    return data
