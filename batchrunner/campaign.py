@@ -23,7 +23,7 @@ from batchrunner.media.clips import ClipFolder, Provenance
 from batchrunner.planning import Plan, is_priced, make_plan
 from batchrunner.providers.base import Provider
 from batchrunner.providers.gmi import Gmi
-from batchrunner.providers.http import Http
+from batchrunner.providers.http import Http, RefusedUrlError
 from batchrunner.rules.polling import Schedule
 from batchrunner.standing import Status, read_status, state_path
 from batchrunner.store import reading
@@ -207,15 +207,13 @@ class Campaign:
 
     @contextlib.contextmanager
     def _provider(self) -> Iterator[tuple[Provider, Http]]:
-        http = Http(self._access.base_url)
         if self.manifest.provider == "gmi":
-            yield Gmi(self._access.base_url, self._access.key, self._access.organization, http), http
+            yield connect(self._access)
             return
         from batchrunner.emulator.process import EmbeddedEmulator  # noqa: PLC0415 - an extra, seldom used
 
         with EmbeddedEmulator(root=self._state / f"{self.name}.emulator") as emulator:
-            http = Http(emulator.api)
-            yield Gmi(emulator.api, emulator.key, None, http), http
+            yield connect(Access(emulator.key, None, emulator.api))
 
     @contextlib.contextmanager
     def _tools(self, provider: Provider, http: Http) -> Iterator[Tools]:
@@ -271,3 +269,16 @@ def make_folder(folder: Path, mode: int) -> None:
         probe.unlink()
     except OSError as error:
         raise LocalError(f"cannot write to the folder {folder}: {error.strerror}") from error
+
+
+def connect(access: Access) -> tuple[Provider, Http]:
+    """Return the provider and the HTTP that its storage is reached by.
+
+    Raises:
+        UsageError: the address is not one that a key may be sent to.
+    """
+    try:
+        http = Http(access.base_url)
+    except RefusedUrlError as error:
+        raise UsageError(f"GMI_BASE_URL: {error}") from error
+    return Gmi(access.base_url, access.key, access.organization, http), http

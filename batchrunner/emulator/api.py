@@ -117,13 +117,18 @@ class Api:
         match call.method, call.path.removeprefix(f"{_CONTROL}/"):
             case "GET", "ledger":
                 return json_answer(summary(self._service))
-            case (("PUT" | "GET"), "config"):
-                try:
-                    self._service.change(call.body.decode())
-                except (UsageError, UnicodeDecodeError) as problem:
-                    return error(400, str(problem))
+            case "GET", "config":
                 return Answer(body=self._service.config.to_json().encode())
+            case "PUT", "config":
+                return self._configure(call)
         return error(404, "page not found")
+
+    def _configure(self, call: Call) -> Answer:
+        try:
+            self._service.change(call.body.decode())
+        except (UsageError, UnicodeDecodeError) as problem:
+            return error(400, str(problem))
+        return Answer(body=self._service.config.to_json().encode())
 
 
 def summary(service: Service) -> dict[str, JSON]:

@@ -35,8 +35,8 @@ class EmulatorConfig:
     org_id: str = "5e0f9c2a-8d1b-4f6e-9a37-0c4b1d2e3f50"
     gated_models: tuple[str, ...] = ()  # exist, but this account may not use them: 404 at POST
     credits: int | None = None  # jobs that are accepted before POST answers 402
-    price_micros: int = 30_000  # micro-dollars; the console shows $0.03 for PixVerse v5.6 (2026-07)
-    price_unit: Literal["second", "request"] = "second"  # unsettled in public: the dearer reading
+    price_micros: int | None = None  # micro-dollars a `price_unit`; None: the price on the model's card
+    price_unit: Literal["second", "request"] = "second"
 
     # --- the submission
     seed: int = 0  # of everything that is left to chance

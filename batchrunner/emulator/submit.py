@@ -125,7 +125,7 @@ async def _record(service: Service, order: _Order) -> Record:
         duration_s=low + (high - low) * chance,
         initial=config.initial_status,
         fate="never" if name in config.never_models else service.draw(Scope.FATE),
-        cost_micros=cost_micros(config, order.payload),
+        cost_micros=cost_micros(order.model, config, order.payload),
     )
 
 

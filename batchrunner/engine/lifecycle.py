@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from batchrunner.media.trouble import MediaError
 from batchrunner.errors import LocalError
+from batchrunner.media.trouble import MediaError
 from batchrunner.providers.base import ProviderError
 from batchrunner.rules import retry
 from batchrunner.rules.matching import Looked, Search

@@ -78,7 +78,8 @@ class Http:
         self._loopback = is_loopback(base_url)
         self._tls = _Tls()
         self._pooled = _Adapter(self._tls, connections)
-        self.check(base_url)
+        if not self._loopback and urlsplit(base_url).scheme != "https":
+            raise RefusedUrlError(f"only https is visited: {redacted(base_url)}")
 
     def get(self, url: str, headers: Mapping[str, str], *, read_s: float = READ_S) -> Response:
         """GET over a kept-alive connection; may be repeated.

@@ -71,12 +71,12 @@ class Client:
         given = {"Authorization": f"Bearer {self.key}"} if headers is None else headers
         return send(method, f"{self.api}{path}", data, given)
 
-    def post(self, model: str = MODEL, **changes: object) -> Reply:
+    def post(self, model: str = MODEL, **changes: Any) -> Reply:
         """Submit the standard payload with some fields changed; None takes a field away."""
         payload = {name: value for name, value in {**PAYLOAD, **changes}.items() if value is not None}
         return self.call("POST", f"{BASE}/requests", {"model": model, "payload": payload})
 
-    def accepted(self, **changes: object) -> str:
+    def accepted(self, **changes: Any) -> str:
         """Submit and return the request's id."""
         return str(self.post(**changes).json["request_id"])
 
@@ -94,7 +94,7 @@ class Client:
             time.sleep(0.01)
         raise TimeoutError(request_id)
 
-    def media_url(self, **changes: object) -> str:
+    def media_url(self, **changes: Any) -> str:
         """Submit, wait and return the clip's URL."""
         record = self.finished(self.accepted(**changes))
         return str(record["outcome"]["media_urls"][0]["url"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -34,12 +35,12 @@ def test_a_request_passes_through_the_running_statuses() -> None:
     """Queued, dispatched, processing, success: a function of the time alone."""
     seen = [record().status(100.0 + s) for s in (0, 1.6, 5, 9.99, 10)]
 
-    assert ["queued", "dispatched", "processing", "processing", "success"] == seen
+    assert seen == ["queued", "dispatched", "processing", "processing", "success"]
 
 
 def test_a_request_never_falls_behind_its_first_status() -> None:
     """What starts as processing is not queued later."""
-    assert "processing" == record(initial="processing").status(100.0)
+    assert record(initial="processing").status(100.0) == "processing"
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,7 @@ def test_only_success_is_billed(fate: str, status: str, charged: int) -> None:
 
 def test_nothing_is_billed_before_the_end() -> None:
     """The bill grows at the moment of success."""
-    assert (0, 150_000) == (record().charged_micros(109.9), record().charged_micros(110.0))
+    assert (record().charged_micros(109.9), record().charged_micros(110.0)) == (0, 150_000)
 
 
 def test_the_full_record_has_the_live_order_of_fields(tmp_path: Path) -> None:
@@ -114,13 +115,13 @@ def test_fates_come_in_order_of_acceptance(tmp_path: Path) -> None:
         ledger = client.ledger()
 
     errors = [one["outcome"]["error"] for one in told[:4]]
-    assert ["failed"] * 4 + ["cancelled", "success", "success"] == [one["status"] for one in told]
+    assert [one["status"] for one in told] == ["failed"] * 4 + ["cancelled", "success", "success"]
     assert "moderation" in errors[0]
     assert "rate limit exceeded(RPM)" in errors[1]
     assert "Please try again" in errors[2]
-    assert "GPU on fire" == errors[3]
-    assert [] == told[5]["outcome"]["media_urls"]
-    assert 2 == ledger["charged"]["count"]
+    assert errors[3] == "GPU on fire"
+    assert told[5]["outcome"]["media_urls"] == []
+    assert ledger["charged"]["count"] == 2
 
 
 def test_an_odd_status_is_told_while_it_runs(tmp_path: Path) -> None:
@@ -131,7 +132,7 @@ def test_an_odd_status_is_told_while_it_runs(tmp_path: Path) -> None:
         running = client.status(request_id).json["status"]
         ended = client.finished(request_id)["status"]
 
-    assert ("throttled", "success") == (running, ended)
+    assert (running, ended) == ("throttled", "success")
 
 
 def test_a_never_started_model_stays_queued(tmp_path: Path) -> None:
@@ -140,9 +141,9 @@ def test_a_never_started_model_stays_queued(tmp_path: Path) -> None:
         told = client.status(client.accepted()).json
         ledger = client.ledger()
 
-    assert ("queued", None) == (told["status"], told["outcome"])
+    assert (told["status"], told["outcome"]) == ("queued", None)
     assert told["created_at"] == told["updated_at"]
-    assert (0, 0) == (ledger["charged"]["count"], ledger["due"]["count"])
+    assert (ledger["charged"]["count"], ledger["due"]["count"]) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,7 @@ def test_a_failure_at_once_is_still_a_200(tmp_path: Path) -> None:
     with emulator(tmp_path, initial_status="failed") as client:
         reply = client.post()
 
-    assert (200, "failed") == (reply.status, reply.json["status"])
+    assert (reply.status, reply.json["status"]) == (200, "failed")
     assert "rate limit" in reply.json["outcome"]["error"]
 
 
@@ -174,15 +175,13 @@ def test_durations_differ_and_repeat(tmp_path: Path) -> None:
         with emulator(path, duration_s=(100.0, 200.0)) as client:
             for seed in range(4):
                 client.post(seed=seed)
-        import json
-
         lines = (path / "ledger.jsonl").read_text().splitlines()
         return [json.loads(line)["accepted"]["duration_s"] for line in lines]
 
     first = durations("a")
 
     assert first == durations("b")
-    assert 4 == len(set(first))
+    assert len(set(first)) == 4
     assert all(100 <= one <= 200 for one in first)
 
 
@@ -191,7 +190,7 @@ def test_an_unknown_request_is_a_404(tmp_path: Path) -> None:
     with emulator(tmp_path) as client:
         reply = client.status("3f2b8c1e-0000-0000-0000-000000000000")
 
-    assert (404, ["error"]) == (reply.status, list(reply.json))
+    assert (reply.status, list(reply.json)) == (404, ["error"])
 
 
 def test_status_faults(tmp_path: Path) -> None:
@@ -201,7 +200,7 @@ def test_status_faults(tmp_path: Path) -> None:
         request_id = client.accepted()
         statuses = [client.status(request_id).status for _ in script]
 
-    assert [500, 502, 429, 404, 200, 200] == statuses
+    assert statuses == [500, 502, 429, 404, 200, 200]
 
 
 @pytest.mark.parametrize("status", [404, 405])
@@ -222,8 +221,8 @@ def test_cancelling_works_where_the_knob_says_so(tmp_path: Path) -> None:
         first, second = client.call("DELETE", path), client.call("DELETE", path)
         ledger = client.ledger()
 
-    assert ("cancelled", 409) == (first.json["status"], second.status)
-    assert 0 == ledger["due"]["count"]
+    assert (first.json["status"], second.status) == ("cancelled", 409)
+    assert ledger["due"]["count"] == 0
 
 
 def test_the_price_follows_the_unit(tmp_path: Path) -> None:
@@ -234,7 +233,7 @@ def test_the_price_follows_the_unit(tmp_path: Path) -> None:
             client.post(duration="8")
             bills.append(client.ledger()["charged"])
 
-    assert [{"count": 1, "micros": 240_000}, {"count": 1, "micros": 30_000}] == bills
+    assert bills == [{"count": 1, "micros": 240_000}, {"count": 1, "micros": 30_000}]
 
 
 def test_the_ledger_counts_by_fingerprint(tmp_path: Path) -> None:
@@ -244,6 +243,6 @@ def test_the_ledger_counts_by_fingerprint(tmp_path: Path) -> None:
             client.post(seed=seed)
         ledger = client.ledger()
 
-    assert [1, 2] == sorted(ledger["accepted_by_fingerprint"].values())
+    assert sorted(ledger["accepted_by_fingerprint"].values()) == [1, 2]
     assert ledger["accepted_by_fingerprint"] == ledger["charged_by_fingerprint"]
-    assert 3 == ledger["requests"]["POST /requests"]
+    assert ledger["requests"]["POST /requests"] == 3

@@ -18,7 +18,7 @@ def test_the_list_filters_by_model(tmp_path: Path) -> None:
 
     assert (1, [request_id]) == (own["total"], [item["request_id"] for item in own["requests"]])
     assert "outcome" in own["requests"][0]
-    assert {"requests": [], "total": 0} == other
+    assert other == {"requests": [], "total": 0}
 
 
 def test_the_list_without_a_model_holds_everything(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_the_list_without_a_model_holds_everything(tmp_path: Path) -> None:
         client.accepted()
         totals = [client.call("GET", f"{BASE}/requests{query}").json["total"] for query in ("", "?model=x")]
 
-    assert [1, 1] == totals
+    assert totals == [1, 1]
 
 
 def test_order_and_cap(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_a_new_request_may_show_up_late(tmp_path: Path) -> None:
         time.sleep(0.35)
         late = client.listed()["total"]
 
-    assert (0, 1) == (early, late)
+    assert (early, late) == (0, 1)
 
 
 def test_shapes_of_the_list(tmp_path: Path) -> None:
@@ -68,8 +68,8 @@ def test_shapes_of_the_list(tmp_path: Path) -> None:
             client.call("PUT", "/_emulator/config", {"list_shape": shape})
             shapes[shape] = client.listed()
 
-    assert all(1 == len(shapes[name][name]) for name in ("requests", "data", "items"))
-    assert 1 == len(shapes["bare"])
+    assert all(len(shapes[name][name]) == 1 for name in ("requests", "data", "items"))
+    assert len(shapes["bare"]) == 1
 
 
 def test_list_faults(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_list_faults(tmp_path: Path) -> None:
     with emulator(tmp_path, list_script=("503_html",)) as client:
         statuses = [client.call("GET", f"{BASE}/requests").status for _ in range(2)]
 
-    assert [503, 200] == statuses
+    assert statuses == [503, 200]
 
 
 def test_models_are_bare_ids(tmp_path: Path) -> None:
@@ -95,11 +95,11 @@ def test_the_model_page_has_parameters_and_an_integer_price(tmp_path: Path) -> N
         unknown = client.call("GET", f"{BASE}/models/nothing")
 
     parameters = {entry["name"]: entry for entry in page["parameters"]}
-    assert ("enum", ["5", "8", "10"]) == (parameters["duration"]["type"], parameters["duration"]["options"])
-    assert ("image", True) == (parameters["image_url"]["type"], parameters["image_url"]["required"])
-    assert ("integer", 2_147_483_647) == (parameters["seed"]["type"], parameters["seed"]["max"])
-    assert (30_000, "second") == (page["price_info"]["price"], page["price_info"]["unit"])
-    assert 404 == unknown.status
+    assert (parameters["duration"]["type"], parameters["duration"]["options"]) == ("enum", ["5", "8", "10"])
+    assert (parameters["image_url"]["type"], parameters["image_url"]["required"]) == ("image", True)
+    assert (parameters["seed"]["type"], parameters["seed"]["max"]) == ("integer", 2_147_483_647)
+    assert (page["price_info"]["price"], page["price_info"]["unit"]) == (30_000, "second")
+    assert unknown.status == 404
 
 
 def test_the_key_check(tmp_path: Path) -> None:
@@ -108,8 +108,8 @@ def test_the_key_check(tmp_path: Path) -> None:
     with emulator(tmp_path, org_id="org-1") as client:
         good, bad = client.call("GET", path), client.call("GET", path, headers={"Authorization": "Bearer x"})
 
-    assert ("ie_model", {"id": "org-1"}) == (good.json["key"]["scope"], good.json["organization"])
-    assert 401 == bad.status
+    assert (good.json["key"]["scope"], good.json["organization"]) == ("ie_model", {"id": "org-1"})
+    assert bad.status == 401
 
 
 @pytest.mark.parametrize("path", ["/requests/a/b", "/nothing", "/models/a/b"])
@@ -118,7 +118,7 @@ def test_a_path_that_is_not_there(tmp_path: Path, path: str) -> None:
     with emulator(tmp_path) as client:
         reply = client.call("GET", f"{BASE}{path}")
 
-    assert 404 == reply.status
+    assert reply.status == 404
 
 
 def test_knobs_change_while_it_runs(tmp_path: Path) -> None:
@@ -128,8 +128,8 @@ def test_knobs_change_while_it_runs(tmp_path: Path) -> None:
         told = client.call("PUT", "/_emulator/config", {"submit_script": ["429"]}).json
         statuses = [client.post().status for _ in range(2)]
 
-    assert (5, ["429"]) == (told["credits"], told["submit_script"])
-    assert [429, 200] == statuses
+    assert (told["credits"], told["submit_script"]) == (5, ["429"])
+    assert statuses == [429, 200]
 
 
 @pytest.mark.parametrize(
@@ -141,5 +141,20 @@ def test_wrong_knobs_change_nothing(tmp_path: Path, body: object) -> None:
         reply = client.call("PUT", "/_emulator/config", body)
         after = client.call("GET", "/_emulator/config").json
 
-    assert (400, True) == (reply.status, reply.json["error"].startswith("emulator: "))
-    assert (None, []) == (after["credits"], after["submit_script"])
+    assert (reply.status, reply.json["error"].startswith("emulator: ")) == (400, True)
+    assert (after["credits"], after["submit_script"]) == (None, [])
+
+
+def test_every_card_is_on_offer(tmp_path: Path) -> None:
+    """A model with other fields, integers on the wire and two pictures needs no code here."""
+    payload = {"prompt": "dawn", "duration": "5", "quality": "360p"}
+    pictures = {"first_frame_image": "https://a/1.png", "last_frame_image": "https://a/2.png"}
+    with emulator(tmp_path) as client:
+        second = {"model": "pixverse-v5.6-transition", "payload": {**payload, **pictures}}
+        third = {
+            "model": "pixverse-v6-i2v",
+            "payload": {**payload, "image": "https://a/1.png", "duration": 7},
+        }
+        statuses = [client.call("POST", f"{BASE}/requests", body).status for body in (second, third)]
+
+    assert statuses == [200, 200]

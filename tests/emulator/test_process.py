@@ -54,7 +54,7 @@ def test_a_child_serves_and_ends_with_its_block() -> None:
     with EmbeddedEmulator(QUICK) as child:
         pid, reply = child.pid, client_of(child).post()
 
-    assert 200 == reply.status
+    assert reply.status == 200
     assert gone(pid)
 
 
@@ -76,7 +76,7 @@ def test_a_restart_knows_the_same_requests(tmp_path: Path) -> None:
     assert [before[name] for name in ("accepted", "posts", "charged")] == [
         after[name] for name in ("accepted", "posts", "charged")
     ]
-    assert (200, b"bytes") == (media.status, stored.body)
+    assert (media.status, stored.body) == (200, b"bytes")
 
 
 def test_scripts_go_on_after_a_restart(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_scripts_go_on_after_a_restart(tmp_path: Path) -> None:
     with emulator(tmp_path, submit_script=("429", "ok", "503_capacity")) as client:
         second = [client.post().status for _ in range(2)]
 
-    assert ([429, 200], [503, 200]) == (first, second)
+    assert (first, second) == ([429, 200], [503, 200])
 
 
 def test_a_torn_last_line_is_dropped(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_torn_last_line_is_dropped(tmp_path: Path) -> None:
     with emulator(tmp_path) as client:
         ledger = client.ledger()
 
-    assert 2 == ledger["accepted"]
+    assert ledger["accepted"] == 2
 
 
 def test_no_orphan_after_the_parent_is_killed(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_an_interrupt_is_for_the_parent() -> None:
         os.kill(pid, signal.SIGTERM)
         ended = gone(pid)
 
-    assert (200, True) == (reply.status, ended)
+    assert (reply.status, ended) == (200, True)
 
 
 def test_a_folder_that_cannot_be_used_is_said(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_serve_runs_in_the_foreground_until_a_signal(tmp_path: Path) -> None:
     code = child.wait(5)
     child.stdout.close()
 
-    assert (0, 0) == (told["posts"], code)
+    assert (told["posts"], code) == (0, 0)
 
 
 def test_a_configuration_survives_the_wire() -> None:

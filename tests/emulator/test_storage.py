@@ -37,8 +37,8 @@ def test_jpg_must_be_image_jpg(tmp_path: Path) -> None:
         reply = send("PUT", urls["upload_url"], b"bytes", {"Content-Type": "image/jpeg"})
         stored = send("GET", urls["public_url"])
 
-    assert (403, True) == (reply.status, b"SignatureDoesNotMatch" in reply.body)
-    assert 404 == stored.status
+    assert (reply.status, b"SignatureDoesNotMatch" in reply.body) == (403, True)
+    assert stored.status == 404
 
 
 def test_no_content_type_is_a_malformed_header(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_no_content_type_is_a_malformed_header(tmp_path: Path) -> None:
     with emulator(tmp_path) as client:
         reply = send("PUT", presigned(client, "png")["upload_url"], b"bytes")
 
-    assert (400, True) == (reply.status, b"MalformedSecurityHeader" in reply.body)
+    assert (reply.status, b"MalformedSecurityHeader" in reply.body) == (400, True)
 
 
 def test_a_presigned_url_lives_899_seconds(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_presigned_url_lives_899_seconds(tmp_path: Path) -> None:
         reply = send("PUT", urls["upload_url"], b"bytes", {"Content-Type": "image/png"})
 
     assert "X-Goog-Expires=899" in told
-    assert (400, True) == (reply.status, b"ExpiredToken" in reply.body)
+    assert (reply.status, b"ExpiredToken" in reply.body) == (400, True)
 
 
 def test_a_changed_signature_or_path_is_refused(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_changed_signature_or_path_is_refused(tmp_path: Path) -> None:
             for changed in (url[:-1] + "g", url.replace(".png", ".gif"))
         ]
 
-    assert [403, 403] == statuses
+    assert statuses == [403, 403]
 
 
 def test_too_large_an_upload_is_refused(tmp_path: Path) -> None:
@@ -81,7 +81,16 @@ def test_too_large_an_upload_is_refused(tmp_path: Path) -> None:
         url = presigned(client, "png")["upload_url"]
         reply = send("PUT", url, b"x" * 11, {"Content-Type": "image/png"})
 
-    assert 400 == reply.status
+    assert reply.status == 400
+
+
+def test_a_large_upload_arrives_whole(tmp_path: Path) -> None:
+    """Several megabytes are nothing special."""
+    data = bytes(range(256)) * 12_000
+    with emulator(tmp_path) as client:
+        stored = send("GET", client.upload(data)).body
+
+    assert stored == data
 
 
 @pytest.mark.parametrize("body", [{"file_type": "webp"}, {"file_type": None}, {}, []])
@@ -90,7 +99,7 @@ def test_other_types_cannot_be_uploaded(tmp_path: Path, body: object) -> None:
     with emulator(tmp_path) as client:
         reply = client.call("POST", f"{BASE}/upload-url", body)
 
-    assert 400 == reply.status
+    assert reply.status == 400
 
 
 def test_upload_faults(tmp_path: Path) -> None:
@@ -98,7 +107,7 @@ def test_upload_faults(tmp_path: Path) -> None:
     with emulator(tmp_path, upload_script=("500",)) as client:
         statuses = [client.call("POST", f"{BASE}/upload-url", {"file_type": "png"}).status for _ in range(2)]
 
-    assert [500, 200] == statuses
+    assert statuses == [500, 200]
 
 
 def test_the_key_is_never_wanted_here_and_is_counted(tmp_path: Path) -> None:
@@ -108,7 +117,7 @@ def test_the_key_is_never_wanted_here_and_is_counted(tmp_path: Path) -> None:
         plain, leaking = send("GET", url), send("GET", url, headers={"Authorization": "Bearer x"})
         leaks = client.ledger()["auth_leaks"]
 
-    assert (200, 200, 1) == (plain.status, leaking.status, leaks)
+    assert (plain.status, leaking.status, leaks) == (200, 200, 1)
 
 
 def test_a_clip_comes_whole(tmp_path: Path) -> None:
@@ -117,11 +126,11 @@ def test_a_clip_comes_whole(tmp_path: Path) -> None:
         url = client.media_url()
         reply, head = send("GET", url), send("HEAD", url)
 
-    assert (200, "video/mp4") == (reply.status, reply.headers["Content-Type"])
+    assert (reply.status, reply.headers["Content-Type"]) == (200, "video/mp4")
     assert str(len(reply.body)) == reply.headers["Content-Length"] == head.headers["Content-Length"]
     assert reply.headers["ETag"].startswith('"')
-    assert b"ftyp" == reply.body[4:8]
-    assert b"" == head.body
+    assert reply.body[4:8] == b"ftyp"
+    assert head.body == b""
 
 
 def test_a_range_goes_on_where_it_was_cut(tmp_path: Path) -> None:
@@ -134,7 +143,7 @@ def test_a_range_goes_on_where_it_was_cut(tmp_path: Path) -> None:
         }
 
     size = len(whole)
-    assert [206, 206, 206] == [part.status for part in parts.values()]
+    assert [part.status for part in parts.values()] == [206, 206, 206]
     assert whole == parts["0-99"].body + parts["100-"].body
     assert whole[-7:] == parts["-7"].body
     assert f"bytes 0-99/{size}" == parts["0-99"].headers["Content-Range"]
@@ -149,7 +158,7 @@ def test_if_range_decides(tmp_path: Path) -> None:
         same = send("GET", url, headers={"Range": "bytes=5-", "If-Range": tag})
         other = send("GET", url, headers={"Range": "bytes=5-", "If-Range": '"other"'})
 
-    assert (206, 200) == (same.status, other.status)
+    assert (same.status, other.status) == (206, 200)
 
 
 @pytest.mark.parametrize("text", ["999999999-", "-0"])
@@ -169,7 +178,7 @@ def test_a_range_that_means_nothing_is_ignored(tmp_path: Path, text: str) -> Non
     with emulator(tmp_path) as client:
         reply = send("GET", client.media_url(), headers={"Range": text})
 
-    assert 200 == reply.status
+    assert reply.status == 200
 
 
 def test_media_faults_strike_each_clip_anew(tmp_path: Path) -> None:
@@ -179,9 +188,9 @@ def test_media_faults_strike_each_clip_anew(tmp_path: Path) -> None:
         urls = [client.media_url(seed=n) for n in range(2)]
         replies = [[send("GET", url) for _ in script] for url in urls]
 
-    assert [[404, 403, 503, 200, 200, 200]] * 2 == [[one.status for one in row] for row in replies]
+    assert [[one.status for one in row] for row in replies] == [[404, 403, 503, 200, 200, 200]] * 2
     assert b"<html>" in replies[0][3].body
-    assert b"" == replies[0][4].body
+    assert replies[0][4].body == b""
     assert b"ftyp" in replies[0][5].body
 
 
@@ -194,7 +203,7 @@ def test_a_cut_download_can_be_resumed(tmp_path: Path) -> None:
         rest = send("GET", url, headers={"Range": "bytes=100-"})
         whole = send("GET", url).body
 
-    assert 100 == len(cut.value.partial)
+    assert len(cut.value.partial) == 100
     assert whole == cut.value.partial + rest.body
 
 
@@ -206,7 +215,7 @@ def test_an_unfinished_clip_is_not_there(tmp_path: Path) -> None:
         path = f"/gmi-video-assests-prod/user-assets/{config['org_id']}/{request_id}/sample_0.mp4"
         reply = send("GET", f"{client.storage}{path}")
 
-    assert (404, True) == (reply.status, b"NoSuchKey" in reply.body)
+    assert (reply.status, b"NoSuchKey" in reply.body) == (404, True)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +227,7 @@ def test_nothing_else_is_served(tmp_path: Path, path: str) -> None:
         client.post()
         reply = send("GET", f"{client.storage}{path}")
 
-    assert 404 == reply.status
+    assert reply.status == 404
 
 
 def test_an_uploaded_picture_can_be_submitted(tmp_path: Path) -> None:
@@ -228,4 +237,4 @@ def test_an_uploaded_picture_can_be_submitted(tmp_path: Path) -> None:
         tags = {send("HEAD", client.media_url(image_url=url, duration="5")).headers["ETag"] for url in urls}
 
     assert urls[0] != urls[1]
-    assert 1 == len(tags)
+    assert len(tags) == 1

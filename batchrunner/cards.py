@@ -1,0 +1,275 @@
+"""Model cards: one JSON file a model says how its payload is made, checked, priced and waited for.
+
+Field names and even the type of a duration differ from model to model; all of that is in the card, so a
+new model is a new file and no new code.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import ROUND_CEILING, Decimal
+from functools import cached_property
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from batchrunner.errors import UsageError
+from batchrunner.files import card_ids, card_text, schema_text
+from batchrunner.values import JSON, Payload, Price
+
+SEED_MAX = 2**31 - 1  # the provider's page
+
+
+@dataclass(frozen=True, slots=True)
+class CardLimits:
+    """Times in seconds."""
+
+    submit_timeout_s: float
+    queued_s: float
+    wait_s: float
+    poll_first_s: float
+    poll_growth: float
+    poll_cap_s: float
+
+
+@dataclass(frozen=True)
+class Card:
+    """One model. `parameters` is the JSON Schema of its parameters as people write them."""
+
+    id: str
+    about: str
+    sha256: str
+    image_fields: tuple[str, ...]
+    prompt_field: str
+    prompt_max: int | None
+    seed_field: str | None
+    parameters: Mapping[str, Any]
+    limits: CardLimits
+    price: Mapping[str, Any] | None = field(default=None)
+
+    @cached_property
+    def _properties(self) -> Mapping[str, Mapping[str, Any]]:
+        properties: Mapping[str, Mapping[str, Any]] = self.parameters["properties"]
+        return properties
+
+    @cached_property
+    def defaults(self) -> dict[str, JSON]:
+        """What is always sent: the required parameters with the page's defaults."""
+        required = self.parameters.get("required", ())
+        return {
+            name: self._properties[name]["default"]
+            for name in required
+            if "default" in self._properties[name]
+        }
+
+    @cached_property
+    def _validator(self) -> Draft202012Validator:
+        return Draft202012Validator(dict(self.parameters))
+
+    def complete(self, parameters: Payload) -> dict[str, JSON]:
+        """Return some parameters with the defaults of the required ones below them."""
+        return {**self.defaults, **parameters}
+
+    def check(self, parameters: Payload) -> list[tuple[tuple[str, ...], str]]:
+        """Return what is wrong with complete parameters: the names that take part, and a sentence."""
+        errors = self._validator.iter_errors(dict(parameters))
+        return list(dict.fromkeys(problem for error in errors for problem in self._problems(error)))
+
+    def payload(
+        self, images: Sequence[str], prompt: str, parameters: Payload, seed: int | None
+    ) -> dict[str, JSON]:
+        """Return exactly what is sent: fields of the table only, required ones always, types of the wire."""
+        body: dict[str, JSON] = dict(zip(self.image_fields, images, strict=True))
+        body[self.prompt_field] = prompt
+        complete = self.complete(parameters)
+        body |= {name: self._wire(name, complete[name]) for name in self._properties if name in complete}
+        if self.seed_field is not None and seed is not None:
+            body[self.seed_field] = seed
+        return body
+
+    def wire_schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of a complete payload as it is sent."""
+        texts = {name: {"type": "string", "minLength": 1} for name in self.image_fields}
+        prompt: dict[str, Any] = {"type": "string"}
+        if self.prompt_max is not None:
+            prompt["maxLength"] = self.prompt_max
+        properties: dict[str, Any] = {**texts, self.prompt_field: prompt}
+        properties |= {name: _on_the_wire(one) for name, one in self._properties.items()}
+        if self.seed_field is not None:
+            properties[self.seed_field] = {"type": "integer", "minimum": 0, "maximum": SEED_MAX}
+        required = [*self.image_fields, self.prompt_field, *self.parameters.get("required", ())]
+        return {"type": "object", "properties": properties, "required": required}
+
+    def cost_micros(self, parameters: Payload, price: Price | None = None) -> int | None:
+        """Return what a job costs at most, rounded up; `price` overrules the card. None: not known."""
+        complete = self.complete(parameters)
+        if price is not None:
+            per, usd = price.per, Decimal(price.micros) / 1_000_000
+        elif self.price is not None and (row := self._price_row(complete)) is not None:
+            per, usd = self.price["per"], Decimal(str(row))
+        else:
+            return None
+        times = Decimal(1)
+        if per == "second":
+            seconds = complete.get((self.price or {}).get("seconds", "duration"))
+            if not isinstance(seconds, int | float):
+                return None
+            times = Decimal(str(seconds))
+        return int((usd * times * 1_000_000).to_integral_value(ROUND_CEILING))
+
+    def price_text(self, price: Price | None = None) -> str:
+        """Return in words what prices rest on."""
+        if price is not None:
+            return f"${Decimal(price.micros) / 1_000_000} a {price.per}, from the manifest"
+        if self.price is None:
+            return "no price is known for this model: add `price:` to the manifest"
+        note = f"; {self.price['note']}" if "note" in self.price else ""
+        usd = (
+            f"${self.price['usd']} a {self.price['per']}" if "usd" in self.price else "priced by its settings"
+        )
+        return f"{usd}, from the model's card{note}"
+
+    def _price_row(self, complete: Mapping[str, JSON]) -> float | None:
+        assert self.price is not None  # noqa: S101 - the caller has looked
+        for row in self.price.get("table", ()):
+            if all(complete.get(name, False) == value for name, value in row["when"].items()):
+                usd: float = row["usd"]
+                return usd
+        return self.price.get("usd")
+
+    def _wire(self, name: str, value: JSON) -> JSON:
+        return str(value) if self._properties[name].get("x-wire") == "string" else value
+
+    def _problems(self, error: ValidationError) -> list[tuple[tuple[str, ...], str]]:
+        path = list(error.absolute_schema_path)
+        if path[:1] == ["allOf"]:
+            rule = self.parameters["allOf"][path[1]]
+            keys = tuple(rule.get("if", {}).get("required", ()))
+            return [(keys, rule.get("x-message", f"{' and '.join(keys)} do not go together"))]
+        if error.validator == "additionalProperties":
+            unknown = [name for name in error.instance if name not in self._properties]
+            return [((name,), self._unknown(name)) for name in unknown]
+        if error.validator == "required":
+            missing = [name for name in self.parameters["required"] if name not in error.instance]
+            return [((name,), f'the model needs the parameter "{name}"') for name in missing]
+        names = tuple(str(part) for part in error.absolute_path)
+        return [(names, value_message(error))]
+
+    def _unknown(self, name: str) -> str:
+        near = difflib.get_close_matches(name, self._properties, n=1)
+        hint = f'did you mean "{near[0]}"?' if near else f"it has {', '.join(self._properties)}"
+        return f'{self.id} has no parameter "{name}": {hint}'
+
+
+def load_card(model: str) -> Card:
+    """Return the card of a model.
+
+    Raises:
+        UsageError: there is none; the text names the nearest ids.
+    """
+    known = card_ids()
+    if model not in known:
+        near = difflib.get_close_matches(model, known, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
+        raise UsageError(f'unknown model "{model}": {hint}')
+    return parse_card(card_text(model))
+
+
+def parse_card(text: str) -> Card:
+    """Return the card that a file's text describes.
+
+    Raises:
+        UsageError: it is not a valid card.
+    """
+    try:
+        told = json.loads(text)
+        schema = json.loads(schema_text("card.schema.json"))
+    except ValueError as error:
+        raise UsageError(f"a model card is not JSON: {error}") from error
+    for problem in Draft202012Validator(schema).iter_errors(told):
+        raise UsageError(f"a model card is wrong at {problem.json_path}: {problem.message}")
+    Draft202012Validator.check_schema(told["parameters"])
+    return Card(
+        id=told["id"],
+        about=told["about"],
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
+        image_fields=tuple(told["images"]),
+        prompt_field=told["prompt"]["field"],
+        prompt_max=told["prompt"].get("max_length"),
+        seed_field=told.get("seed"),
+        parameters=told["parameters"],
+        limits=CardLimits(**told["limits"]),
+        price=told.get("price"),
+    )
+
+
+def value_message(error: ValidationError) -> str:  # noqa: PLR0911 - one sentence a rule
+    """Return what is wrong with one value, in words for tired people."""
+    value, rule = error.instance, error.validator_value
+    match error.validator:
+        case "enum":
+            near = difflib.get_close_matches(str(value), [str(one) for one in rule], n=1)
+            meant = next((one for one in rule if near and str(one) == near[0]), None)
+            hint = f"; did you mean {_shown(meant)}?" if meant is not None else ""
+            return f"must be one of {', '.join(_shown(one) for one in rule)}, not {_shown(value)}{hint}"
+        case "const":
+            return f"must be {_shown(rule)}, not {_shown(value)}"
+        case "type":
+            return f"must be {_types(rule)}, not {_shown(value)}"
+        case "minimum":
+            return f"must be at least {rule}, not {_shown(value)}"
+        case "exclusiveMinimum":
+            return f"must be more than {rule}, not {_shown(value)}"
+        case "maximum":
+            return f"must be at most {rule}, not {_shown(value)}"
+        case "minLength":
+            return "must not be empty"
+        case "maxLength":
+            return f"is {len(value):,} characters long; at most {rule:,} are allowed"
+        case "minItems" | "minProperties":
+            return f"must have at least {rule} {'entry' if rule == 1 else 'entries'}"
+        case "maxItems":
+            return f"has {len(value):,} entries; at most {rule:,} are allowed"
+        case "uniqueItems":
+            return "names the same value twice"
+    return str(error.message)
+
+
+_TYPE_WORDS = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "a mapping",
+    "null": "empty",
+}
+
+
+def _types(rule: str | list[str]) -> str:
+    names = [rule] if isinstance(rule, str) else rule
+    return " or ".join(_TYPE_WORDS[name] for name in names)
+
+
+def _shown(value: JSON) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _on_the_wire(one: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {key: value for key, value in one.items() if key not in {"x-wire", "default", "description"}}
+    if one.get("x-wire") == "string":
+        values = [str(value) for value in one["enum"]] if "enum" in one else None
+        return {"type": "string", "enum": values} if values else {"type": "string"}
+    return plain

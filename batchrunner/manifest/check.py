@@ -1,0 +1,295 @@
+"""What the schema cannot say of a manifest: pictures, ids, words, parameters in every combination."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path as FilePath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from batchrunner.cards import Card
+from batchrunner.errors import Problem
+from batchrunner.manifest import templates
+from batchrunner.manifest.pictures import PictureError, from_file, from_url
+from batchrunner.manifest.slugs import is_reserved, slug
+from batchrunner.manifest.templates import TemplateError
+from batchrunner.manifest.yamlread import Document, Path, path_text
+from batchrunner.values import JSON, Image, Picture, Prompt, canonical
+
+NAME_FIELDS = ("image", "prompt", "take", "seed", "model", "campaign")
+# The provider's keys are JWTs of some 250 characters: one in a manifest would be stored and shared.
+KEY_LIKE = re.compile(r"eyJ[\w-]{20,}\.[\w-]{20,}\.[\w-]{20,}")
+
+Layer = tuple[Path, Mapping[str, JSON]]
+
+
+class Checker:
+    """Checks one document; fills `images` and `prompts`, and `problems` with whatever is wrong.
+
+    `broken`: the top-level keys whose shape is wrong already; they are left alone.
+    """
+
+    def __init__(
+        self, document: Document, path: FilePath, card: Card | None, broken: frozenset[str | int]
+    ) -> None:
+        self._document = document
+        self._data: dict[str, Any] = document.data
+        self._path = path
+        self._card = card
+        self._broken = broken
+        self.images: list[Image] = []
+        self.prompts: list[Prompt] = []
+        self.problems: list[Problem] = []
+
+    def run(self) -> None:
+        """Check everything that can be checked."""
+        self._no_keys()
+        if self._sound("campaign"):
+            self._not_reserved(self._data["campaign"], ("campaign",))
+        if self._sound("images"):
+            self.images = [self._image(index, told) for index, told in enumerate(self._data["images"])]
+            self._unique("images", [image.id for image in self.images])
+        if self._sound("prompts"):
+            self.prompts = [self._prompt(index, told) for index, told in enumerate(self._data["prompts"])]
+            self._unique("prompts", [prompt.id for prompt in self.prompts])
+        if self._sound("images") and self._sound("prompts"):
+            self._words()
+        if self._card is not None and not self._broken & {"parameters", "matrix"}:
+            self._parameters(self._card)
+        if "output" not in self._broken:
+            self._output_name()
+
+    def _sound(self, key: str) -> bool:
+        return key in self._data and key not in self._broken
+
+    def _say(self, path: Path, message: str, *, key: bool = False) -> None:
+        line, column = self._document.place(path, key=key)
+        self.problems.append(Problem(str(self._path), line, column, path_text(path), message))
+
+    # --- images and prompts ---------------------------------------------------------------------------
+
+    def _image(self, index: int, told: Mapping[str, Any]) -> Image:
+        at: Path = ("images", index)
+        frames = told.get("frames")
+        sources = [((*at, "frames", n), one) for n, one in enumerate(frames)] if frames else [(at, told)]
+        pictures = [picture for path, one in sources if (picture := self._picture(path, one)) is not None]
+        wanted = len(self._card.image_fields) if self._card else len(sources)
+        if len(sources) != wanted:
+            fields = ", ".join(self._card.image_fields) if self._card else ""
+            self._say(
+                at,
+                f"the model takes {wanted} picture{'s' if wanted > 1 else ''} ({fields}), not {len(sources)}",
+            )
+        name = told.get("id") or _name_of(sources[0][1])
+        self._not_reserved(name, (*at, "id"))
+        return Image(name, tuple(pictures), self._vars(at, told), told.get("parameters", {}))
+
+    def _picture(self, at: Path, told: Mapping[str, Any]) -> Picture | None:
+        key = "url" if "url" in told else "file"
+        try:
+            if key == "url":
+                return from_url(told["url"])
+            return from_file(self._path.parent / told["file"])
+        except PictureError as error:
+            self._say((*at, key), str(error))
+            return None
+
+    def _prompt(self, index: int, told: str | Mapping[str, Any]) -> Prompt:
+        at: Path = ("prompts", index)
+        if isinstance(told, str):
+            return Prompt(_first_words(told), told)
+        name = told.get("id") or _first_words(told["text"])
+        self._not_reserved(name, (*at, "id"))
+        return Prompt(name, told["text"], self._vars(at, told), told.get("parameters", {}))
+
+    def _vars(self, at: Path, told: Mapping[str, Any]) -> dict[str, str]:
+        found = {}
+        for name, value in told.get("vars", {}).items():
+            if not str(value).strip():
+                self._say((*at, "vars", name), "is empty: an empty word would end up in a paid prompt")
+            found[name] = str(value)
+        return found
+
+    def _unique(self, section: str, ids: list[str]) -> None:
+        seen: dict[str, int] = {}
+        for index, name in enumerate(ids):
+            if name in seen:
+                line = self._document.place((section, seen[name]))[0]
+                hint = "" if "id" in _mapping(self._data[section][index]) else "; give one of them an `id`"
+                self._say((section, index), f'the id "{name}" is there twice (also in line {line}){hint}')
+            seen.setdefault(name, index)
+
+    def _not_reserved(self, name: str, path: Path) -> None:
+        if is_reserved(name):
+            self._say(path, f'"{name}" is a name that Windows keeps for itself')
+        elif name.endswith("."):
+            self._say(path, f'"{name}" must not end with a dot')
+
+    # --- words ----------------------------------------------------------------------------------------
+
+    def _words(self) -> None:
+        """See that every prompt can be filled for every image, and is not too long then."""
+        for index, prompt in enumerate(self.prompts):
+            whole = isinstance(self._data["prompts"][index], str)
+            at: Path = ("prompts", index) if whole else ("prompts", index, "text")
+            try:
+                wanted = templates.names(prompt.text)
+            except TemplateError as error:
+                self._say(at, str(error))
+                continue
+            lacking = self._lacking(prompt, wanted)
+            for name, image in lacking.items():
+                self._say(at, _no_word(name, image, prompt))
+            if not lacking:
+                self._length(at, prompt)
+
+    def _lacking(self, prompt: Prompt, wanted: tuple[str, ...]) -> dict[str, Image]:
+        """Return the names without a word, each with the first image for which it is missing."""
+        lacking: dict[str, Image] = {}
+        for name in wanted:
+            if name not in prompt.vars:
+                image = next((image for image in self.images if name not in image.vars), None)
+                if image is not None:
+                    lacking[name] = image
+        return lacking
+
+    def _length(self, at: Path, prompt: Prompt) -> None:
+        limit = self._card.prompt_max if self._card else None
+        if limit is None:
+            return
+        for image in self.images:
+            length = len(templates.fill(prompt.text, {**prompt.vars, **image.vars}))
+            if length > limit:
+                what = f'with the words of image "{image.id}" it is {length:,} characters long'
+                self._say(at, f"{what}; the model takes {limit:,}")
+                return
+
+    # --- parameters -----------------------------------------------------------------------------------
+
+    def _parameters(self, card: Card) -> None:
+        """Check each distinct combination once; report it where the deciding key was written."""
+        for layers in self._combinations():
+            merged = {key: value for _path, layer in layers for key, value in layer.items()}
+            for keys, message in card.check(card.complete(merged)):
+                path = _deciding(keys, layers)
+                name = path[-1] if path else ""
+                if name == "seed":
+                    message = "seeds are not set here: `takes` and the campaign's `seed` decide them"  # noqa: PLW2901
+                line, column = self._document.place(path, key="no parameter" in message)
+                problem = Problem(str(self._path), line, column, path_text(path), message)
+                if problem not in self.problems:
+                    self.problems.append(problem)
+
+    def _combinations(self) -> Iterator[tuple[Layer, ...]]:
+        base: Layer = (("parameters",), self._data.get("parameters") or {})
+        images = list(_distinct("images", self._entries("images")))
+        prompts = list(_distinct("prompts", self._entries("prompts")))
+        for image, prompt, chosen in itertools.product(images, prompts, self._matrix()):
+            yield (base, image, prompt, *chosen)
+
+    def _entries(self, section: str) -> list[Any]:
+        told = self._data.get(section)
+        return told if isinstance(told, list) and section not in self._broken else []
+
+    def _matrix(self) -> Iterator[tuple[Layer, ...]]:
+        matrix = self._data.get("matrix") or {}
+        axes = [
+            [(("matrix", key, index), {key: value}) for index, value in enumerate(values)]
+            for key, values in matrix.items()
+        ]
+        yield from itertools.product(*axes)
+
+    # --- names and secrets ----------------------------------------------------------------------------
+
+    def _output_name(self) -> None:
+        at: Path = ("output", "name")
+        name = (self._data.get("output") or {}).get("name")
+        if not isinstance(name, str):
+            return
+        known = [*NAME_FIELDS, *(self._card.parameters["properties"] if self._card else ())]
+        try:
+            wanted = templates.names(name)
+        except TemplateError as error:
+            self._say(at, str(error))
+            return
+        for one in wanted:
+            if one not in known and self._card is not None:
+                near = difflib.get_close_matches(one, known, n=1)
+                hint = f"did you mean {{{near[0]}}}?" if near else f"there are {', '.join(known)}"
+                self._say(at, f"{{{one}}} is not known here: {hint}")
+        if name.startswith("/") or "\\" in name or ".." in name.split("/") or name.endswith("/"):
+            self._say(at, "must be a path below the output folder, with / and without ..")
+        self._tells_apart(at, wanted)
+
+    def _tells_apart(self, at: Path, wanted: tuple[str, ...]) -> None:
+        takes = self._data.get("takes", 1)
+        many_takes = len(takes) > 1 if isinstance(takes, list) else isinstance(takes, int) and takes > 1
+        axes = (("image", len(self.images) > 1), ("prompt", len(self.prompts) > 1), ("take", many_takes))
+        for axis, many in axes:
+            if many and axis not in wanted and not (axis == "take" and "seed" in wanted):
+                self._say(at, f"several jobs would get one name: add {{{axis}}}")
+
+    def _no_keys(self) -> None:
+        for path, text in _texts((), self._data):
+            if KEY_LIKE.search(text):
+                self._say(
+                    path, "this looks like an API key: keys belong into the environment, not into a manifest"
+                )
+
+
+# --- helpers ------------------------------------------------------------------------------------------
+
+
+def _deciding(keys: tuple[str, ...], layers: tuple[Layer, ...]) -> Path:
+    """Return where the most specific of the keys that break a rule was written."""
+    for path, layer in reversed(layers):
+        for key in keys:
+            if key in layer:
+                return path if path[:1] == ("matrix",) else (*path, key)
+    return ("parameters",)
+
+
+def _distinct(section: str, entries: list[Any]) -> Iterator[Layer]:
+    """Yield the first entry with each distinct set of parameters (at least one, maybe empty, layer)."""
+    seen: set[str] = set()
+    for index, entry in enumerate(entries or [{}]):
+        told = _mapping(entry).get("parameters")
+        parameters = told if isinstance(told, dict) else {}
+        mark = canonical(parameters)
+        if mark not in seen:
+            seen.add(mark)
+            yield (section, index, "parameters"), parameters
+
+
+def _mapping(entry: Any) -> Mapping[str, Any]:
+    return entry if isinstance(entry, Mapping) else {}
+
+
+def _name_of(source: Mapping[str, Any]) -> str:
+    name = source["file"] if "file" in source else unquote(urlsplit(source["url"]).path.rstrip("/"))
+    return slug(FilePath(name).stem)
+
+
+def _first_words(text: str) -> str:
+    return slug(" ".join(re.sub(r"[{}]", "", text).split()[:5]))
+
+
+def _no_word(name: str, image: Image, prompt: Prompt) -> str:
+    has = [*image.vars, *prompt.vars]
+    near = difflib.get_close_matches(name, has, n=1)
+    hint = f"; did you mean {{{near[0]}}}?" if near else ""
+    return f'{{{name}}} has no word for image "{image.id}": add it to its vars{hint}'
+
+
+def _texts(path: Path, value: Any) -> Iterator[tuple[Path, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield from _texts((*path, key), one)
+    elif isinstance(value, list):
+        for index, one in enumerate(value):
+            yield from _texts((*path, index), one)

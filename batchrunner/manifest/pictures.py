@@ -1,0 +1,87 @@
+"""The pictures a manifest names: addresses that can be fetched, files that are what they should be."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import stat
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from batchrunner.values import Picture
+
+FILE_MAX = 20_000_000  # PixVerse's own limit; what GMI's upload takes at most is not published
+URL_MAX = 2048
+
+
+class PictureError(Exception):
+    """A picture that cannot be used, in words."""
+
+
+def from_url(url: str) -> Picture:
+    """Return the picture at a public address.
+
+    Raises:
+        PictureError: it is not one that the provider could fetch.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError as error:
+        raise PictureError(f"is not a URL: {error}") from error
+    if parts.scheme not in {"http", "https"} or not host:
+        raise PictureError("must be a public https address; a local picture goes under `file:`")
+    if parts.username or parts.password:
+        raise PictureError("must not hold a user name or password: it is sent to the provider")
+    if any(char.isspace() or not char.isprintable() for char in url) or len(url) > URL_MAX:
+        raise PictureError(f"must be a URL without spaces, {URL_MAX} characters at most")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise PictureError("must be https")
+    return Picture(url=url)
+
+
+def from_file(path: Path) -> Picture:
+    """Return a local picture with its content hash and the type that its bytes have.
+
+    Raises:
+        PictureError: it is missing, unreadable, not a whole picture, or of a kind that is not taken.
+    """
+    try:
+        info = path.stat()
+        if not stat.S_ISREG(info.st_mode):
+            raise PictureError(f"{path} is not a file")
+        if info.st_size > FILE_MAX:
+            raise PictureError(f"{path} is larger than {FILE_MAX // 1_000_000} MB")
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise PictureError(f"there is no file {path}") from error
+    except (OSError, ValueError) as error:
+        raise PictureError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+    return Picture(path=path, sha256=hashlib.sha256(data).hexdigest(), extension=_kind(path, data))
+
+
+def _kind(path: Path, data: bytes) -> str:
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        if b"IEND" not in data[-64:]:
+            raise PictureError(f"{path} is a PNG that is cut off")
+        return "png"
+    if data.startswith(b"\xff\xd8\xff"):
+        if b"\xff\xd9" not in data[2:]:
+            raise PictureError(f"{path} is a JPEG that is cut off")
+        return "jpeg"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        raise PictureError(
+            f"{path} is WebP, which the upload does not take: convert it to PNG or JPEG, or give its `url:`"
+        )
+    if not data:
+        raise PictureError(f"{path} is empty")
+    raise PictureError(f"{path} is not a PNG or JPEG")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

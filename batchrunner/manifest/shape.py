@@ -1,0 +1,65 @@
+"""The schema's verdict on a manifest, as problems at lines that tired people can read."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from batchrunner.cards import value_message
+from batchrunner.errors import Problem
+from batchrunner.files import schema_text
+from batchrunner.manifest.yamlread import Document, Path, path_text
+
+
+@cache
+def validator() -> Draft202012Validator:
+    """Return the manifest schema's validator."""
+    return Draft202012Validator(json.loads(schema_text("manifest.schema.json")))
+
+
+def problems(document: Document, name: str) -> list[tuple[Path, Problem]]:
+    """Return every way in which a document breaks the schema, with its path."""
+    if not isinstance(document.data, dict):
+        what = (
+            "the file is empty"
+            if document.data is None
+            else "a manifest is a mapping: `version: 1` and so on"
+        )
+        return [((), Problem(name, 1, 1, "", what))]
+    found = []
+    for error in validator().iter_errors(document.data):
+        for path, is_key, message in _told(error):
+            line, column = document.place(path, key=is_key)
+            found.append((path, Problem(name, line, column, path_text(path), message)))
+    return list(dict.fromkeys(found))  # one error a missing key, each of which names them all
+
+
+def _told(error: ValidationError) -> Iterator[tuple[Path, bool, str]]:
+    """Yield path, whether the key is meant, and words, for each thing wrong behind one error."""
+    path: Path = tuple(error.absolute_path)
+    schema: Any = error.schema
+    if error.validator == "additionalProperties":
+        known = list(schema.get("properties", {}))
+        for key in error.instance:
+            if key not in known:
+                yield (*path, key), True, _unknown(key, known)
+    elif error.validator == "required":
+        for key in error.validator_value:
+            if key not in error.instance:
+                yield path, False, f'the key "{key}" is missing'
+    elif error.validator in {"oneOf", "pattern"} and "x-message" in schema:
+        yield path, False, schema["x-message"]
+    else:
+        yield path, False, value_message(error)
+
+
+def _unknown(key: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f'did you mean "{near[0]}"?' if near else f"possible here: {', '.join(known)}"
+    return f'unknown key "{key}": {hint}'

@@ -1,0 +1,37 @@
+"""Names that are safe in job ids and on every file system."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+
+ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+RESERVED = frozenset(
+    {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
+)
+SEGMENT_BYTES_MAX = 120
+
+
+def slug(text: str) -> str:
+    """Return a text as an id: lower case, plain letters, dashes. What has none gets a name of its hash."""
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    found = re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._")[:64].strip("-._")
+    return found or f"x{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def is_reserved(name: str) -> bool:
+    """Tell whether Windows keeps a name for itself, with whatever suffix."""
+    return name.partition(".")[0].lower() in RESERVED
+
+
+def segment(text: str) -> str:
+    """Return one part of a path as every file system takes it."""
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-") or "x"
+    safe = safe if len(safe) <= SEGMENT_BYTES_MAX else _cut(safe)
+    return f"{safe}_" if is_reserved(safe) else safe
+
+
+def _cut(text: str) -> str:
+    mark = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return f"{text[: SEGMENT_BYTES_MAX - 9]}-{mark}"

@@ -1,0 +1,54 @@
+"""Texts with `{names}`: strict, so that an unknown or empty word never ends up in a paid prompt."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+_TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+
+
+class TemplateError(Exception):
+    """A text with braces that do not fit together, or something else than a name between them."""
+
+
+@lru_cache(maxsize=4096)
+def parts(text: str) -> tuple[tuple[str, str], ...]:
+    """Split a text into (literal, name) pairs; the last name is empty. `{{` and `}}` are braces.
+
+    Raises:
+        TemplateError: with what is wrong.
+    """
+    found: list[tuple[str, str]] = []
+    literal, end = "", 0
+    for match in _TOKEN.finditer(text):
+        literal += text[end : match.start()]
+        end = match.end()
+        token, name = match.group(0), match.group(1)
+        if token in {"{{", "}}"}:
+            literal += token[0]
+        elif name is None:
+            raise TemplateError(f"a single {token} does not belong here: write {token}{token} for a brace")
+        elif not NAME.fullmatch(name):
+            raise TemplateError(f"{{{name}}} is not a name: write {{{{{name}}}}} for braces")
+        else:
+            found.append((literal, name))
+            literal = ""
+    found.append((literal + text[end:], ""))
+    return tuple(found)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Return the names in a text, each once, in order.
+
+    Raises:
+        TemplateError: the text is not a template.
+    """
+    return tuple(dict.fromkeys(name for _literal, name in parts(text) if name))
+
+
+def fill(text: str, words: Mapping[str, object]) -> str:
+    """Fill every name; all of them must be in `words`."""
+    return "".join(f"{literal}{words[name]}" if name else literal for literal, name in parts(text))

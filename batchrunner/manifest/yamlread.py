@@ -1,0 +1,197 @@
+"""YAML read as JSON-shaped data, with the line and column of every key and value.
+
+YAML 1.1 has traps that cost money overnight: `no` is false, `1:30` is ninety, `012` is ten, a key given twice
+silently wins, an alias can unfold to gigabytes. So only the parser's events are used here, and scalars
+are read by the rules of YAML 1.2's core schema, narrowed to JSON. Aliases, anchors and tags are refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from batchrunner.errors import ManifestError, Problem
+from batchrunner.values import JSON
+
+SIZE_MAX = 4 << 20
+DEPTH_MAX = 32
+NODES_MAX = 1_000_000
+INT_MAX = 2**53  # beyond it, JSON readers disagree
+
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_TRUES = frozenset({"true", "True", "TRUE"})
+_FALSES = frozenset({"false", "False", "FALSE"})
+_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
+_LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NOT_JSON = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+
+Path = tuple[str | int, ...]
+Place = tuple[int, int]
+
+
+@dataclass(slots=True)
+class Document:
+    """Plain data, and where each value and each key of a mapping stands (line and column from 1)."""
+
+    data: JSON
+    values: dict[Path, Place] = field(default_factory=dict)
+    keys: dict[Path, Place] = field(default_factory=dict)
+
+    def place(self, path: Path, *, key: bool = False) -> Place:
+        """Return where a value (or its key) stands; for what is not there, where its parent does."""
+        if key and path in self.keys:
+            return self.keys[path]
+        while path and path not in self.values:
+            path = path[:-1]
+        return self.values.get(path, (1, 1))
+
+
+def read(raw: bytes, name: str) -> Document:
+    """Read one YAML document; `name` is the file as messages call it.
+
+    Raises:
+        ManifestError: it is not UTF-8, not YAML, too large, or uses what is refused.
+    """
+    if len(raw) > SIZE_MAX:
+        raise ManifestError([Problem(name, 1, 1, "", f"larger than {SIZE_MAX >> 20} MiB")])
+    return _Reader(name).read(_decoded(raw, name))
+
+
+def _decoded(raw: bytes, name: str) -> str:
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise ManifestError([Problem(name, 1, 1, "", "this is UTF-16: save it as UTF-8")])
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        before = raw[: error.start]
+        line, column = before.count(b"\n") + 1, len(before.rpartition(b"\n")[2]) + 1
+        raise ManifestError([Problem(name, line, column, "", "not UTF-8: save the file as UTF-8")]) from error
+    for line, row in enumerate(text.splitlines(), 1):
+        if "\0" in row:
+            raise ManifestError(
+                [Problem(name, line, row.index("\0") + 1, "", "a NUL byte does not belong here")]
+            )
+        indent = row[: len(row) - len(row.lstrip())]
+        if "\t" in indent:
+            problem = Problem(name, line, indent.index("\t") + 1, "", "a tab in the indentation: use spaces")
+            raise ManifestError([problem])
+    return text
+
+
+class _Reader:
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._problems: list[Problem] = []
+        self._document = Document(None)
+        self._nodes = 0
+
+    def read(self, text: str) -> Document:
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        events = yaml.parse(text, Loader=loader)
+        try:
+            documents = 0
+            for event in events:
+                if isinstance(event, yaml.DocumentStartEvent):
+                    documents += 1
+                    if documents > 1:
+                        self._say(event, (), "a second document (`---`): one file, one manifest")
+                        break
+                    self._document.data = self._node(next(events), events, ())
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+            what = error.problem or error.context or "not YAML"
+            hint = " (is the indentation right? is a text with `: ` or `{` in quotes?)"
+            self._problems.append(Problem(self._name, line, column, "", f"not YAML: {what}{hint}"))
+        except yaml.YAMLError as error:
+            words = " ".join(str(error).split())
+            self._problems.append(Problem(self._name, 1, 1, "", f"not YAML: {words}"))
+        if self._problems:
+            raise ManifestError(self._problems)
+        return self._document
+
+    def _node(self, event: Any, events: Iterator[Any], path: Path) -> JSON:
+        self._nodes += 1
+        if len(path) > DEPTH_MAX or self._nodes > NODES_MAX:
+            what = f"nested deeper than {DEPTH_MAX} levels" if len(path) > DEPTH_MAX else "too many entries"
+            raise ManifestError([*self._problems, self._problem(event, path, what)])
+        self._document.values[path] = (event.start_mark.line + 1, event.start_mark.column + 1)
+        if isinstance(event, yaml.AliasEvent):
+            self._say(event, path, f"aliases (*{event.anchor}) are not read: write the value out")
+            return None
+        if event.anchor is not None:
+            self._say(event, path, f"anchors (&{event.anchor}) are not read: leave it out")
+        if event.tag is not None:
+            self._say(event, path, f"tags ({event.tag}) are not read: leave it out")
+        if isinstance(event, yaml.ScalarEvent):
+            return self._scalar(event, path)
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._sequence(events, path)
+        return self._mapping(events, path)
+
+    def _sequence(self, events: Iterator[Any], path: Path) -> list[JSON]:
+        items: list[JSON] = []
+        while not isinstance(event := next(events), yaml.SequenceEndEvent):
+            items.append(self._node(event, events, (*path, len(items))))
+        return items
+
+    def _mapping(self, events: Iterator[Any], path: Path) -> dict[str, JSON]:
+        found: dict[str, JSON] = {}
+        while not isinstance(event := next(events), yaml.MappingEndEvent):
+            if not isinstance(event, yaml.ScalarEvent):
+                self._say(event, path, "a key must be plain text")
+                self._node(event, events, (*path, "?"))
+                self._node(next(events), events, (*path, "?"))
+                continue
+            key, here = event.value, (*path, event.value)
+            if event.value == "<<" and event.style is None:
+                self._say(event, here, "merge keys (<<) are not read: write the values out")
+            if key in found:
+                line = self._document.keys[here][0]
+                self._say(event, here, f'the key "{key}" is there twice (also in line {line})')
+            self._document.keys.setdefault(here, (event.start_mark.line + 1, event.start_mark.column + 1))
+            value = self._node(next(events), events, here)
+            found.setdefault(key, value)
+        return found
+
+    def _scalar(self, event: Any, path: Path) -> JSON:
+        text: str = event.value
+        if not event.implicit[0]:
+            return text
+        if text in _NULLS:
+            return None
+        if text in _TRUES or text in _FALSES:
+            return text in _TRUES
+        if _INT.fullmatch(text):
+            number = int(text)
+            if abs(number) > INT_MAX:
+                self._say(event, path, f"{text} is too large a number: put it in quotes if it is a text")
+            return number
+        if _LEADING_ZERO.fullmatch(text):
+            plain = text.lstrip("+-").lstrip("0") or "0"
+            self._say(event, path, f'{text} begins with a zero: write {plain}, or "{text}" if it is a text')
+            return text
+        if _NOT_JSON.fullmatch(text):
+            self._say(event, path, f"{text} is not a number that can be sent")
+            return None
+        return float(text) if _FLOAT.fullmatch(text) else text
+
+    def _say(self, event: Any, path: Path, message: str) -> None:
+        self._problems.append(self._problem(event, path, message))
+
+    def _problem(self, event: Any, path: Path, message: str) -> Problem:
+        mark = event.start_mark
+        return Problem(self._name, mark.line + 1, mark.column + 1, path_text(path), message)
+
+
+def path_text(path: Path) -> str:
+    """Return a path as messages show it: `images[2].url`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
