@@ -33,9 +33,30 @@ from batchrunner.store.tables import Store
 from batchrunner.values import Job, Limits, Manifest, Picture
 
 GMI_URL = "https://console.gmicloud.ai"
-SUBMITTERS_MAX = 32  # threads that wait for POSTs, which may block for minutes
-CALLERS = 2  # threads for polls and lists: `requests` gets slower with more (reference measurements)
-FETCHERS = 4  # threads for uploads and downloads
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """How many threads make calls, and so how many connections there are at most.
+
+    POSTs may block for minutes, so `submitters` follow the in-flight limit. Short calls have few workers:
+    `requests` gets slower, not faster, with more threads. Up- and downloads have their own, so that a large
+    file never delays a poll.
+    """
+
+    submitters: int
+    callers: int = 2
+    fetchers: int = 4
+
+    @classmethod
+    def of(cls, connections: int) -> Workers:
+        """Divide a number of connections (3 at least) up."""
+        callers = max(1, connections // 4)
+        fetchers = max(1, connections // 4)
+        return cls(max(1, connections - callers - fetchers), callers, fetchers)
+
+
+SUBMITTERS_MAX = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +80,8 @@ class Campaign:
         output: folder of outputs; default: what the manifest says, else `outputs/`.
         in_flight: overrules `limits.in_flight`.
         access: the provider's key and address; the embedded emulator needs none.
+        workers: how many threads make calls; default: by the in-flight limit.
+        decode: decode each clip once before it counts, where the extra `media` is installed.
         clock, rng: time and chance, for tests.
 
     Raises:
@@ -74,6 +97,8 @@ class Campaign:
         output: Path | str | None = None,
         in_flight: int | None = None,
         access: Access | None = None,
+        workers: Workers | None = None,
+        decode: bool = True,
         clock: Clock | None = None,
         rng: random.Random | None = None,
     ) -> None:
@@ -83,8 +108,10 @@ class Campaign:
         self._outputs = Path(output or self.manifest.output_folder or "outputs")
         self._in_flight = in_flight
         self._access = access or Access()
+        self._workers = workers
+        self._decode = decode
         self._clock = clock or SystemClock()
-        self._rng = rng or random.SystemRandom()
+        self._rng = rng or random.Random()  # noqa: S311 - spreads waits, guards nothing
         self._loop: Loop | None = None
 
     @property
@@ -224,9 +251,11 @@ class Campaign:
             version=__version__,
             seed_field=self.card.seed_field,
         )
-        clips = ClipFolder(http, self.output_path, provenance, self._clock)
-        submitters = ThreadPoolExecutor(min(self._limits().in_flight, SUBMITTERS_MAX), "submit")
-        callers, fetchers = ThreadPoolExecutor(CALLERS, "call"), ThreadPoolExecutor(FETCHERS, "fetch")
+        clips = ClipFolder(http, self.output_path, provenance, self._clock, decode=self._decode)
+        workers = self._workers or Workers(min(self._limits().in_flight, SUBMITTERS_MAX))
+        submitters = ThreadPoolExecutor(workers.submitters, "submit")
+        callers = ThreadPoolExecutor(workers.callers, "call")
+        fetchers = ThreadPoolExecutor(workers.fetchers, "fetch")
         try:
             yield Tools(provider, clips, self._clock, self._rng, submitters, callers, fetchers)
         finally:

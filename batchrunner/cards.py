@@ -146,16 +146,17 @@ class Card:
         return str(value) if self._properties[name].get("x-wire") == "string" else value
 
     def _problems(self, error: ValidationError) -> list[tuple[tuple[str, ...], str]]:
-        path = list(error.absolute_schema_path)
+        path: list[Any] = list(error.absolute_schema_path)
+        instance: Any = error.instance
         if path[:1] == ["allOf"]:
             rule = self.parameters["allOf"][path[1]]
             keys = tuple(rule.get("if", {}).get("required", ()))
             return [(keys, rule.get("x-message", f"{' and '.join(keys)} do not go together"))]
         if error.validator == "additionalProperties":
-            unknown = [name for name in error.instance if name not in self._properties]
+            unknown = [name for name in instance if name not in self._properties]
             return [((name,), self._unknown(name)) for name in unknown]
         if error.validator == "required":
-            missing = [name for name in self.parameters["required"] if name not in error.instance]
+            missing = [name for name in self.parameters["required"] if name not in instance]
             return [((name,), f'the model needs the parameter "{name}"') for name in missing]
         names = tuple(str(part) for part in error.absolute_path)
         return [(names, value_message(error))]
@@ -210,7 +211,8 @@ def parse_card(text: str) -> Card:
 
 def value_message(error: ValidationError) -> str:  # noqa: PLR0911 - one sentence a rule
     """Return what is wrong with one value, in words for tired people."""
-    value, rule = error.instance, error.validator_value
+    value: Any = error.instance
+    rule: Any = error.validator_value
     match error.validator:
         case "enum":
             near = difflib.get_close_matches(str(value), [str(one) for one in rule], n=1)

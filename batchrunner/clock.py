@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from queue import Empty, SimpleQueue
 from typing import Protocol, TypeVar
 
@@ -52,9 +53,12 @@ class SystemClock:
 
 def utc_text(us: int) -> str:
     """Write wall time as fixed-width ISO 8601 in UTC, so that text order is time order."""
-    return (
-        datetime.fromtimestamp(us // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{us % 1_000_000:06d}Z"
-    )
+    return f"{_second_text(us // 1_000_000)}.{us % 1_000_000:06d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second_text(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def utc_us(text: str) -> int:

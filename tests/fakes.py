@@ -215,6 +215,9 @@ class FakeClips:
             self.published[file.path] = attempt.id
         return attempt.files
 
+    def sync(self, files: Sequence[MediaFile]) -> None:
+        """Nothing here outlives the test."""
+
 
 def a_job(number: int, cost_micros: int | None = 150_000, **payload: Any) -> Job:
     """Return job number `number` with a payload of its own."""

@@ -30,7 +30,7 @@ from batchrunner.errors import UsageError
 @click.option("--config", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="Knobs as JSON.")
 @click.option("--set", "knobs", multiple=True, metavar="KNOB=VALUE", help="One knob; the value is JSON.")
 def emulate(port: int, root: Path | None, config: Path | None, knobs: tuple[str, ...]) -> None:
-    """Serve a queue in the provider's shape on this machine. It renders small real clips and bills nothing."""
+    """Serve a queue in the provider's shape on this machine. It renders small real clips, free."""
     from batchrunner.emulator.app import Endpoints, serve  # noqa: PLC0415 - an extra: its absence is told
     from batchrunner.emulator.config import EmulatorConfig  # noqa: PLC0415 - comes with it
 

@@ -10,7 +10,8 @@ import click
 
 from batchrunner.cli.options import CAMPAIGN, JSON_OUTPUT, STATE, example, print_json
 from batchrunner.cli.text import count, lasted, money, plain
-from batchrunner.standing import read_jobs, read_status, settle_command
+from batchrunner.cli.trouble import trouble_lines
+from batchrunner.standing import read_jobs, read_status
 from batchrunner.values import JobState
 
 
@@ -35,13 +36,8 @@ def status(campaign: str, state: Path, as_json: bool) -> None:
     click.echo(f"  the whole campaign: at most {money(found.estimate_micros)}")
     if found.finish_s is not None:
         click.echo(f"  done in about {lasted(found.finish_s)} of running at the pace so far")
-    for failed in found.failed:
-        click.echo(f"  failed  {failed['id']}: {plain(failed['detail'] or failed['reason'] or '')}")
-    for held in found.held:
-        click.echo(
-            f"  held  {held.job}: {plain(held.detail or held.reason)} ({money(held.at_stake_micros)} at stake)"
-        )
-        click.echo(f"        {settle_command(campaign, held)}")
+    for line in trouble_lines(campaign, found.failed, found.held):
+        click.echo(line)
     click.echo(f"clips: {found.output}")
 
 

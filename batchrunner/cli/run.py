@@ -24,13 +24,12 @@ from batchrunner.cli.options import (
 )
 from batchrunner.cli.plan import show_plan
 from batchrunner.cli.text import count, lasted, money, plain
+from batchrunner.cli.trouble import trouble_lines
 from batchrunner.engine.lifecycle import Stop
 from batchrunner.engine.outcome import Ended
 from batchrunner.engine.progress import Progress
-from batchrunner.standing import dollars, held_json, settle_command
+from batchrunner.standing import dollars, held_json
 from batchrunner.values import JobState
-
-HELD_SHOWN = 20
 
 
 class View(Protocol):
@@ -171,33 +170,22 @@ def show_end(ended: Ended) -> None:
         )
     if tally.in_doubt:
         left = sum(1 for held in ended.held if held.request_id is None)
-        click.echo(
-            f"  {count(tally.in_doubt, 'submission')} in doubt at the start: {tally.found} found at the provider "
-            f"(nothing paid again), {left} held"
-        )
+        doubt = f"{count(tally.in_doubt, 'submission')} in doubt at the start"
+        click.echo(f"  {doubt}: {tally.found} found at the provider (nothing paid again), {left} held")
     show_trouble(ended)
     click.echo(f"clips: {ended.output}")
 
 
 def show_trouble(ended: Ended) -> None:
-    """Print what failed and what is held, each with its reason; held ones with the command that settles them."""
-    for failed in ended.failed:
-        click.echo(f"  failed  {failed['id']}: {plain(failed['detail'] or failed['reason'] or '')}")
+    """Print what failed and what is held, and why the run stopped."""
+    for line in trouble_lines(ended.campaign, ended.failed, ended.held):
+        click.echo(line)
     more = ended.totals.jobs[JobState.FAILED] - len(ended.failed)
     if more > 0:
-        click.echo(f"  … {more:,} more: batchrunner jobs {ended.campaign} --state failed")
-    for held in ended.held[:HELD_SHOWN]:
-        click.echo(
-            f"  held  {held.job}: {plain(held.detail or held.reason)} ({money(held.at_stake_micros)} at stake)"
-        )
-        click.echo(f"        {settle_command(ended.campaign, held)}")
-    if len(ended.held) > HELD_SHOWN:
-        more = len(ended.held) - HELD_SHOWN
-        click.echo(f"  … {more:,} more: batchrunner jobs {ended.campaign} --state held")
+        click.echo(f"  … {more:,} more failed: batchrunner jobs {ended.campaign} --state failed")
     if ended.stop not in {None, Stop.SIGNAL}:
-        click.echo(
-            f"  stopped: {ended.stop}: {plain(ended.detail)}" if ended.detail else f"  stopped: {ended.stop}"
-        )
+        why = f": {plain(ended.detail)}" if ended.detail else ""
+        click.echo(f"  stopped: {ended.stop}{why}")
 
 
 def ended_json(ended: Ended) -> dict[str, object]:

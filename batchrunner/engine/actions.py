@@ -31,8 +31,17 @@ class Clips(Protocol):
     def publish(self, attempt: Attempt) -> tuple[MediaFile, ...]:
         """Give the fetched files of an attempt their final names; never over a foreign file.
 
+        Durable only after `sync`.
+
         Raises:
             MediaError: `gone` when the part file has vanished.
+            LocalError: this machine's disk.
+        """
+
+    def sync(self, files: Sequence[MediaFile]) -> None:
+        """Make the names of published files durable.
+
+        Raises:
             LocalError: this machine's disk.
         """
 
@@ -87,9 +96,9 @@ class Download:
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Give fetched files their final names."""
+    """Give the fetched files of some attempts their final names, and make all of them durable together."""
 
-    attempt: Attempt
+    attempts: tuple[Attempt, ...]
 
 
 Action: TypeAlias = Probe | Upload | Submit | Poll | Search | Download | Publish
@@ -152,12 +161,19 @@ class Downloaded:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """The files under their final names, or what went wrong."""
+class Named:
+    """One attempt's files under their final names, or what went wrong."""
 
     attempt_id: int
     files: tuple[MediaFile, ...] = ()
     error: MediaError | LocalError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What became of each attempt of a `Publish`."""
+
+    named: tuple[Named, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,17 +206,30 @@ def _perform(action: Action, provider: Provider, clips: Clips) -> Outcome:
                 return Downloaded(attempt.id, clips.fetch(attempt, urls))
             except (MediaError, LocalError) as error:
                 return Downloaded(attempt.id, (), error)
-        case Publish(attempt):
-            try:
-                return Published(attempt.id, clips.publish(attempt))
-            except (MediaError, LocalError) as error:
-                return Published(attempt.id, (), error)
+        case Publish(attempts):
+            return Published(_publish(attempts, clips))
         case Search():
             return _search(action, provider)
         case Upload(picture):
             return _upload(picture, provider)
         case Probe():
             return _probe(provider)
+
+
+def _publish(attempts: Sequence[Attempt], clips: Clips) -> tuple[Named, ...]:
+    named = tuple(_name(attempt, clips) for attempt in attempts)
+    try:
+        clips.sync([file for one in named for file in one.files])
+    except LocalError as error:
+        return tuple(Named(one.attempt_id, (), one.error or error) for one in named)
+    return named
+
+
+def _name(attempt: Attempt, clips: Clips) -> Named:
+    try:
+        return Named(attempt.id, clips.publish(attempt))
+    except (MediaError, LocalError) as error:
+        return Named(attempt.id, (), error)
 
 
 def _poll(action: Poll, provider: Provider) -> Polled:

@@ -12,7 +12,7 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from queue import SimpleQueue
 
 from batchrunner.clock import Clock
@@ -66,6 +66,8 @@ from batchrunner.values import (
 )
 
 BATCH = 256  # outcomes taken into one tick at most
+LINGER_S = 0.01
+PUBLISH_TOGETHER = 16
 LOOK_AGAIN_S = 3.0
 IDLE_S = 60.0  # longest sleep: bounds the harm of a clock that does not count a suspend
 
@@ -123,7 +125,10 @@ class Loop:
         self._aborting = False
         self._short = False  # the next job does not fit into the budget as things stand
         self._wait = Wait.NOTHING
-        self._tally = Tally()
+        self._in_doubt = 0
+        self._submissions = 0
+        self._downloads = 0
+        self._found = 0
         totals = reading.totals(store.db)
         self._jobs: Counter[JobState] = Counter(totals.jobs)
         self._spent, self._reserved = totals.spent_micros, totals.reserved_micros
@@ -176,7 +181,7 @@ class Loop:
                 self._follow(self._desk.put(attempt), lifecycle.reopened(attempt, now_us))
         lost = [one.attempt for one in self._desk.in_state(AttemptState.UNKNOWN)]
         doubtful = self._searching.begin(lost, (one for one in held if not one.request_id), now_s)
-        self._tally = replace(self._tally, in_doubt=doubtful)
+        self._in_doubt = doubtful
 
     def _past_submissions(self) -> list[float]:
         now_s, now_us = self._tools.clock.elapsed_s(), self._tools.clock.now_us()
@@ -187,9 +192,15 @@ class Loop:
     # --- decide: outcomes -----------------------------------------------------------------------------
 
     def _arrived(self) -> list[Outcome]:
-        first = self._tools.clock.take(self._inbox, self._sleep_s())
+        """Return what has arrived; linger a little for more, since a commit costs the same for many."""
+        clock, inbox = self._tools.clock, self._inbox
+        first = clock.take(inbox, self._sleep_s())
         outcomes = [first] if first is not None else []
-        while len(outcomes) < BATCH and (more := self._tools.clock.take(self._inbox, 0)) is not None:
+        until_s = clock.elapsed_s() + LINGER_S
+        while outcomes and len(outcomes) < min(BATCH, self._hands.total()):
+            more = clock.take(inbox, until_s - clock.elapsed_s())
+            if more is None:
+                break
             outcomes.append(more)
         return outcomes
 
@@ -218,9 +229,10 @@ class Loop:
                 one = self._desk.live[attempt_id]
                 step = lifecycle.after_download(one.attempt, one.tries, one.urls, files, failure, now_us, rng)
                 self._follow(one, step)
-            case Published(attempt_id, files, failure):
-                one = self._desk.live[attempt_id]
-                self._follow(one, lifecycle.after_publish(one.attempt, files, failure, now_us))
+            case Published(named):
+                for done in named:
+                    one = self._desk.live[done.attempt_id]
+                    self._follow(one, lifecycle.after_publish(one.attempt, done.files, done.error, now_us))
             case Searched():
                 self._searched(outcome, now_s, now_us)
             case Uploaded():
@@ -254,11 +266,8 @@ class Loop:
         if change.attempt.listed:
             self._jobs[JobState.HELD if change.source is AttemptState.HELD else JobState.ACTIVE] -= 1
             self._jobs[change.job] += 1
-        self._tally = replace(
-            self._tally,
-            found=self._tally.found + (change.kind is EventKind.FOUND),
-            downloads=self._tally.downloads + (change.kind is EventKind.FETCHED),
-        )
+        self._found += change.kind is EventKind.FOUND
+        self._downloads += change.kind is EventKind.FETCHED
         if change.detail:
             self._problem = f"{change.attempt.job}: {change.detail}"
 
@@ -357,6 +366,7 @@ class Loop:
         api = not self._health.outage and self._health.account is not None
         for one in self._desk.due(now_s, api=api):
             self._plan_one(one)
+        self._join_publishes()
         if api:
             models = self._searching.unlooked_models()
             self._actions.extend(Search(model) for model in models if self._searching.wants(model))
@@ -370,6 +380,13 @@ class Loop:
             return  # the look that is under way speaks for this attempt too
         if action is not None:
             self._actions.append(action)
+
+    def _join_publishes(self) -> None:
+        """Let one worker publish what became ready together: making names durable costs the same for all."""
+        attempts = [action.attempts[0] for action in self._actions if isinstance(action, Publish)]
+        self._actions = [action for action in self._actions if not isinstance(action, Publish)]
+        for start in range(0, len(attempts), PUBLISH_TOGETHER):
+            self._actions.append(Publish(tuple(attempts[start : start + PUBLISH_TOGETHER])))
 
     def _plan_submits(self, now_s: float) -> None:
         now_us = self._tools.clock.now_us()
@@ -438,7 +455,7 @@ class Loop:
         self._desk.put(attempt)
         self._changes.append(Intended(attempt, now_us))
         self._actions.append(Submit(attempt, self._terms.submit_timeout_s))
-        self._tally = replace(self._tally, submissions=self._tally.submissions + 1)
+        self._submissions += 1
 
     def _plan_uploads(self, now_s: float) -> None:
         for sha256 in self._intake.ahead(self._health.account or ""):
@@ -528,7 +545,7 @@ class Loop:
             reserved_micros=self._reserved,
             waiting_for=self._wait,
             outage_s=self._health.lasted_s(self._tools.clock.elapsed_s()) if self._health.outage else 0.0,
-            tally=self._tally,
+            tally=Tally(self._submissions, self._downloads, self._in_doubt, self._found),
             stop=self._stop,
             detail=self._detail,
             problem=self._problem,

@@ -20,7 +20,7 @@ def action_for(attempt: Attempt, urls: tuple[str, ...]) -> Action | None:
         case AttemptState.READY if urls:
             return Download(attempt, urls)
         case AttemptState.FETCHED if not urls:
-            return Publish(attempt)
+            return Publish((attempt,))
         case AttemptState.FETCHED:
             return Download(attempt, urls)
         case AttemptState.ACCEPTED | AttemptState.READY if attempt.request_id:

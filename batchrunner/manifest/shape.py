@@ -44,14 +44,16 @@ def _told(error: ValidationError) -> Iterator[tuple[Path, bool, str]]:
     """Yield path, whether the key is meant, and words, for each thing wrong behind one error."""
     path: Path = tuple(error.absolute_path)
     schema: Any = error.schema
+    instance: Any = error.instance
+    rule: Any = error.validator_value
     if error.validator == "additionalProperties":
         known = list(schema.get("properties", {}))
-        for key in error.instance:
+        for key in instance:
             if key not in known:
                 yield (*path, key), True, _unknown(key, known)
     elif error.validator == "required":
-        for key in error.validator_value:
-            if key not in error.instance:
+        for key in rule:
+            if key not in instance:
                 yield path, False, f'the key "{key}" is missing'
     elif error.validator in {"oneOf", "pattern"} and "x-message" in schema:
         yield path, False, schema["x-message"]

@@ -1,4 +1,4 @@
-"""The output folder of one campaign: each clip under the manifest's name, with a sidecar that tells its story.
+"""The output folder of one campaign: clips under the manifest's names, each with a sidecar beside it.
 
 fox/push-in-t1.a12.part        while it is fetched (12: the attempt)
 fox/push-in-t1.mp4             once it is whole and checked
@@ -18,7 +18,7 @@ from batchrunner.clock import Clock, utc_text
 from batchrunner.errors import LocalError
 from batchrunner.media.check import inspect
 from batchrunner.media.download import fetch, forget
-from batchrunner.media.publish import is_taken, place, publish, write_sidecar
+from batchrunner.media.publish import is_taken, place, publish, sync_folder, write_sidecar
 from batchrunner.media.trouble import MediaError
 from batchrunner.providers.http import Http
 from batchrunner.values import Attempt, MediaFile
@@ -38,11 +38,15 @@ class Provenance:
 class ClipFolder:
     """Fetches and publishes; both may be repeated and go on where they stopped."""
 
-    def __init__(self, http: Http, root: Path, provenance: Provenance, clock: Clock) -> None:
+    def __init__(
+        self, http: Http, root: Path, provenance: Provenance, clock: Clock, *, decode: bool = True
+    ) -> None:
         self._http = http
         self._root = root
         self._provenance = provenance
         self._clock = clock
+        self._decode = decode
+        self._folders: set[str] = set()
 
     def fetch(self, attempt: Attempt, urls: Sequence[str]) -> tuple[MediaFile, ...]:
         """Bring every file of an attempt onto the disk as a part file, whole and checked.
@@ -54,7 +58,7 @@ class ClipFolder:
         return tuple(self._fetch(attempt, index, url) for index, url in enumerate(urls))
 
     def publish(self, attempt: Attempt) -> tuple[MediaFile, ...]:
-        """Give the fetched files their final names and write the sidecar.
+        """Give the fetched files their final names and write the sidecar; durable after `sync`.
 
         Raises:
             MediaError: `gone`: a part file has vanished.
@@ -67,11 +71,23 @@ class ClipFolder:
         except OSError as error:
             raise LocalError(f"cannot write {error.filename or self._root}: {error.strerror}") from error
 
+    def sync(self, files: Sequence[MediaFile]) -> None:
+        """Make the names of published files durable: one sync for each folder.
+
+        Raises:
+            LocalError: this disk.
+        """
+        try:
+            for folder in {(self._root / file.path).parent for file in files}:
+                sync_folder(folder)
+        except OSError as error:
+            raise LocalError(f"cannot write {error.filename or self._root}: {error.strerror}") from error
+
     def _fetch(self, attempt: Attempt, index: int, url: str) -> MediaFile:
         part = self._part(attempt, index)
-        fetched = fetch(self._http, url, part)
+        fetched = fetch(self._http, url, part, clock=self._clock)
         try:
-            info = inspect(part)
+            info = inspect(part, decode=self._decode)
         except MediaError:
             forget(part)
             raise
@@ -81,8 +97,8 @@ class ClipFolder:
     def _publish(self, attempt: Attempt) -> tuple[MediaFile, ...]:
         for stem in _stems(attempt):
             files = tuple(_renamed(file, index, stem) for index, file in enumerate(attempt.files))
-            finals = [place(self._root, file.path) for file in files]
-            sidecar = place(self._root, f"{stem}.json")
+            finals = [self._place(file.path) for file in files]
+            sidecar = self._place(f"{stem}.json")
             taken = any(is_taken(final, file.sha256) for final, file in zip(finals, files, strict=True))
             if taken or _is_foreign(sidecar, attempt.job):
                 continue
@@ -94,7 +110,16 @@ class ClipFolder:
         raise LocalError(f"every name for {attempt.name} is taken by other files in {self._root}")
 
     def _part(self, attempt: Attempt, index: int) -> Path:
-        return place(self._root, f"{attempt.name}{_suffix(index)}.a{attempt.id}.part")
+        return self._place(f"{attempt.name}{_suffix(index)}.a{attempt.id}.part")
+
+    def _place(self, relative: str) -> Path:
+        """Return a path below the root; a folder is made and looked at once, not for every file."""
+        folder = relative.rpartition("/")[0]
+        if folder in self._folders and ".." not in relative:
+            return self._root / relative
+        path = place(self._root, relative)
+        self._folders.add(folder)
+        return path
 
     def _story(self, attempt: Attempt, files: Sequence[MediaFile]) -> dict[str, Any]:
         common = self._provenance
@@ -135,10 +160,10 @@ def _renamed(file: MediaFile, index: int, stem: str) -> MediaFile:
 
 
 def _is_foreign(sidecar: Path, job: str) -> bool:
-    if not sidecar.exists() and not sidecar.is_symlink():
-        return False
     try:
         told = json.loads(sidecar.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return sidecar.is_symlink()
     except (OSError, ValueError):
         return True
     return sidecar.is_symlink() or not isinstance(told, dict) or told.get("job") != job

@@ -10,16 +10,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from batchrunner.clock import Clock, SystemClock
 from batchrunner.errors import LocalError
 from batchrunner.media.trouble import MediaError
 from batchrunner.providers.http import Http, NotSentError, RefusedUrlError, Stream, UnclearError
 
 MEDIA_MAX = 2 << 30
+PACE_S, PACE_BYTES = 60.0, 30_000  # less than this in a minute is no download any more
+RESUMED_MIN = 1 << 20  # a smaller file is quicker fetched anew than remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,9 @@ class Fetched:
     size: int
 
 
-def fetch(http: Http, url: str, part: Path, *, max_bytes: int = MEDIA_MAX) -> Fetched:
+def fetch(
+    http: Http, url: str, part: Path, *, max_bytes: int = MEDIA_MAX, clock: Clock | None = None
+) -> Fetched:
     """Bring the file at `url` into `part`; may be repeated, also after a crash.
 
     Raises:
@@ -41,7 +47,8 @@ def fetch(http: Http, url: str, part: Path, *, max_bytes: int = MEDIA_MAX) -> Fe
     headers = {"Range": f"bytes={have}-", "If-Range": etag} if have else {}
     try:
         with http.stream(url, headers) as answer:
-            return _receive(answer, part, have, max_bytes)
+            pace = _Pace(clock or SystemClock())
+            return _write(answer, part, _agreed(answer, part, etag, have), max_bytes, pace)
     except RefusedUrlError as error:
         raise MediaError(str(error), bad=True) from error
     except (NotSentError, UnclearError) as error:
@@ -57,42 +64,66 @@ def forget(part: Path) -> None:
             path.unlink()
 
 
-def _receive(answer: Stream, part: Path, have: int, max_bytes: int) -> Fetched:
+def _agreed(answer: Stream, part: Path, etag: str, have: int) -> int:
+    """Return from which byte on the answer goes: from 0, or on from what is there."""
     if answer.status in {403, 404, 410}:
         raise MediaError(f"the file's address is not valid any more (HTTP {answer.status})", gone=True)
-    if answer.status == 416:
+    if answer.status == 200:
+        return 0
+    if answer.status == 206 and have and _continues(answer.headers, etag, have):
+        return have
+    if answer.status in {206, 416}:
         forget(part)
-        raise MediaError("the server has less of the file than was fetched already; starting over")
-    if answer.status not in {200, 206}:
-        raise MediaError(f"HTTP {answer.status} from the file's host")
-    if answer.status == 200 or not _continues(answer.headers, have):
-        if answer.status == 206:
-            forget(part)
-            raise MediaError("the server answered with another part than was asked for; starting over")
-        have = 0
-    return _write(answer, part, have, max_bytes)
+        raise MediaError(f"the download cannot go on where it stopped (HTTP {answer.status}); starting over")
+    raise MediaError(f"HTTP {answer.status} from the file's host")
 
 
-def _write(answer: Stream, part: Path, have: int, max_bytes: int) -> Fetched:
+def _write(answer: Stream, part: Path, have: int, max_bytes: int, pace: _Pace) -> Fetched:
     digest, size = hashlib.sha256(), have
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    with os.fdopen(os.open(part, flags, 0o666), "r+b") as file:
+    expected = _expected(answer.headers, have)
+    if expected is not None and expected > max_bytes:
+        raise MediaError(f"the file is larger than {max_bytes:,} bytes", bad=True)
+    with os.fdopen(_opened(part, os.O_RDWR), "r+b") as file:
         file.truncate(have)
-        while chunk := file.read(1 << 20):
+        while have and (chunk := file.read(1 << 20)):
             digest.update(chunk)
-        expected = _expected(answer.headers, have)
-        _keep_etag(part, answer.headers.get("ETag", ""))
+        if expected is None or expected >= RESUMED_MIN or have:
+            _keep_etag(part, answer.headers.get("ETag", ""))
         for chunk in answer.chunks:
             size += len(chunk)
             if size > max_bytes:
                 raise MediaError(f"the file is larger than {max_bytes:,} bytes", bad=True)
             file.write(chunk)
             digest.update(chunk)
+            pace.note(len(chunk))
         file.flush()
         if expected is not None and size != expected:
             raise MediaError(f"the download broke off after {size:,} of {expected:,} bytes")
         os.fsync(file.fileno())
     return Fetched(digest.hexdigest(), size)
+
+
+class _Pace:
+    """Gives up on a download that only trickles: each read may be in time, and the whole still never end."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since_s = clock.elapsed_s()
+        self._bytes = 0
+
+    def note(self, count: int) -> None:
+        """Count bytes.
+
+        Raises:
+            MediaError: too few came in the last minute; what is there is kept.
+        """
+        self._bytes += count
+        now_s = self._clock.elapsed_s()
+        if now_s - self._since_s < PACE_S:
+            return
+        if self._bytes < PACE_BYTES:
+            raise MediaError(f"the download is too slow: {self._bytes:,} bytes in a minute")
+        self._since_s, self._bytes = now_s, 0
 
 
 def _resumable(part: Path) -> tuple[str, int]:
@@ -107,17 +138,28 @@ def _resumable(part: Path) -> tuple[str, int]:
 
 
 def _keep_etag(part: Path, etag: str) -> None:
-    _note(part).write_text(json.dumps({"etag": etag}), encoding="utf-8")
+    with os.fdopen(_opened(_note(part), os.O_WRONLY | os.O_TRUNC), "w", encoding="utf-8") as file:
+        file.write(json.dumps({"etag": etag}))
+
+
+def _opened(path: Path, how: int) -> int:
+    """Open a file of ours for writing; never through a link that somebody put in its place."""
+    return os.open(path, how | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
 
 
 def _note(part: Path) -> Path:
     return part.with_name(f"{part.name}.json")
 
 
-def _continues(headers: Mapping[str, str], have: int) -> bool:
-    return headers.get("Content-Range", "").startswith(f"bytes {have}-")
+def _continues(headers: Mapping[str, str], etag: str, have: int) -> bool:
+    starts = re.match(rf"bytes {have}-", headers.get("Content-Range", ""))
+    return starts is not None and headers.get("ETag", etag) == etag
 
 
 def _expected(headers: Mapping[str, str], have: int) -> int | None:
+    """Return the whole file's length, where the answer tells it."""
+    whole = re.search(r"/(\d+)$", headers.get("Content-Range", "")) if have else None
+    if whole:
+        return int(whole[1])
     length = headers.get("Content-Length", "")
     return have + int(length) if length.isdecimal() else None

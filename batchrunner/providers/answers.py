@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from batchrunner.rules.classify import text_reason
 from batchrunner.values import RemoteJob, RemotePhase
 
 DETAIL_MAX = 300
+TEXT_MAX = 1 << 14  # no more of a text is looked at
 REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 PHASES = {
     "success": RemotePhase.SUCCESS,
@@ -53,8 +55,8 @@ def media_urls(outcome: Any) -> tuple[str, ...]:
     listed = outcome.get("media_urls")
     items = listed if isinstance(listed, list) else []
     found = [item.get("url") if isinstance(item, Mapping) else item for item in items]
-    urls: list[Any] = [url for url in found if _is_url(url)]
-    single: list[Any] = [url for url in (outcome.get("video_url"), outcome.get("url")) if _is_url(url)]
+    urls = [url for url in found if is_url(url)]
+    single = [url for url in (outcome.get("video_url"), outcome.get("url")) if is_url(url)]
     return tuple(dict.fromkeys(urls)) or tuple(single[:1])
 
 
@@ -95,12 +97,12 @@ def organization(value: Any) -> str | None:
     return found if isinstance(found, str) and found else None
 
 
-def clean(text: str) -> str:
-    """Return text from outside as one short line: no control, format or bidi characters."""
-    visible = "".join(
-        " " if char in "\r\n\t" else char for char in text if char in "\r\n\t" or _is_visible(char)
-    )
+def clean(text: str, secret: str = "") -> str:
+    """Return text from outside as one short line: no control, format or bidi characters, and no `secret`."""
+    visible = "".join(char for char in text[:TEXT_MAX] if char in "\r\n\t" or _is_visible(char))
     line = " ".join(visible.split())
+    if secret:  # after what is invisible is gone, before the cut: neither may hide a part of it
+        line = line.replace(secret, "[key]")
     return line if len(line) <= DETAIL_MAX else f"{line[: DETAIL_MAX - 1]}…"
 
 
@@ -110,15 +112,17 @@ def _is_visible(char: str) -> bool:
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
-        return value.strip()
+        return value[:TEXT_MAX].strip()
     if isinstance(value, Mapping):
         return next((text for key in ("message", "details", "error") if (text := _text(value.get(key)))), "")
     return ""
 
 
-def _is_url(value: Any) -> bool:
+def is_url(value: Any) -> TypeGuard[str]:
+    """Tell whether a value is a text that looks like a web address."""
     return isinstance(value, str) and value.startswith(("https://", "http://")) and len(value) <= 8192
 
 
 def _seconds(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and math.isfinite(value) else None

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from batchrunner.providers.answers import clean, error_text, listing, organization, remote_job
+from batchrunner.clock import SystemClock
+from batchrunner.providers.answers import clean, error_text, is_url, listing, organization, remote_job
 from batchrunner.providers.base import ProviderError
-from batchrunner.providers.http import Http, NotSentError, RefusedUrlError, Response, UnclearError
+from batchrunner.providers.http import BODY_MAX, Http, NotSentError, RefusedUrlError, Response, UnclearError
 from batchrunner.rules.classify import get_reason, post_refusal, retry_after_s
 from batchrunner.values import Account, Evidence, Listing, Payload, Picture, Reason, RemoteJob, Reply
 
@@ -21,7 +22,9 @@ KEY_CHECK = "/api/v1/me/api-keys/current"
 
 # The presigned PUT answers 403 unless the type is this literal (observed 2026-09-06: jpg is image/jpg).
 UPLOAD_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "jpg": "image/jpg"}
+LIST_BYTES_MAX = 64 << 20  # nothing about paging is known: 20,000 records of some 2 kB may come at once
 LIST_SUSPECT = frozenset({10, 20, 25, 50, 100, 200, 250, 500, 1000})  # lengths that look like a page
+BARE_REFUSALS = frozenset({401, 402, 403, 429})  # of a call that may be repeated; a POST must say more
 
 
 class Gmi:
@@ -35,12 +38,13 @@ class Gmi:
         key: str,
         organization_id: str | None,
         http: Http,
-        now_s: Callable[[], float] = time.time,
+        now_s: Callable[[], float] | None = None,
     ) -> None:
         self.origin = base_url.rstrip("/")
         self._key = key
+        self._organization_id = organization_id
         self._http = http
-        self._now_s = now_s
+        self._now_s = now_s or _wall_s
         self._headers = {"Authorization": f"Bearer {key}", "Accept": "application/json"}
         if organization_id:
             self._headers["X-Organization-ID"] = organization_id
@@ -62,15 +66,15 @@ class Gmi:
 
     def status(self, request_id: str) -> RemoteJob:
         """See `Provider`."""
-        record = self._get(f"{QUEUE}/requests/{request_id}")
-        job = remote_job(record, self._clean)
-        if job is None:
-            raise ProviderError(Reason.UNCLEAR, "the answer is not a request's record", status=200)
+        job = remote_job(self._get(f"{QUEUE}/requests/{quote(request_id, safe='')}"), self._clean)
+        if job is None or job.request_id != request_id:
+            raise ProviderError(Reason.UNCLEAR, "the answer is not this request's record", status=200)
         return job
 
     def recent(self, model: str) -> Listing:
         """See `Provider`."""
-        rows, total = listing(self._get(f"{QUEUE}/requests?model_id={model}"))
+        path = f"{QUEUE}/requests?model_id={quote(model, safe='')}"
+        rows, total = listing(self._get(path, LIST_BYTES_MAX))
         jobs = [remote_job(row, self._clean) for row in rows]
         # Nothing about paging is documented: a length that looks like a page is not taken for all there is.
         whole = len(rows) >= total if total is not None else len(rows) not in LIST_SUSPECT
@@ -88,9 +92,10 @@ class Gmi:
         headers = {**self._headers, "Content-Type": "application/json"}
         url = f"{self.origin}{QUEUE}/upload-url"
         told = self._decoded(self._call(lambda: self._http.post(url, headers, body)))
-        upload_url, public_url = told.get("upload_url"), told.get("public_url")
-        if not isinstance(upload_url, str) or not isinstance(public_url, str):
-            raise ProviderError(Reason.UNCLEAR, "the answer names no place to upload to")
+        places = told if isinstance(told, Mapping) else {}
+        upload_url, public_url = places.get("upload_url"), places.get("public_url")
+        if not (is_url(upload_url) and is_url(public_url)):
+            raise ProviderError(Reason.UNCLEAR, "the answer names no place to upload to", status=200)
         answer = self._call(lambda: self._http.put(upload_url, {"Content-Type": content_type}, data))
         if answer.status not in {200, 201, 204}:
             detail = f"the storage refused the upload of {picture.path.name} with {answer.status}"
@@ -99,13 +104,17 @@ class Gmi:
 
     def account(self) -> Account:
         """See `Provider`."""
+        if not (self._key.isascii() and self._key.isprintable()):  # no header can carry it
+            raise ProviderError(Reason.CREDENTIALS, "the key holds characters that no key has")
         try:
-            return Account(organization(self._get(KEY_CHECK)) or self._key_id())
+            told = organization(self._get(KEY_CHECK))
         except ProviderError as error:
-            if error.reason is not Reason.MISSING:
+            if error.status != 404:
                 raise
-        self._get(f"{QUEUE}/models")  # a server without the key check: any call that needs the key will do
-        return Account(self._key_id())
+            told = None
+            self._get(f"{QUEUE}/requests", LIST_BYTES_MAX)  # an older server: any call that needs the key
+        # Whose the requests are is said by the header, where it is sent.
+        return Account(self._organization_id or told or self._key_id())
 
     # --- the parts ------------------------------------------------------------------------------------
 
@@ -120,17 +129,16 @@ class Gmi:
         detail = self._clean(error) if error else f"HTTP {answer.status}, and not in the provider's own words"
         return Reply(evidence, reason, status=answer.status, detail=detail, retry_after_s=wait_s)
 
-    def _get(self, path: str) -> Any:
-        return self._decoded(self._call(lambda: self._http.get(f"{self.origin}{path}", self._headers)))
+    def _get(self, path: str, max_bytes: int = BODY_MAX) -> Any:
+        url = f"{self.origin}{path}"
+        return self._decoded(self._call(lambda: self._http.get(url, self._headers, max_bytes=max_bytes)))
 
     def _call(self, send: Callable[[], Response]) -> Response:
         try:
             return send()
         except NotSentError as error:
             raise ProviderError(Reason.NETWORK, self._clean(str(error))) from error
-        except UnclearError as error:
-            raise ProviderError(Reason.UNCLEAR, self._clean(str(error))) from error
-        except RefusedUrlError as error:
+        except (UnclearError, RefusedUrlError) as error:
             raise ProviderError(Reason.UNCLEAR, self._clean(str(error))) from error
 
     def _decoded(self, answer: Response) -> Any:
@@ -139,16 +147,26 @@ class Gmi:
             return value
         wait_s = retry_after_s(answer.headers.get("Retry-After"), self._now_s())
         error = error_text(value)
-        own_words = error is not None or answer.status >= 500
+        # What a refused key is answered with was never published: so anything but a page counts as one.
+        bare = answer.status in BARE_REFUSALS and not _is_page(answer)
+        own_words = error is not None or bare or answer.status >= 500
         reason = get_reason(answer.status) if own_words else Reason.UNCLEAR
         detail = self._clean(error or f"HTTP {answer.status}, and not in the provider's own words")
         raise ProviderError(reason, detail, status=answer.status, retry_after_s=wait_s)
 
     def _clean(self, text: str) -> str:
-        return clean(text.replace(self._key, "[key]") if self._key else text)
+        return clean(text, self._key)
 
     def _key_id(self) -> str:
         return "key-" + hmac.new(b"batchrunner account", self._key.encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def _wall_s() -> float:
+    return SystemClock().now_us() / 1e6
+
+
+def _is_page(answer: Response) -> bool:
+    return "html" in answer.headers.get("Content-Type", "").lower() or answer.body.lstrip()[:1] == b"<"
 
 
 def _json(answer: Response) -> Any:

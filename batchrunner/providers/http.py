@@ -1,9 +1,9 @@
 """The one door to `requests`.
 
 Two rules make it safe. A POST travels alone: a connection of its own that is closed afterwards, no
-redirect, no retry; and it "never left" only if that connection never stood, which the connection itself
-notes. Everything else that goes wrong is unclear. And the key's calls go to the API only: storage hosts
-are reached through `stream` and `put`, which know no key.
+redirect, no retry; and it "never left" only if that connection itself says that it failed to stand, or the
+address was none. Everything else that goes wrong is unclear. And the key's calls go to the API only: storage
+hosts are reached through `stream` and `put`, which know no key.
 
 One rule makes it fast. `requests` spends its time preparing, choosing pools and wrapping answers, not
 sending: so requests are built ready-made, pools are found by origin, one TLS context is shared (loading the
@@ -13,10 +13,8 @@ CA bundle costs 30 ms), and cookies, proxies and .netrc from the environment do 
 from __future__ import annotations
 
 import contextlib
-import ipaddress
-import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -25,12 +23,20 @@ from urllib.parse import urljoin, urlsplit
 import certifi
 import requests
 from requests.adapters import HTTPAdapter
+from requests.utils import requote_uri
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
+
+from batchrunner.clock import SystemClock
+from batchrunner.providers.addresses import is_loopback, is_public, redacted, resolve
+from batchrunner.providers.failures import never_left, words
 
 CONNECT_S = 10.0
 READ_S = 60.0
 BODY_MAX = 1 << 20  # an answer of the API; a record is about 2 kB, a long list some hundreds
+BODY_S = 120.0  # a body that trickles in for longer is given up
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 REDIRECTS_MAX = 3
 CHUNK = 1 << 18
 
@@ -74,20 +80,25 @@ class Http:
         RefusedUrlError: `base_url` is plain http and not loopback.
     """
 
-    def __init__(self, base_url: str, *, connections: int = 16) -> None:
+    def __init__(
+        self, base_url: str, *, connections: int = 16, elapsed_s: Callable[[], float] | None = None
+    ) -> None:
+        self._elapsed_s = elapsed_s or SystemClock().elapsed_s
         self._loopback = is_loopback(base_url)
         self._tls = _Tls()
         self._pooled = _Adapter(self._tls, connections)
-        if not self._loopback and urlsplit(base_url).scheme != "https":
+        if not (self._loopback or base_url.lower().startswith("https://")):
             raise RefusedUrlError(f"only https is visited: {redacted(base_url)}")
 
-    def get(self, url: str, headers: Mapping[str, str], *, read_s: float = READ_S) -> Response:
+    def get(
+        self, url: str, headers: Mapping[str, str], *, read_s: float = READ_S, max_bytes: int = BODY_MAX
+    ) -> Response:
         """GET over a kept-alive connection; may be repeated.
 
         Raises:
             NotSentError, UnclearError: there is no answer, or it is too large.
         """
-        return self._whole(self._pooled, "GET", url, headers, None, (CONNECT_S, read_s))
+        return self._whole(self._pooled, "GET", url, headers, None, (CONNECT_S, read_s), max_bytes)
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes, *, read_s: float = READ_S) -> Response:
         """POST over a kept-alive connection: only for what may be repeated.
@@ -105,18 +116,11 @@ class Http:
             UnclearError: anything else, an answer larger than the cap included.
         """
         adapter = _LoneAdapter(self._tls)
+        lone = {**headers, "Connection": "close"}
         try:
-            return self._whole(
-                adapter, "POST", url, {**headers, "Connection": "close"}, body, (CONNECT_S, read_s)
-            )
-        except UnclearError as error:
-            if not adapter.stood:
-                raise NotSentError(str(error)) from error
-            raise
-        except NotSentError as error:
-            if adapter.stood:
-                raise UnclearError(str(error)) from error
-            raise
+            return self._whole(adapter, "POST", url, lone, body, (CONNECT_S, read_s))
+        except (NotSentError, UnclearError) as error:
+            raise (NotSentError if adapter.proves_unsent(error) else UnclearError)(str(error)) from error
         finally:
             adapter.close()
 
@@ -138,15 +142,15 @@ class Http:
             RefusedUrlError: a host is not one to visit.
             NotSentError, UnclearError: there is no answer, also while the body is read.
         """
+        sent = {**headers, "Accept-Encoding": "identity"}
         for _ in range(REDIRECTS_MAX + 1):
             self.check(url)
-            sent = {**headers, "Accept-Encoding": "identity"}
-            answer = _send(self._pooled, "GET", url, sent, None, (CONNECT_S, READ_S))
+            answer = _send(self._pooled, "GET", requote_uri(url), sent, None, (CONNECT_S, READ_S))
             with contextlib.closing(answer):
-                if answer.status_code not in {301, 302, 303, 307, 308}:
+                if answer.status_code not in REDIRECTS:
                     yield Stream(answer.status_code, answer.headers, _chunks(answer))
                     return
-                url = urljoin(url, answer.headers.get("Location", ""))
+                url = _target(url, answer.headers.get("Location", ""))
         raise RefusedUrlError(f"more than {REDIRECTS_MAX} redirects")
 
     def check(self, url: str) -> None:
@@ -156,16 +160,18 @@ class Http:
             RefusedUrlError: with the reason.
             NotSentError: the name cannot be resolved.
         """
-        parts = urlsplit(url)
-        if not parts.hostname or parts.username or parts.password:
-            raise RefusedUrlError(f"not a plain URL: {redacted(url)}")
-        if self._loopback and is_loopback(url) and parts.scheme in {"http", "https"}:
+        scheme, host, port = _place(url)
+        if self._loopback and is_loopback(url) and scheme in {"http", "https"}:
             return
-        if parts.scheme != "https":
+        if scheme != "https":
             raise RefusedUrlError(f"only https is visited: {redacted(url)}")
-        for address in _addresses(parts.hostname, parts.port or 443):
-            if not is_public(address):
-                raise RefusedUrlError(f"{parts.hostname} is not a public address ({address})")
+        try:
+            addresses = resolve(host, port)
+        except OSError as error:
+            raise NotSentError(f"cannot resolve {host}: {error.strerror or error}") from error
+        private = sorted(address for address in addresses if not is_public(address))
+        if private:
+            raise RefusedUrlError(f"{host} is not a public address ({private[0]})")
 
     def close(self) -> None:
         """Close the kept-alive connections."""
@@ -179,19 +185,33 @@ class Http:
         headers: Mapping[str, str],
         body: bytes | None,
         timeout: tuple[float, float],
+        max_bytes: int = BODY_MAX,
     ) -> Response:
         answer = _send(adapter, method, url, headers, body, timeout)
         try:
-            data = answer.raw.read(BODY_MAX + 1, decode_content=True)
+            data = self._body(answer.raw, max_bytes)
         except (HTTPError, OSError, ValueError) as error:
             answer.close()
-            raise UnclearError(_words(error)) from error
-        if len(data) > BODY_MAX:
+            raise UnclearError(words(error)) from error
+        except UnclearError:
             answer.close()
-            raise UnclearError(f"the answer is larger than {BODY_MAX:,} bytes")
-        # An answer that ends before its announced length raises in read(); here it is whole.
+            raise
+        # An answer that ends before its announced length raises in _body; here it is whole.
         answer.raw.release_conn()
         return Response(answer.status_code, answer.headers, data)
+
+    def _body(self, raw: Any, max_bytes: int) -> bytes:
+        """Read a body, unpacked, piece by piece: so neither its size nor its slowness is without end."""
+        pieces: list[bytes] = []
+        size, until_s = 0, self._elapsed_s() + BODY_S
+        while piece := raw.read1(max_bytes + 1 - size, decode_content=True):
+            pieces.append(piece)
+            size += len(piece)
+            if size > max_bytes:
+                raise UnclearError(f"the answer is larger than {max_bytes:,} bytes")
+            if self._elapsed_s() > until_s:
+                raise UnclearError(f"the answer was not whole after {BODY_S:.0f} s")
+        return b"".join(pieces)
 
 
 # --- the adapters -------------------------------------------------------------------------------------
@@ -255,11 +275,20 @@ class _Adapter(HTTPAdapter):
 
 
 class _LoneAdapter(_Adapter):
-    """Carries one request on one new connection; `stood` tells whether that connection came to stand."""
+    """Carries one request on one new connection, which notes here whether it came to stand."""
 
     def __init__(self, tls: _Tls) -> None:
         self.stood = False
+        self.fell = False
         super().__init__(tls)
+
+    def proves_unsent(self, error: Exception) -> bool:
+        """Tell whether nothing can have left: the connection says so, or there was no address to go to.
+
+        Only a spoken "it failed" counts, never a missing "it stood": so a library that went another way than
+        through this adapter's connection could not turn a paid request into one that "never left".
+        """
+        return not self.stood and (self.fell or isinstance(error, NotSentError))
 
     def _new_pool(self, url: str) -> HTTPConnectionPool:
         return _pool(url, self._tls, {"maxsize": 1}, noting=self)
@@ -273,30 +302,55 @@ class _LoneAdapter(_Adapter):
             pool.close()
 
 
+class _NotingHTTP(HTTPConnection):
+    """A connection that notes on its adapter whether it came to stand."""
+
+    def __init__(self, *args: Any, noting: _LoneAdapter, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._noting = noting
+
+    def connect(self) -> None:
+        """Connect, and note what came of it."""
+        with _noted(self._noting):
+            super().connect()
+
+
+class _NotingHTTPS(HTTPSConnection):
+    """The same over TLS: it stands once the handshake is over."""
+
+    def __init__(self, *args: Any, noting: _LoneAdapter, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._noting = noting
+
+    def connect(self) -> None:
+        """Connect, and note what came of it."""
+        with _noted(self._noting):
+            super().connect()
+
+
+@contextlib.contextmanager
+def _noted(adapter: _LoneAdapter) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        adapter.fell = True
+        raise
+    adapter.stood = True
+
+
 def _pool(
     url: str, tls: _Tls, options: dict[str, Any], noting: _LoneAdapter | None = None
 ) -> HTTPConnectionPool:
     parts = urlsplit(url)
-    host = parts.hostname or ""
+    host, kept = parts.hostname or "", options if noting is None else {**options, "noting": noting}
     pool: HTTPConnectionPool
     if parts.scheme == "https":
-        pool = HTTPSConnectionPool(host, parts.port or 443, ssl_context=tls.context, **options)
+        pool = HTTPSConnectionPool(host, parts.port or 443, ssl_context=tls.context, **kept)
     else:
-        pool = HTTPConnectionPool(host, parts.port or 80, **options)
+        pool = HTTPConnectionPool(host, parts.port or 80, **kept)
     if noting is not None:
-        pool.ConnectionCls = _noting(pool.ConnectionCls, noting)
+        pool.ConnectionCls = _NotingHTTPS if parts.scheme == "https" else _NotingHTTP
     return pool
-
-
-def _noting(base: Any, adapter: _LoneAdapter) -> Any:
-    """Return a connection class that notes on `adapter` when a connection stands (TCP, and TLS if any)."""
-
-    class Noting(base):  # type: ignore[misc]
-        def connect(self) -> None:
-            super().connect()
-            adapter.stood = True
-
-    return Noting
 
 
 def _send(
@@ -308,95 +362,42 @@ def _send(
     timeout: tuple[float, float],
 ) -> requests.Response:
     prepared = requests.PreparedRequest()
-    prepared.method, prepared.url, prepared.body = method, url, body  # type: ignore[assignment]
+    prepared.method, prepared.url, prepared.body = method, url, body
     prepared.headers = dict(headers)  # type: ignore[assignment]
     if body is not None:
         prepared.headers["Content-Length"] = str(len(body))
     try:
         return adapter.send(prepared, stream=True, timeout=timeout)
     except Exception as error:
-        raise outcome_of(error)(_words(error)) from error
-
-
-# What `requests` raises before a connection stands. All else, known or new, is unclear.
-NOT_SENT: tuple[type[Exception], ...] = (
-    requests.exceptions.ConnectTimeout,
-    requests.exceptions.InvalidURL,
-    requests.exceptions.MissingSchema,
-    requests.exceptions.InvalidSchema,
-)
-NOT_SENT_CAUSES = frozenset({"NewConnectionError", "NameResolutionError", "ConnectTimeoutError"})
-
-
-def outcome_of(error: Exception) -> type[NotSentError] | type[UnclearError]:
-    """Translate an exception of requests or urllib3: what provably never left, and everything else."""
-    if isinstance(error, NOT_SENT):
-        return NotSentError
-    if isinstance(error, requests.exceptions.ConnectionError):
-        cause = getattr(error.args[0], "reason", None) if error.args else None
-        return NotSentError if type(cause).__name__ in NOT_SENT_CAUSES else UnclearError
-    return UnclearError
+        raise (NotSentError if never_left(error) else UnclearError)(words(error)) from error
 
 
 def _chunks(answer: requests.Response) -> Iterator[bytes]:
+    """Yield a body as it comes, so that whoever reads can see how fast it does."""
     try:
-        while chunk := answer.raw.read(CHUNK, decode_content=False):
+        while chunk := answer.raw.read1(CHUNK, decode_content=False):
             yield chunk
-    except (HTTPError, OSError) as error:
-        raise UnclearError(_words(error)) from error
+    except (HTTPError, OSError, ValueError) as error:
+        raise UnclearError(words(error)) from error
 
 
-# --- addresses ----------------------------------------------------------------------------------------
+def _place(url: str) -> tuple[str, str, int]:
+    """Return scheme, host and port of a URL that has nothing else before its path.
 
-
-def is_loopback(url: str) -> bool:
-    """Tell whether a URL's host is this machine, by its literal name: nothing is resolved."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
+    Raises:
+        RefusedUrlError: it is malformed, or carries a user or a password.
+    """
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        parts = urlsplit(url)
+        if parts.hostname and parts.username is None and parts.password is None:
+            return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError as error:
+        raise RefusedUrlError("not a valid URL") from error
+    raise RefusedUrlError(f"not a plain URL: {redacted(url)}")
 
 
-def is_public(address: str) -> bool:
-    """Tell whether an IP address is a public one, also where it hides in IPv6."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped is not None:
-            ip = ip.ipv4_mapped
-        elif ip in ipaddress.ip_network("64:ff9b::/96"):
-            ip = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-    return ip.is_global and not ip.is_multicast
-
-
-def redacted(url: str) -> str:
-    """Return a URL without what may be secret: user, password, query."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
-
-
-def _addresses(host: str, port: int) -> set[str]:
+def _target(url: str, location: str) -> str:
     try:
-        return {str(info[4][0]) for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
-    except OSError as error:
-        raise NotSentError(f"cannot resolve {host}: {error.strerror or error}") from error
-
-
-def _words(error: BaseException) -> str:
-    """Return an error of the libraries in a few words, without their object addresses and URLs."""
-    cause = getattr(error.args[0], "reason", None) if error.args else None
-    cause = cause or (error.args[0] if error.args and isinstance(error.args[0], BaseException) else error)
-    name = type(cause).__name__
-    return {
-        "NameResolutionError": "the name cannot be resolved",
-        "NewConnectionError": "no connection (refused or unreachable)",
-        "ConnectTimeoutError": "no connection within the time limit",
-        "ConnectTimeout": "no connection within the time limit",
-        "ReadTimeoutError": "no answer within the time limit",
-        "ReadTimeout": "no answer within the time limit",
-        "ProtocolError": "the connection was lost before the answer was complete",
-        "IncompleteRead": "the connection was lost before the answer was complete",
-        "SSLError": "the secure connection failed",
-    }.get(name, name)
+        return urljoin(url, location)
+    except ValueError as error:
+        raise RefusedUrlError("a redirect to an invalid URL") from error

@@ -78,8 +78,9 @@ def post_refusal(status: int, error: str | None) -> tuple[Evidence, Reason]:
     refusal = REFUSALS.get(status)
     if refusal is None:
         return Evidence.UNKNOWN, Reason.UNCLEAR
-    if refusal is Reason.REQUEST and text_reason(error) is Reason.MODERATION:
-        return Evidence.REFUSED, Reason.MODERATION
+    told = text_reason(error)
+    if told is Reason.CREDIT or (told is Reason.MODERATION and refusal is Reason.REQUEST):
+        return Evidence.REFUSED, told
     return Evidence.REFUSED, refusal
 
 

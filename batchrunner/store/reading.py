@@ -129,7 +129,7 @@ def attempts(db: Database, states: Iterable[AttemptState]) -> list[Attempt]:
     """Return all attempts in some states, oldest first."""
     rows = db.query(
         f"""SELECT a.*, j.name, j.failures, j.position FROM attempts a JOIN jobs j ON j.id = a.job
-            WHERE a.state IN ({_texts(states)}) ORDER BY a.id"""  # noqa: S608 - our own constants
+            WHERE a.state IN ({_texts(states)}) ORDER BY a.id"""
     )
     return [_attempt(row) for row in rows]
 
@@ -146,7 +146,7 @@ def owned(db: Database, account: str, request_ids: Iterable[str]) -> set[str]:
     for start in range(0, len(wanted), CHUNK):
         chunk = wanted[start : start + CHUNK]
         rows = db.execute(
-            f"SELECT request_id FROM attempts WHERE account = ? AND request_id IN ({_marks(chunk)})",  # noqa: S608
+            f"SELECT request_id FROM attempts WHERE account = ? AND request_id IN ({_marks(chunk)})",
             [account, *chunk],
         ).fetchall()
         found.update(row[0] for row in rows)
@@ -199,7 +199,7 @@ def has_work(db: Database) -> bool:
     """Tell whether a run would have anything to do: held jobs are looked at again in every run."""
     (work,) = db.execute(
         f"""SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'pending' AND position IS NOT NULL)
-               OR EXISTS (SELECT 1 FROM attempts WHERE state IN ({_texts((*LIVE, AttemptState.HELD))}))"""  # noqa: S608
+               OR EXISTS (SELECT 1 FROM attempts WHERE state IN ({_texts((*LIVE, AttemptState.HELD))}))"""
     ).fetchone()
     return bool(work)
 

@@ -8,7 +8,8 @@ that was taken over, whatever became of its lock, stops before its next write an
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +22,38 @@ from batchrunner.store import reading
 from batchrunner.store.changes import Change, Intended, JobRuled, Moved, Noted, Stored
 from batchrunner.store.database import explained, immediate, open_database
 from batchrunner.store.schema import table
-from batchrunner.values import AttemptState, Job, JobState, Manifest, canonical
+from batchrunner.values import Attempt, AttemptState, Job, JobState, Manifest, canonical
 
-_INSERT_ATTEMPT = """
-    INSERT INTO attempts (id, job, number, state, model, account, origin, payload, fingerprint,
-                          reserved_usd_micros, submitted_at, epoch)
-    VALUES (?, ?, ?, 'submitting', ?, ?, ?, ?, ?, ?, ?, ?)"""
-_MOVE_ATTEMPT = """
-    UPDATE attempts SET state = ?, reason = ?, detail = ?, request_id = ?, accepted_at = ?, lost_at = ?,
-        cost_usd_micros = ?, ready_at = coalesce(?, ready_at),
-        fetched_at = coalesce(?, fetched_at), closed_at = ?, files = coalesce(?, files)
-    WHERE id = ? AND state = ?"""
-_INSERT_EVENT = """
+
+def _rows(count: int) -> str:
+    """Return a subquery over one JSON array of rows, with columns c0, c1, …
+
+    All rows of a tick go in as one parameter of one statement. Given one by one, each would hand the
+    interpreter's lock to the worker threads and wait for it to come back, which takes longer than the write.
+    """
+    columns = ", ".join(f"json_extract(value, '$[{n}]') AS c{n}" for n in range(count))
+    return f"(SELECT {columns} FROM json_each(?))"
+
+
+_INSERT_ATTEMPTS = f"""
+    INSERT INTO attempts (id, job, number, model, account, origin, payload, fingerprint,
+                          reserved_usd_micros, submitted_at, epoch, state)
+    SELECT *, 'submitting' FROM {_rows(11)}"""
+_ACTIVATE_JOBS = f"""
+    UPDATE jobs SET state = 'active', attempts = c0, due_at = NULL, updated_at = c1
+    FROM {_rows(3)} WHERE id = c2"""
+_MOVE_ATTEMPTS = f"""
+    UPDATE attempts SET state = c2, reason = c3, detail = c4, request_id = c5, accepted_at = c6, lost_at = c7,
+        cost_usd_micros = c8, ready_at = coalesce(c9, ready_at), fetched_at = coalesce(c10, fetched_at),
+        closed_at = c11, files = coalesce(c12, files)
+    FROM {_rows(13)} WHERE id = c0 AND state = c1"""
+_UPDATE_JOBS = f"""
+    UPDATE jobs SET state = c1, attempts = c2, failures = c3, due_at = c4, reason = c5, detail = c6,
+        file = coalesce(c7, file), updated_at = c8
+    FROM {_rows(9)} WHERE id = c0"""
+_INSERT_EVENTS = f"""
     INSERT INTO events (at, job, attempt, kind, from_state, to_state, reason, detail, evidence, epoch)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_UPDATE_JOB = """
-    UPDATE jobs SET state = ?, attempts = ?, failures = ?, due_at = ?, reason = ?, detail = ?,
-        file = coalesce(?, file), updated_at = ?
-    WHERE id = ?"""
+    SELECT * FROM {_rows(10)}"""
 
 
 class Store:
@@ -95,11 +110,8 @@ class Store:
                 },
                 pk="slug",
             )
-            self._event(
-                Noted(
-                    "run", now_us, evidence={"version": version, "manifest": manifest.sha256, "jobs": count}
-                )
-            )
+            evidence = {"version": version, "manifest": manifest.sha256, "jobs": count}
+            self._many(_INSERT_EVENTS, [(*_event(Noted("run", now_us, evidence=evidence)), self.epoch)])
 
     def _record_jobs(self, jobs: Iterable[Job]) -> int:
         self.db.execute("UPDATE jobs SET position = NULL WHERE position IS NOT NULL")
@@ -142,106 +154,43 @@ class Store:
         """
         with explained(self.path), immediate(self.db):
             self._check_epoch()
+            self._moved([change for change in changes if isinstance(change, Moved)])
+            self._intended([change for change in changes if isinstance(change, Intended)])
             for change in changes:
-                self._apply(change)
+                if isinstance(change, JobRuled):
+                    self._job_ruled(change)
+                elif isinstance(change, Stored):
+                    self._stored(change)
+            self._many(_INSERT_EVENTS, [(*_event(change), self.epoch) for change in changes])
 
     def _check_epoch(self) -> None:
         (epoch,) = self.db.execute("SELECT max(epoch) FROM campaign").fetchone()
         if epoch != self.epoch:
             raise LockedError("another runner has taken this campaign over; this one stops without writing")
 
-    def _apply(self, change: Change) -> None:
-        match change:
-            case Moved():
-                self._moved(change)
-            case Intended():
-                self._intended(change)
-            case JobRuled():
-                self._job_ruled(change)
-            case Stored():
-                self._stored(change)
-            case Noted():
-                self._event(change)
+    def _many(self, statement: str, rows: Sequence[Sequence[Any]]) -> int:
+        """Run one statement over many rows and return how many it changed."""
+        return self.db.conn.execute(statement, [json.dumps(rows)]).rowcount if rows else 0
 
-    def _intended(self, change: Intended) -> None:
-        one, at = change.attempt, utc_text(change.at_us)
-        payload = canonical(dict(one.payload))
-        row = (one.id, one.job, one.number, one.model, one.account, one.origin, payload)
-        self.db.execute(
-            _INSERT_ATTEMPT,
-            [*row, one.fingerprint, one.reserved_micros, utc_text(one.submitted_us), self.epoch],
-        )
-        self.db.execute(
-            "UPDATE jobs SET state = 'active', attempts = ?, due_at = NULL, updated_at = ? WHERE id = ?",
-            [one.number, at, one.job],
-        )
-        self._write_event(at, one.job, one.id, EventKind.INTENT, None, one.state, None, "", {})
+    def _intended(self, changes: Sequence[Intended]) -> None:
+        self._many(_INSERT_ATTEMPTS, [(*_new_attempt(change.attempt), self.epoch) for change in changes])
+        rows = [(change.attempt.number, utc_text(change.at_us), change.attempt.job) for change in changes]
+        self._many(_ACTIVATE_JOBS, rows)
 
-    def _moved(self, change: Moved) -> None:
-        one, at = change.attempt, utc_text(change.at_us)
-        if move(change.source, change.kind) != one.state:
-            raise InvariantError(f"'{change.kind}' does not lead from '{change.source}' to '{one.state}'")
-        closes = one.state in CLOSED or one.state is AttemptState.DONE
-        cursor = self.db.execute(
-            _MOVE_ATTEMPT,
-            [
-                one.state,
-                one.reason,
-                change.detail or None,
-                one.request_id,
-                utc_text(one.accepted_us) if one.accepted_us else None,
-                utc_text(one.lost_us) if one.lost_us else None,
-                one.cost_micros,
-                at if one.state is AttemptState.READY else None,
-                at if one.state is AttemptState.FETCHED else None,
-                at if closes else None,
-                reading.files_text(one.files) if one.files else None,
-                one.id,
-                change.source,
-            ],
-        )
-        if cursor.rowcount != 1:
-            raise InvariantError(f"attempt {one.id} is not in state '{change.source}' any more")
-        self._write_event(
-            at,
-            one.job,
-            one.id,
-            change.kind,
-            change.source,
-            one.state,
-            one.reason,
-            change.detail,
-            change.evidence,
-        )
-        if change.job is not JobState.ACTIVE or change.source is AttemptState.HELD:
-            self._job_follows(change, at)
-
-    def _job_follows(self, change: Moved, at: str) -> None:
-        one = change.attempt
-        done = change.job is JobState.DONE
-        self.db.execute(
-            _UPDATE_JOB,
-            [
-                change.job,
-                one.number,
-                one.failures,
-                utc_text(change.due_us) if change.due_us else None,
-                None if done else one.reason,
-                None if done else change.detail or None,
-                one.files[0].path if done and one.files else None,
-                at,
-                one.job,
-            ],
-        )
+    def _moved(self, changes: Sequence[Moved]) -> None:
+        for change in changes:
+            if move(change.source, change.kind) != change.attempt.state:
+                raise InvariantError(f"'{change.kind}' does not lead to '{change.attempt.state}'")
+        for wave in _waves(changes):
+            if self._many(_MOVE_ATTEMPTS, [_moved_attempt(change) for change in wave]) != len(wave):
+                raise InvariantError("an attempt is not in the state any more that a move begins in")
+            self._many(_UPDATE_JOBS, [_moved_job(change) for change in wave if _concerns_job(change)])
 
     def _job_ruled(self, change: JobRuled) -> None:
         self.db.execute(
             """UPDATE jobs SET state = ?, reason = ?, detail = ?, due_at = NULL,
                failures = coalesce(?, failures), updated_at = ? WHERE id = ?""",
             [change.state, change.reason, change.detail, change.failures, utc_text(change.at_us), change.job],
-        )
-        self._event(
-            Noted(change.kind, change.at_us, change.job, None, change.reason, change.detail, change.evidence)
         )
 
     def _stored(self, change: Stored) -> None:
@@ -255,22 +204,94 @@ class Store:
             },
             pk=("origin", "account", "sha256"),
         )
-        self._event(Noted("uploaded", change.at_us, evidence={"sha256": change.sha256}))
 
-    def _event(self, note: Noted) -> None:
-        self._write_event(
-            utc_text(note.at_us),
-            note.job,
-            note.attempt_id,
-            note.kind,
-            None,
-            None,
-            note.reason,
-            note.detail,
-            note.evidence,
-        )
 
-    def _write_event(self, *values: Any) -> None:
-        *columns, evidence = values
-        text = json.dumps(dict(evidence), sort_keys=True) if evidence else None
-        self.db.execute(_INSERT_EVENT, [*columns, text, self.epoch])
+def _new_attempt(one: Attempt) -> tuple[Any, ...]:
+    return (
+        one.id,
+        one.job,
+        one.number,
+        one.model,
+        one.account,
+        one.origin,
+        canonical(dict(one.payload)),
+        one.fingerprint,
+        one.reserved_micros,
+        utc_text(one.submitted_us),
+    )
+
+
+def _waves(changes: Sequence[Moved]) -> list[list[Moved]]:
+    """Split moves so that each wave moves an attempt once: a tick may move one twice, in order."""
+    waves: list[list[Moved]] = []
+    seen: Counter[int] = Counter()
+    for change in changes:
+        number = seen[change.attempt.id]
+        seen[change.attempt.id] += 1
+        if number == len(waves):
+            waves.append([])
+        waves[number].append(change)
+    return waves
+
+
+def _moved_attempt(change: Moved) -> tuple[Any, ...]:
+    one, at = change.attempt, utc_text(change.at_us)
+    closes = one.state in CLOSED or one.state is AttemptState.DONE
+    return (
+        one.id,
+        change.source,
+        one.state,
+        one.reason,
+        change.detail or None,
+        one.request_id,
+        utc_text(one.accepted_us) if one.accepted_us else None,
+        utc_text(one.lost_us) if one.lost_us else None,
+        one.cost_micros,
+        at if one.state is AttemptState.READY else None,
+        at if one.state is AttemptState.FETCHED else None,
+        at if closes else None,
+        reading.files_text(one.files) if one.files else None,
+    )
+
+
+def _concerns_job(change: Moved) -> bool:
+    """Tell whether a move changes its job's row: from one live state to another it does not."""
+    return change.job is not JobState.ACTIVE or change.source is AttemptState.HELD
+
+
+def _moved_job(change: Moved) -> tuple[Any, ...]:
+    one, done = change.attempt, change.job is JobState.DONE
+    return (
+        one.job,
+        change.job,
+        one.number,
+        one.failures,
+        utc_text(change.due_us) if change.due_us else None,
+        None if done else one.reason,
+        None if done else change.detail or None,
+        one.files[0].path if done and one.files else None,
+        utc_text(change.at_us),
+    )
+
+
+def _event(change: Change) -> tuple[Any, ...]:
+    """Return the row of the events table that tells of a change."""
+    at = utc_text(change.at_us)
+    match change:
+        case Moved(attempt=one):
+            states = (change.kind, change.source, one.state, one.reason, change.detail)
+            return (at, one.job, one.id, *states, _evidence(change.evidence))
+        case Intended(attempt=one):
+            return (at, one.job, one.id, EventKind.INTENT, None, one.state, None, "", None)
+        case JobRuled():
+            ruled = (change.kind, None, change.state, change.reason, change.detail)
+            return (at, change.job, None, *ruled, _evidence(change.evidence))
+        case Stored():
+            return (at, None, None, "uploaded", None, None, None, "", _evidence({"sha256": change.sha256}))
+        case Noted():
+            told = (change.kind, None, None, change.reason, change.detail)
+            return (at, change.job, change.attempt_id, *told, _evidence(change.evidence))
+
+
+def _evidence(evidence: Mapping[str, Any]) -> str | None:
+    return json.dumps(dict(evidence), sort_keys=True) if evidence else None

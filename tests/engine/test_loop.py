@@ -83,6 +83,12 @@ def rig(tmp_path: Path) -> Callable[..., Rig]:
     return lambda **changes: Rig(tmp_path, **changes)
 
 
+def noted(seen: list[int], value: int) -> bool:
+    """Keep a value of every tick; never stop."""
+    seen.append(value)
+    return False
+
+
 def kinds(progress: Progress) -> set[Any]:
     """Return the kinds of moves that a tick wrote."""
     return {getattr(change, "kind", None) for change in progress.changes}
@@ -116,7 +122,7 @@ def test_in_flight_is_never_exceeded(rig: Callable[..., Rig]) -> None:
         jobs=[a_job(number) for number in range(20)], limits=Limits(in_flight=3, submits_per_minute=None)
     )
     seen: list[int] = []
-    one.run(until=lambda progress: bool(seen.append(progress.in_flight)))
+    one.run(until=lambda progress: noted(seen, progress.in_flight))
 
     assert max(seen) == 3
     assert one.jobs_in(JobState.DONE) == 20
@@ -323,7 +329,7 @@ def test_the_budget_is_never_passed(rig: Callable[..., Rig]) -> None:
         script=["failed"],
     )
     sums: list[int] = []
-    last = one.run(until=lambda progress: bool(sums.append(progress.spent_micros + progress.reserved_micros)))
+    last = one.run(until=lambda progress: noted(sums, progress.spent_micros + progress.reserved_micros))
 
     assert max(sums) <= 500_000
     assert last.stop is Stop.BUDGET

@@ -30,7 +30,8 @@ def test_jitter_is_full() -> None:
     rng = random.Random(2)
     delays = [backoff_s(RULES[Reason.TRANSIENT], 3, rng) for _ in range(500)]
 
-    assert min(delays) < 5 < 37 < max(delays)
+    assert min(delays) < 5
+    assert max(delays) > 37
 
 
 def test_the_providers_own_wish_is_a_floor() -> None:

@@ -150,7 +150,7 @@ def test_a_move_from_a_state_that_has_passed_is_refused(store: Store) -> None:
     move = moved(attempt, EventKind.UNCLEAR, AttemptState.UNKNOWN, JobState.ACTIVE)
     store.commit([move])
 
-    with pytest.raises(InvariantError, match="not in state"):
+    with pytest.raises(InvariantError, match="not in the state"):
         store.commit([move])
 
 
