@@ -38,12 +38,11 @@ def test_kills_at_random_times_cost_nothing(tmp_path: Path, seed: int) -> None:
 
 def test_a_kill_while_the_post_is_on_the_wire_is_found_again(tmp_path: Path) -> None:
     """The provider took it, nobody read the answer: adopted, not paid again."""
-    with against(tmp_path, replace(QUICK, post_delay_s=1.0)) as shell:
+    with against(tmp_path, replace(QUICK, submit_script=("hang:5",))) as shell:
         running = shell.start("run", shell.write(takes=1))
-        wait_for(lambda: shell.ledger()["posts"] == 1)
+        wait_for(lambda: shell.ledger()["accepted"] == 1)
         running.kill()
         running.communicate()
-        wait_for(lambda: shell.ledger()["accepted"] == 1)
         again = shell.run("run", "night.yaml")
 
         assert again.code == 0, again.err

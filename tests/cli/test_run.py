@@ -172,15 +172,14 @@ def test_a_signal_stops_gently_and_the_same_command_goes_on(
 
 def test_a_second_signal_ends_at_once_and_nothing_is_paid_twice(tmp_path: Path) -> None:
     """The POST in flight becomes unknown, is found by the next run, and is not sent again."""
-    with against(tmp_path, replace(QUICK, post_delay_s=2.0)) as shell:
+    with against(tmp_path, replace(QUICK, submit_script=("hang:5", "hang:5"))) as shell:
         running = shell.start("run", shell.write(takes=2))
-        wait_for(lambda: shell.ledger()["posts"] >= 2)
+        wait_for(lambda: shell.ledger()["accepted"] == 2)
         running.send_signal(signal.SIGINT)
         time.sleep(0.3)  # two at once would reach the process as one
         running.send_signal(signal.SIGINT)
         running.communicate(timeout=10)
         states = shell.run("status", "night", "--json").json["attempts"]
-        wait_for(lambda: shell.ledger()["accepted"] == 2)
         again = shell.run("run", "night.yaml")
 
         assert running.returncode == 130
