@@ -7,6 +7,7 @@ may be a bearer secret.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -79,7 +80,7 @@ def _agreed(answer: Stream, part: Path, etag: str, have: int) -> int:
 
 
 def _write(answer: Stream, part: Path, have: int, max_bytes: int, pace: _Pace) -> Fetched:
-    digest, size = hashlib.sha256(), have
+    digest, size = _Digest(answer.headers), have
     expected = _expected(answer.headers, have)
     if expected is not None and expected > max_bytes:
         raise MediaError(f"the file is larger than {max_bytes:,} bytes", bad=True)
@@ -100,7 +101,34 @@ def _write(answer: Stream, part: Path, have: int, max_bytes: int, pace: _Pace) -
         if expected is not None and size != expected:
             raise MediaError(f"the download broke off after {size:,} of {expected:,} bytes")
         os.fsync(file.fileno())
-    return Fetched(digest.hexdigest(), size)
+    if not digest.is_announced():
+        forget(part)
+        raise MediaError("the file does not have the checksum that its host announced; starting over")
+    return Fetched(digest.sha256(), size)
+
+
+class _Digest:
+    """SHA-256 of a file as it passes, and its MD5 where the host announces one (x-goog-hash)."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        told = re.search(r"md5=([A-Za-z0-9+/]{22}==)", headers.get("x-goog-hash", ""))
+        self._announced = told[1] if told else None
+        self._sha256 = hashlib.sha256()
+        self._md5 = hashlib.md5(usedforsecurity=False)
+
+    def update(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+        self._sha256.update(chunk)
+        if self._announced:
+            self._md5.update(chunk)
+
+    def is_announced(self) -> bool:
+        """Tell whether the bytes are those that the host meant, as far as it says."""
+        return self._announced in {None, base64.b64encode(self._md5.digest()).decode()}
+
+    def sha256(self) -> str:
+        """Return the hash, as hex."""
+        return self._sha256.hexdigest()
 
 
 class _Pace:

@@ -112,7 +112,7 @@ def retry_after_s(value: str | None, now_s: float) -> float | None:
     except ValueError:
         try:
             at = parsedate_to_datetime(value)
-        except ValueError:
+            wait_s = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now_s
+        except (ValueError, OverflowError):  # the latter: a zone of thirty digits
             return None
-        wait_s = (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now_s
     return min(max(0.0, wait_s), RETRY_AFTER_MAX_S) if wait_s == wait_s else None  # noqa: PLR0124 - NaN

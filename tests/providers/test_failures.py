@@ -14,8 +14,8 @@ from batchrunner.providers.failures import NEVER_LEFT, UNCLEAR, never_left, word
 def exceptions_of(module: object) -> list[str]:
     """Return the names of a library's exceptions, warnings left out."""
     return [
-        name
-        for name, kind in inspect.getmembers(module, inspect.isclass)
+        kind.__name__
+        for _name, kind in inspect.getmembers(module, inspect.isclass)
         if issubclass(kind, Exception)
         and not issubclass(kind, Warning)
         and kind.__module__ in {requests.exceptions.__name__, urllib3.exceptions.__name__}

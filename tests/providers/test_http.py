@@ -1,9 +1,10 @@
-"""The door to HTTP, over real sockets: what provably never left, what is unclear, and where it does not go."""
+"""The door to HTTP, over real sockets: what provably never left, what is unclear, where it does not go."""
 
 from __future__ import annotations
 
 import gzip
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -57,7 +58,6 @@ UNCLEAR: Mapping[str, Script] = {
     "closed after reading": hang_up(),
     "reset after reading": reset,
     "closed in the status line": hang_up(b"HTTP/1.1 2"),
-    "closed in the headers": hang_up(b"HTTP/1.1 200 OK\r\nContent-Le"),
     "closed in the body": hang_up(WHOLE + b'{"request_id": "abc'),
     "not HTTP": hang_up(b"220 smtp.example.com ESMTP\r\n"),
     "no answer": silent,
@@ -101,9 +101,10 @@ def test_what_is_no_address_is_never_connected_to(http: Http, url: str) -> None:
 
 def test_a_failed_tls_handshake_never_left() -> None:
     """A connection that never became secure carried nothing."""
-    with serving(silent) as wire, pytest.raises(NotSentError):
+    with serving(silent) as wire:
         https = f"https://127.0.0.1:{wire.port}"
-        Http(https).post_once(f"{https}/x", AUTH, b"{}", read_s=0.5)
+        with pytest.raises(NotSentError):
+            Http(https).post_once(f"{https}/x", AUTH, b"{}", read_s=0.5)
 
     assert [] == wire.asked
 
@@ -175,9 +176,12 @@ def test_a_connection_that_the_server_closed_is_replaced(http: Http) -> None:
         peer.shutdown(socket.SHUT_RDWR)
 
     with serving(once) as wire:
-        told = [http.get(wire.url, {}).status for _ in range(3)]
+        http.get(wire.url, {})
+        time.sleep(0.05)  # until the server's goodbye has arrived
+        told = http.get(wire.url, {})
 
-    assert [200, 200, 200] == told
+    assert 200 == told.status
+    assert 2 == wire.connections
 
 
 def test_the_connection_of_a_broken_answer_is_not_used_again(http: Http) -> None:

@@ -1,0 +1,87 @@
+"""The house keeps its shape: imports go down, one door for each outside library, no print below the roof."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "batchrunner"
+
+# From the ground up; a module may import from its own floor and from those before it.
+FLOORS = (
+    ("errors", "clock"),
+    ("values",),
+    ("rules",),
+    ("files",),
+    ("cards",),
+    ("manifest",),
+    ("providers",),
+    ("media",),
+    ("store",),
+    ("emulator",),
+    ("engine",),
+    ("planning", "standing"),
+    ("settling", "campaign"),
+    ("cli", "__main__", "__init__"),
+)
+DOORS = {
+    "requests": {"providers/http.py"},
+    "urllib3": {"providers/http.py"},
+    "yaml": {"manifest/yamlread.py"},
+    "sqlite3": {"store/database.py"},
+    "sqlite_utils": {"store", "planning.py", "standing.py", "engine/searching.py"},
+    "av": {"media/check.py", "emulator/render.py"},
+    "PIL": {"emulator/pictures.py"},
+    "aiohttp": {"emulator/app.py"},
+    "click": {"cli"},
+    "rich": {"cli/live.py"},
+    "dotenv": {"cli/options.py"},
+    "jsonschema": {"cards.py", "manifest/shape.py"},
+}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def floor(name: str) -> int:
+    """Return the floor of a module by its first name below the package."""
+    return next(number for number, names in enumerate(FLOORS) if name in names)
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the full names of the modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_down_and_libraries_have_one_door(path: Path) -> None:
+    """Read from the source, so that imports inside functions count too."""
+    here = path.relative_to(PACKAGE)
+    own = floor(here.parts[0].removesuffix(".py"))
+    for name in imports(path):
+        top, _, rest = name.partition(".")
+        if top == "batchrunner" and rest:
+            assert floor(rest.partition(".")[0]) <= own, f"{here} imports {name}, which is above it"
+        doors = DOORS.get(top)
+        assert doors is None or {str(here), here.parts[0]} & doors, f"{here} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_the_roof_prints_exits_and_reads_the_environment(path: Path) -> None:
+    """And time, chance and sleep come from outside."""
+    here = str(path.relative_to(PACKAGE))
+    if here.startswith(("cli/", "emulator/")):
+        return
+    banned = {"print", "exit", "environ", "getenv", "sleep", "monotonic", "perf_counter", "now", "utcnow"}
+    found = {
+        getattr(node, "attr", getattr(node, "id", None))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Name | ast.Attribute)
+    }
+
+    assert found & banned - ({"monotonic"} if here == "clock.py" else set()) == set()
