@@ -9,14 +9,14 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
 from functools import cached_property
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from jsonschema.exceptions import SchemaError, ValidationError
 
 from batchrunner.errors import UsageError
 from batchrunner.files import card_ids, card_text, schema_text
@@ -87,7 +87,9 @@ class Card:
         body: dict[str, JSON] = dict(zip(self.image_fields, images, strict=True))
         body[self.prompt_field] = prompt
         complete = self.complete(parameters)
-        body |= {name: self._wire(name, complete[name]) for name in self._properties if name in complete}
+        body |= {
+            name: _wire(rule, complete[name]) for name, rule in self._properties.items() if name in complete
+        }
         if self.seed_field is not None and seed is not None:
             body[self.seed_field] = seed
         return body
@@ -135,23 +137,19 @@ class Card:
         return f"{usd}, from the model's card{note}"
 
     def _price_row(self, complete: Mapping[str, JSON]) -> float | None:
-        assert self.price is not None  # noqa: S101 - the caller has looked
-        for row in self.price.get("table", ()):
+        price = self.price or {}
+        for row in price.get("table", ()):
             if all(complete.get(name, False) == value for name, value in row["when"].items()):
-                usd: float = row["usd"]
-                return usd
-        return self.price.get("usd")
-
-    def _wire(self, name: str, value: JSON) -> JSON:
-        return str(value) if self._properties[name].get("x-wire") == "string" else value
+                return float(row["usd"])
+        return price.get("usd")
 
     def _problems(self, error: ValidationError) -> list[tuple[tuple[str, ...], str]]:
         path: list[Any] = list(error.absolute_schema_path)
         instance: Any = error.instance
         if path[:1] == ["allOf"]:
             rule = self.parameters["allOf"][path[1]]
-            keys = tuple(rule.get("if", {}).get("required", ()))
-            return [(keys, rule.get("x-message", f"{' and '.join(keys)} do not go together"))]
+            keys = tuple(dict.fromkeys(name for name in _named_in(rule) if name in self._properties))
+            return [(keys, rule["x-message"])]
         if error.validator == "additionalProperties":
             unknown = [name for name in instance if name not in self._properties]
             return [((name,), self._unknown(name)) for name in unknown]
@@ -194,7 +192,12 @@ def parse_card(text: str) -> Card:
         raise UsageError(f"a model card is not JSON: {error}") from error
     for problem in Draft202012Validator(schema).iter_errors(told):
         raise UsageError(f"a model card is wrong at {problem.json_path}: {problem.message}")
-    Draft202012Validator.check_schema(told["parameters"])
+    try:
+        Draft202012Validator.check_schema(told["parameters"])
+    except SchemaError as error:
+        where = error.json_path.removeprefix("$")
+        raise UsageError(f"a model card is wrong at $.parameters{where}: {error.message}") from error
+    _no_field_twice(told)
     return Card(
         id=told["id"],
         about=told["about"],
@@ -207,6 +210,21 @@ def parse_card(text: str) -> Card:
         limits=CardLimits(**told["limits"]),
         price=told.get("price"),
     )
+
+
+def _no_field_twice(told: Mapping[str, Any]) -> None:
+    fields = [*told["images"], told["prompt"]["field"], told.get("seed"), *told["parameters"]["properties"]]
+    twice = next((name for name in fields if fields.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f'a model card is wrong: it has the payload field "{twice}" twice')
+
+
+def _named_in(rule: JSON) -> Iterator[str]:
+    """Yield the names that a rule across parameters speaks of, as written."""
+    if isinstance(rule, dict):
+        yield from (*rule.get("required", ()), *rule.get("properties", ()))
+    for part in rule.values() if isinstance(rule, dict) else rule if isinstance(rule, list) else ():
+        yield from _named_in(part)
 
 
 def value_message(error: ValidationError) -> str:  # noqa: PLR0911 - one sentence a rule
@@ -267,6 +285,12 @@ def _shown(value: JSON) -> str:
         return "a list"
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _wire(rule: Mapping[str, Any], value: JSON) -> JSON:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # 5.0 is 5 to JSON Schema, and "5.0" is not "5" to the provider
+    return json.dumps(value) if rule.get("x-wire") == "string" and not isinstance(value, str) else value
 
 
 def _on_the_wire(one: Mapping[str, Any]) -> dict[str, Any]:

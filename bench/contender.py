@@ -1,6 +1,6 @@
 """One client, in a process of its own, working off N jobs at an emulator: prints what it took as JSON.
 
-    python contender.py ours|plain|http API_URL STORAGE_KEY JOBS CONNECTIONS FOLDER
+    python contender.py ours|decoded|plain|http|waiting API_URL KEY JOBS CONNECTIONS FOLDER
 
 `plain` is what people write first: a thread pool over `requests`, a session a thread, no state at all.
 `http` makes the very calls that `ours` makes, by the same client, and nothing else.
@@ -27,9 +27,16 @@ provider: gmi
 seed: 1
 takes: {jobs}
 images: [{{id: a, url: "https://example.com/a.png"}}]
-prompts: [{{id: p, text: "Slow push-in"}}]
+prompts: {prompts}
 limits: {{in_flight: {in_flight}, submits_per_minute: 10000000}}
 """
+
+
+def manifest_text(jobs: int, in_flight: int) -> str:
+    """Return a manifest of so many jobs: up to 10,000 takes of each of some prompts."""
+    prompts = [{"id": f"p{n}", "text": "Slow push-in"} for n in range(-(-jobs // 10_000))]
+    takes = jobs // len(prompts)
+    return MANIFEST.format(model=MODEL, jobs=takes, in_flight=in_flight, prompts=json.dumps(prompts))
 
 
 def payload(seed: int) -> dict[str, object]:
@@ -103,7 +110,7 @@ def ours(api: str, key: str, jobs: int, connections: int, folder: Path, *, decod
 
     folder.mkdir(parents=True)
     manifest = folder / "bench.yaml"
-    manifest.write_text(MANIFEST.format(model=MODEL, jobs=jobs, in_flight=min(jobs, 1500)), encoding="utf-8")
+    manifest.write_text(manifest_text(jobs, min(jobs, 1500)), encoding="utf-8")
     campaign = Campaign(
         manifest,
         state=folder / "state",
@@ -116,6 +123,20 @@ def ours(api: str, key: str, jobs: int, connections: int, folder: Path, *, decod
     assert ended.exit_code == 0, ended
 
 
+def waiting(api: str, key: str, jobs: int, connections: int, folder: Path) -> None:
+    """Run the real thing with few jobs in flight and all others waiting, and stop after 200 clips."""
+    from batchrunner import Campaign
+    from batchrunner.campaign import Access, Workers
+    from batchrunner.values import JobState
+
+    folder.mkdir(parents=True)
+    manifest = folder / "bench.yaml"
+    manifest.write_text(manifest_text(jobs, 100), encoding="utf-8")
+    access, workers = Access(key, None, api), Workers.of(connections)
+    campaign = Campaign(manifest, state=folder, output=folder, access=access, workers=workers, decode=False)
+    campaign.run(lambda progress: campaign.stop() if progress.jobs[JobState.DONE] >= 200 else None)
+
+
 def main() -> None:
     """Run one contender and print its figures."""
     name, api, key, jobs, connections, folder = sys.argv[1:]
@@ -124,6 +145,7 @@ def main() -> None:
         "http": http,
         "ours": ours,
         "decoded": decoded,
+        "waiting": waiting,
     }
     began, cpu = time.perf_counter(), time.process_time()
     contenders[name](api, key, int(jobs), int(connections), Path(folder))

@@ -19,22 +19,26 @@ from pathlib import Path
 from batchrunner.emulator.config import EmulatorConfig
 from batchrunner.emulator.process import EmbeddedEmulator
 
-CONTENDERS = ("plain", "http", "ours")
+CONTENDERS = ("plain", "http", "ours", "decoded")
 
 
-def measure(name: str, jobs: int, connections: int) -> dict[str, float]:
+def measure(name: str, jobs: int, connections: int, folder: Path) -> dict[str, float]:
     """Run one contender once against a fresh emulator, in a fresh folder."""
     config = EmulatorConfig(canned=True, duration_s=(0.0, 0.0))
-    with tempfile.TemporaryDirectory() as folder, EmbeddedEmulator(config) as emulator:
+    script = str(Path(__file__).with_name("contender.py"))
+    with EmbeddedEmulator(config) as emulator:
         call = [
             sys.executable,
-            str(Path(__file__).with_name("contender.py")),
+            script,
             name,
             emulator.api,
             emulator.key,
+            str(jobs),
+            str(connections),
+            str(folder),
         ]
-        call += [str(jobs), str(connections), str(Path(folder) / name)]
-        found: dict[str, float] = json.loads(subprocess.run(call, check=True, capture_output=True).stdout)
+        done = subprocess.run(call, check=True, stdout=subprocess.PIPE)
+    found: dict[str, float] = json.loads(done.stdout)
     return found
 
 
@@ -43,14 +47,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--jobs", type=int, default=2000)
+    parser.add_argument("--jobs", type=int, default=4000)
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
-    for _ in range(args.rounds):
-        for name in CONTENDERS:
-            rounds[name].append(measure(name, args.jobs, args.connections))
+    # Folders go at the end only: deleting files just before a run makes creating new ones much dearer.
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(args.rounds):
+            for name in CONTENDERS:
+                place = Path(folder) / f"{name}-{number}"
+                rounds[name].append(measure(name, args.jobs, args.connections, place))
     print(f"{args.jobs} jobs, {args.connections} connections, median of {args.rounds}")
     print(f"{'':8}{'jobs/s':>9}{'CPU ms/job':>12}{'peak MiB':>10}")
     medians = {

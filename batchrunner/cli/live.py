@@ -75,7 +75,7 @@ class LiveView:
         return Group(*lines)
 
     def _counts(self, progress: Progress) -> Text:
-        text = Text("jobs     ")
+        text = Text("jobs     ", no_wrap=True, overflow="ellipsis")
         for state in JobState:
             number = progress.jobs.get(state, 0)
             text.append(f"{number:,} {state}   ", style=STYLES[state] if number else "dim")
@@ -86,7 +86,8 @@ class LiveView:
         budget = self._campaign.manifest.limits.budget_micros
         cap = f" of {money(budget)}" if budget is not None else ""
         flight = f"{progress.in_flight:,} at the provider, {count(progress.downloading, 'download')}"
-        return Text(f"spend    {spent} spent, {reserved} reserved{cap}   {flight}")
+        words = f"spend    {spent} spent, {reserved} reserved{cap}   {flight}"
+        return Text(words, no_wrap=True, overflow="ellipsis")
 
     def _footer(self, progress: Progress) -> str:
         if progress.stop is Stop.SIGNAL:

@@ -72,9 +72,7 @@ class Desk:
         return [one for one in self.live.values() if one.attempt.state is state]
 
     def _queue(self, one: Live) -> list[tuple[float, int, int]]:
-        at_disk = one.attempt.state is AttemptState.FETCHED or (
-            one.attempt.state is AttemptState.READY and bool(one.urls)
-        )
+        at_disk = bool(one.urls) or (one.attempt.state is AttemptState.FETCHED and not one.tries.refetch)
         return self._disk if at_disk else self._api
 
     def _head(self, queue: list[tuple[float, int, int]]) -> float | None:

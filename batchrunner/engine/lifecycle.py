@@ -10,6 +10,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from batchrunner.errors import LocalError
 from batchrunner.media.trouble import MediaError
@@ -74,6 +75,8 @@ class Tries:
     bad: int = 0
     gone: int = 0
     no_media: int = 0
+    vanished: int = 0
+    refetch: bool = False  # a fetched file has vanished from this disk: ask for its address again
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +116,8 @@ def after_submit(attempt: Attempt, reply: Reply, now_us: int, terms: Terms, rng:
 
 def interrupted(attempt: Attempt, now_us: int) -> Step:
     """The row says `submitting` and nobody is: the runner died or was stopped around the POST."""
-    lost = replace(attempt, lost_us=now_us)
-    return _go(
-        lost, EventKind.INTERRUPTED, now_us, Reason.INTERRUPTED, "stopped before the answer", next_s=0.0
-    )
+    why = "stopped before the answer"
+    return _go(attempt, EventKind.INTERRUPTED, now_us, Reason.INTERRUPTED, why, next_s=0.0, lost_us=now_us)
 
 
 def after_poll(
@@ -210,24 +211,35 @@ def after_download(
     rng: random.Random,
 ) -> Step:
     """The files are on the disk as part files, or are not."""
+    if error is None and attempt.state is AttemptState.FETCHED:
+        again = Noted("fetched again", now_us, attempt.job, attempt.id)
+        return Step(replace(attempt, files=files), (again,), next_s=0.0, tries=replace(tries, refetch=False))
     if error is None:
         evidence: dict[str, JSON] = {"files": [file.sha256 for file in files]}
-        fetched = replace(attempt, files=files)
-        return _go(fetched, EventKind.FETCHED, now_us, None, "", evidence, next_s=0.0)
+        return _go(attempt, EventKind.FETCHED, now_us, None, "", evidence, next_s=0.0, files=files)
     if isinstance(error, LocalError):
         return Step(attempt, urls=urls, tries=tries, stop=Stop.LOCAL, detail=str(error))
     return _fetch_again(attempt, tries, urls, error, now_us, rng)
 
 
 def after_publish(
-    attempt: Attempt, files: tuple[MediaFile, ...], error: MediaError | LocalError | None, now_us: int
+    attempt: Attempt,
+    tries: Tries,
+    files: tuple[MediaFile, ...],
+    error: MediaError | LocalError | None,
+    now_us: int,
+    rng: random.Random,
 ) -> Step:
     """The files have their final names, or the disk said no. A vanished part file is fetched again."""
     if error is None:
-        return _go(replace(attempt, files=files, reason=None), EventKind.PUBLISHED, now_us, None)
+        return _go(attempt, EventKind.PUBLISHED, now_us, None, files=files)
     if isinstance(error, MediaError):
+        vanished = tries.vanished + 1
+        if vanished >= GONE_FETCHES:
+            return Step(attempt, stop=Stop.LOCAL, detail=f"{attempt.job}: {error.detail}, again and again")
         note = Noted("part vanished", now_us, attempt.job, attempt.id, detail=error.detail)
-        return Step(attempt, (note,), next_s=0.0, tries=Tries(gone=1))
+        wait_s = retry.trouble_s(vanished, rng)
+        return Step(attempt, (note,), next_s=wait_s, tries=Tries(vanished=vanished, refetch=True))
     return Step(attempt, stop=Stop.LOCAL, detail=str(error))
 
 
@@ -243,11 +255,13 @@ def _go(
     evidence: Mapping[str, JSON] | None = None,
     *,
     next_s: float | None = None,
+    urls: tuple[str, ...] = (),
+    **learnt: Any,
 ) -> Step:
-    """Make one move that leaves no choice about the job."""
-    moved = replace(attempt, state=move(attempt.state, kind), reason=reason)
+    """Make one move that leaves no choice about the job; `learnt` are further fields of the attempt."""
+    moved = replace(attempt, state=move(attempt.state, kind), reason=reason, **learnt)
     change = Moved(moved, attempt.state, kind, now_us, JOB_STATE[moved.state], detail, evidence or {})
-    return Step(moved, (change,), next_s)
+    return Step(moved, (change,), next_s, urls=urls)
 
 
 def _ended(
@@ -301,10 +315,19 @@ def _accepted(
     evidence: Mapping[str, JSON],
 ) -> Step:
     """The provider has the request; its first answer may already be the verdict."""
-    known = replace(attempt, request_id=remote.request_id, accepted_us=now_us)
-    first = _go(known, kind, now_us, None, "", {**evidence, "status": remote.status})
+    first = _go(
+        attempt,
+        kind,
+        now_us,
+        None,
+        "",
+        {**evidence, "status": remote.status},
+        next_s=next_poll_s(terms.schedule, 0, rng),
+        request_id=remote.request_id,
+        accepted_us=now_us,
+    )
     if remote.phase is RemotePhase.RUNNING:
-        return replace(first, next_s=next_poll_s(terms.schedule, 0, rng))
+        return first
     then = after_poll(first.attempt, Tries(), remote, now_us, terms, rng)
     return replace(then, changes=first.changes + then.changes)
 
@@ -312,9 +335,17 @@ def _accepted(
 def _ready(attempt: Attempt, tries: Tries, remote: RemoteJob, now_us: int) -> Step:
     if not _not_ready_yet(attempt):  # asked again for its address; how often it was gone still counts
         return Step(attempt, urls=remote.media, next_s=0.0, tries=tries)
-    paid = replace(attempt, cost_micros=attempt.reserved_micros)
-    ready = _go(paid, EventKind.READY, now_us, None, "", {"files": len(remote.media)}, next_s=0.0)
-    return replace(ready, urls=remote.media)
+    return _go(
+        attempt,
+        EventKind.READY,
+        now_us,
+        None,
+        "",
+        {"files": len(remote.media)},
+        next_s=0.0,
+        urls=remote.media,
+        cost_micros=attempt.reserved_micros,
+    )
 
 
 def _not_ready_yet(attempt: Attempt) -> bool:

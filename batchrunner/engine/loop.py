@@ -232,7 +232,10 @@ class Loop:
             case Published(named):
                 for done in named:
                     one = self._desk.live[done.attempt_id]
-                    self._follow(one, lifecycle.after_publish(one.attempt, done.files, done.error, now_us))
+                    step = lifecycle.after_publish(
+                        one.attempt, one.tries, done.files, done.error, now_us, rng
+                    )
+                    self._follow(one, step)
             case Searched():
                 self._searched(outcome, now_s, now_us)
             case Uploaded():
@@ -375,7 +378,7 @@ class Loop:
             self._plan_uploads(now_s)
 
     def _plan_one(self, one: Live) -> None:
-        action = action_for(one.attempt, one.urls)
+        action = action_for(one.attempt, one.urls, refetch=one.tries.refetch)
         if isinstance(action, Search) and not self._searching.wants(action.model):
             return  # the look that is under way speaks for this attempt too
         if action is not None:

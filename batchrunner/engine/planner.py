@@ -12,18 +12,21 @@ from batchrunner.engine.actions import Action, Download, Poll, Publish, Search
 from batchrunner.values import UPLOAD, Attempt, AttemptState, Payload
 
 
-def action_for(attempt: Attempt, urls: tuple[str, ...]) -> Action | None:
-    """Return what an attempt needs when its time has come; None while its POST is on the wire."""
+def action_for(attempt: Attempt, urls: tuple[str, ...], *, refetch: bool = False) -> Action | None:
+    """Return what an attempt needs when its time has come; None while its POST is on the wire.
+
+    `refetch`: the fetched file has vanished, so its address is asked for again.
+    """
     match attempt.state:
         case AttemptState.UNKNOWN:
             return Search(attempt.model)
         case AttemptState.READY if urls:
             return Download(attempt, urls)
-        case AttemptState.FETCHED if not urls:
+        case AttemptState.FETCHED if not urls and not refetch:
             return Publish((attempt,))
-        case AttemptState.FETCHED:
+        case AttemptState.FETCHED if urls:
             return Download(attempt, urls)
-        case AttemptState.ACCEPTED | AttemptState.READY if attempt.request_id:
+        case AttemptState.ACCEPTED | AttemptState.READY | AttemptState.FETCHED if attempt.request_id:
             # A ready attempt without an address: it was lost with the last run, or has expired.
             return Poll(attempt.id, attempt.request_id)
     return None

@@ -12,14 +12,13 @@ from urllib.parse import unquote, urlsplit
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
-from batchrunner.manifest import templates
+from batchrunner.manifest import names, templates
 from batchrunner.manifest.pictures import PictureError, from_file, from_url
 from batchrunner.manifest.slugs import is_reserved, slug
 from batchrunner.manifest.templates import TemplateError
 from batchrunner.manifest.yamlread import Document, Path, path_text
 from batchrunner.values import JSON, Image, Picture, Prompt, canonical
 
-NAME_FIELDS = ("image", "prompt", "take", "seed", "model", "campaign")
 # The provider's keys are JWTs of some 250 characters: one in a manifest would be stored and shared.
 KEY_LIKE = re.compile(r"eyJ[\w-]{20,}\.[\w-]{20,}\.[\w-]{20,}")
 
@@ -43,6 +42,7 @@ class Checker:
         self.images: list[Image] = []
         self.prompts: list[Prompt] = []
         self.problems: list[Problem] = []
+        self._said: set[tuple[Path, str]] = set()
 
     def run(self) -> None:
         """Check everything that can be checked."""
@@ -68,6 +68,11 @@ class Checker:
     def _say(self, path: Path, message: str, *, key: bool = False) -> None:
         line, column = self._document.place(path, key=key)
         self.problems.append(Problem(str(self._path), line, column, path_text(path), message))
+
+    def _say_once(self, path: Path, message: str, *, key: bool) -> None:
+        if (path, message) not in self._said:
+            self._said.add((path, message))
+            self._say(path, message, key=key)
 
     # --- images and prompts ---------------------------------------------------------------------------
 
@@ -124,7 +129,7 @@ class Checker:
 
     def _not_reserved(self, name: str, path: Path) -> None:
         if is_reserved(name):
-            self._say(path, f'"{name}" is a name that Windows keeps for itself')
+            self._say(path, f'"{name}" is a name that Windows keeps for itself: choose another')
         elif name.endswith("."):
             self._say(path, f'"{name}" must not end with a dot')
 
@@ -174,14 +179,10 @@ class Checker:
         for layers in self._combinations():
             merged = {key: value for _path, layer in layers for key, value in layer.items()}
             for keys, message in card.check(card.complete(merged)):
-                path = _deciding(keys, layers)
-                name = path[-1] if path else ""
-                if name == "seed":
+                unknown = keys[0] not in card.parameters["properties"]
+                if keys == (card.seed_field,):
                     message = "seeds are not set here: `takes` and the campaign's `seed` decide them"  # noqa: PLW2901
-                line, column = self._document.place(path, key="no parameter" in message)
-                problem = Problem(str(self._path), line, column, path_text(path), message)
-                if problem not in self.problems:
-                    self.problems.append(problem)
+                self._say_once(_deciding(keys, layers, key=unknown), message, key=unknown)
 
     def _combinations(self) -> Iterator[tuple[Layer, ...]]:
         base: Layer = (("parameters",), self._data.get("parameters") or {})
@@ -205,32 +206,14 @@ class Checker:
     # --- names and secrets ----------------------------------------------------------------------------
 
     def _output_name(self) -> None:
-        at: Path = ("output", "name")
-        name = (self._data.get("output") or {}).get("name")
-        if not isinstance(name, str):
+        template = _mapping(self._data.get("output")).get("name")
+        if not isinstance(template, str):
             return
-        known = [*NAME_FIELDS, *(self._card.parameters["properties"] if self._card else ())]
-        try:
-            wanted = templates.names(name)
-        except TemplateError as error:
-            self._say(at, str(error))
-            return
-        for one in wanted:
-            if one not in known and self._card is not None:
-                near = difflib.get_close_matches(one, known, n=1)
-                hint = f"did you mean {{{near[0]}}}?" if near else f"there are {', '.join(known)}"
-                self._say(at, f"{{{one}}} is not known here: {hint}")
-        if name.startswith("/") or "\\" in name or ".." in name.split("/") or name.endswith("/"):
-            self._say(at, "must be a path below the output folder, with / and without ..")
-        self._tells_apart(at, wanted)
-
-    def _tells_apart(self, at: Path, wanted: tuple[str, ...]) -> None:
+        parameters = self._card.parameters["properties"] if self._card else None
         takes = self._data.get("takes", 1)
-        many_takes = len(takes) > 1 if isinstance(takes, list) else isinstance(takes, int) and takes > 1
-        axes = (("image", len(self.images) > 1), ("prompt", len(self.prompts) > 1), ("take", many_takes))
-        for axis, many in axes:
-            if many and axis not in wanted and not (axis == "take" and "seed" in wanted):
-                self._say(at, f"several jobs would get one name: add {{{axis}}}")
+        many = len(takes) > 1 if isinstance(takes, list) else isinstance(takes, int) and takes > 1
+        for message in names.problems(template, parameters, self.images, self.prompts, many_takes=many):
+            self._say(("output", "name"), message)
 
     def _no_keys(self) -> None:
         for path, text in _texts((), self._data):
@@ -243,12 +226,14 @@ class Checker:
 # --- helpers ------------------------------------------------------------------------------------------
 
 
-def _deciding(keys: tuple[str, ...], layers: tuple[Layer, ...]) -> Path:
-    """Return where the most specific of the keys that break a rule was written."""
+def _deciding(keys: tuple[str, ...], layers: tuple[Layer, ...], *, key: bool) -> Path:
+    """Return where the most specific of some parameters was written: its value, or its `key`."""
     for path, layer in reversed(layers):
-        for key in keys:
-            if key in layer:
-                return path if path[:1] == ("matrix",) else (*path, key)
+        for name in keys:
+            if name in layer and path[0] == "matrix":
+                return path[:2] if key else path
+            if name in layer:
+                return (*path, name)
     return ("parameters",)
 
 
@@ -269,8 +254,12 @@ def _mapping(entry: Any) -> Mapping[str, Any]:
 
 
 def _name_of(source: Mapping[str, Any]) -> str:
-    name = source["file"] if "file" in source else unquote(urlsplit(source["url"]).path.rstrip("/"))
-    return slug(FilePath(name).stem)
+    if "file" in source:
+        return slug(FilePath(source["file"]).stem)
+    try:
+        return slug(FilePath(unquote(urlsplit(source["url"]).path)).stem)
+    except ValueError:
+        return slug(source["url"])  # not a URL, which is said elsewhere
 
 
 def _first_words(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from functools import lru_cache
 
 ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 RESERVED = frozenset(
@@ -25,6 +26,7 @@ def is_reserved(name: str) -> bool:
     return name.partition(".")[0].lower() in RESERVED
 
 
+@lru_cache(maxsize=4096)
 def segment(text: str) -> str:
     """Return one part of a path as every file system takes it."""
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-") or "x"

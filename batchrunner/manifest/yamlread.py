@@ -7,6 +7,7 @@ are read by the rules of YAML 1.2's core schema, narrowed to JSON. Aliases, anch
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ SIZE_MAX = 4 << 20
 DEPTH_MAX = 32
 NODES_MAX = 1_000_000
 INT_MAX = 2**53  # beyond it, JSON readers disagree
+INT_DIGITS_MAX = 16  # of INT_MAX: whatever is longer is not even converted
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUES = frozenset({"true", "True", "TRUE"})
@@ -30,17 +32,46 @@ _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_JSON = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
+_NOT_TEXT = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NO_CHARACTER = re.compile(r"[\0\ud800-\udfff]")  # what only an escape can bring in
+
+# What the parser says, and what has most likely happened: first libyaml's words, then those of PyYAML's own.
+_MISFIT = "this does not belong to what stands before it: look at the indentation, then at the quotes"
+_OPEN = "a bracket is not closed before here, or a text with , : [ ] { or } in it lacks quotes"
+_MEANT = {
+    "mapping values are not allowed": "this line is indented too far, or a text with `: ` in it lacks quotes",
+    "expected key": _MISFIT,
+    "expected <block end>": _MISFIT,
+    "expected '-' indicator": _MISFIT,
+    "expected <document start>": _MISFIT,
+    "expected '<document start>'": _MISFIT,
+    "sequence entries are not allowed": "a list begins on a line of its own, or stands in [ ]",
+    "could not find expected ':'": "this line has no `: ` after its key",
+    "expected ',' or": _OPEN,
+    "expected node content": "a value is missing here, or there is a bracket too many",
+    "expected the node content": "a value is missing here, or there is a bracket too many",
+    "cannot start any token": "a text that begins with this character needs quotes",
+    "unexpected end of stream": "this quote is never closed",
+    "unexpected document": "this quote is never closed",
+    "escape c": 'in "double quotes" a \\ begins an escape: use single quotes, or write \\\\',
+    "alphabetic or numeric character": "a text that begins with * or & needs quotes",
+}
+
 Path = tuple[str | int, ...]
 Place = tuple[int, int]
 
 
 @dataclass(slots=True)
 class Document:
-    """Plain data, and where each value and each key of a mapping stands (line and column from 1)."""
+    """Plain data, and where each value and each key of a mapping stands (line and column from 1).
+
+    `written` has each number as it was written: as a word of a prompt, `1.10` must not become 1.1.
+    """
 
     data: JSON
     values: dict[Path, Place] = field(default_factory=dict)
     keys: dict[Path, Place] = field(default_factory=dict)
+    written: dict[Path, str] = field(default_factory=dict)
 
     def place(self, path: Path, *, key: bool = False) -> Place:
         """Return where a value (or its key) stands; for what is not there, where its parent does."""
@@ -71,16 +102,20 @@ def _decoded(raw: bytes, name: str) -> str:
         before = raw[: error.start]
         line, column = before.count(b"\n") + 1, len(before.rpartition(b"\n")[2]) + 1
         raise ManifestError([Problem(name, line, column, "", "not UTF-8: save the file as UTF-8")]) from error
-    for line, row in enumerate(text.splitlines(), 1):
-        if "\0" in row:
-            raise ManifestError(
-                [Problem(name, line, row.index("\0") + 1, "", "a NUL byte does not belong here")]
-            )
-        indent = row[: len(row) - len(row.lstrip())]
+    if (match := _NOT_TEXT.search(text)) is not None:
+        what = f"the control character U+{ord(match.group()):04X} does not belong here"
+        raise ManifestError([Problem(name, *_place_of(text, match.start()), "", what)])
+    for line, row in enumerate(text.split("\n"), 1):
+        indent = row[: len(row) - len(row.lstrip(" \t"))]
         if "\t" in indent:
             problem = Problem(name, line, indent.index("\t") + 1, "", "a tab in the indentation: use spaces")
             raise ManifestError([problem])
     return text
+
+
+def _place_of(text: str, index: int) -> Place:
+    before = text[:index]
+    return before.count("\n") + 1, len(before.rpartition("\n")[2]) + 1
 
 
 class _Reader:
@@ -91,23 +126,11 @@ class _Reader:
         self._nodes = 0
 
     def read(self, text: str) -> Document:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        events = yaml.parse(text, Loader=loader)
+        events = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         try:
-            documents = 0
-            for event in events:
-                if isinstance(event, yaml.DocumentStartEvent):
-                    documents += 1
-                    if documents > 1:
-                        self._say(event, (), "a second document (`---`): one file, one manifest")
-                        break
-                    self._document.data = self._node(next(events), events, ())
+            self._documents(events)
         except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-            what = error.problem or error.context or "not YAML"
-            hint = " (is the indentation right? is a text with `: ` or `{` in quotes?)"
-            self._problems.append(Problem(self._name, line, column, "", f"not YAML: {what}{hint}"))
+            self._problems.append(Problem(self._name, *_mark_of(error), "", _not_yaml(error)))
         except yaml.YAMLError as error:
             words = " ".join(str(error).split())
             self._problems.append(Problem(self._name, 1, 1, "", f"not YAML: {words}"))
@@ -115,24 +138,37 @@ class _Reader:
             raise ManifestError(self._problems)
         return self._document
 
+    def _documents(self, events: Iterator[Any]) -> None:
+        documents = 0
+        for event in events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    self._say(event, (), "a second document (`---`): one file, one manifest")
+                    return
+                self._document.data = self._node(next(events), events, ())
+
     def _node(self, event: Any, events: Iterator[Any], path: Path) -> JSON:
         self._nodes += 1
         if len(path) > DEPTH_MAX or self._nodes > NODES_MAX:
             what = f"nested deeper than {DEPTH_MAX} levels" if len(path) > DEPTH_MAX else "too many entries"
             raise ManifestError([*self._problems, self._problem(event, path, what)])
-        self._document.values[path] = (event.start_mark.line + 1, event.start_mark.column + 1)
+        self._document.values[path] = _begin(event)
         if isinstance(event, yaml.AliasEvent):
             self._say(event, path, f"aliases (*{event.anchor}) are not read: write the value out")
             return None
-        if event.anchor is not None:
-            self._say(event, path, f"anchors (&{event.anchor}) are not read: leave it out")
-        if event.tag is not None:
-            self._say(event, path, f"tags ({event.tag}) are not read: leave it out")
+        self._plain(event, path)
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar(event, path)
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(events, path)
         return self._mapping(events, path)
+
+    def _plain(self, event: Any, path: Path) -> None:
+        if event.anchor is not None:
+            self._say(event, path, f"anchors (&{event.anchor}) are not read: leave it out")
+        if event.tag is not None:
+            self._say(event, path, f"tags ({event.tag}) are not read: leave it out")
 
     def _sequence(self, events: Iterator[Any], path: Path) -> list[JSON]:
         items: list[JSON] = []
@@ -149,44 +185,73 @@ class _Reader:
                 self._node(next(events), events, (*path, "?"))
                 continue
             key, here = event.value, (*path, event.value)
+            self._plain(event, here)
             if event.value == "<<" and event.style is None:
                 self._say(event, here, "merge keys (<<) are not read: write the values out")
             if key in found:
                 line = self._document.keys[here][0]
                 self._say(event, here, f'the key "{key}" is there twice (also in line {line})')
-            self._document.keys.setdefault(here, (event.start_mark.line + 1, event.start_mark.column + 1))
+            self._document.keys.setdefault(here, _begin(event))
             value = self._node(next(events), events, here)
             found.setdefault(key, value)
         return found
 
     def _scalar(self, event: Any, path: Path) -> JSON:
         text: str = event.value
+        if _NO_CHARACTER.search(text):
+            self._say(event, path, "holds an escape (such as \\0) that stands for no character")
         if not event.implicit[0]:
             return text
         if text in _NULLS:
             return None
         if text in _TRUES or text in _FALSES:
             return text in _TRUES
-        if _INT.fullmatch(text):
-            number = int(text)
-            if abs(number) > INT_MAX:
-                self._say(event, path, f"{text} is too large a number: put it in quotes if it is a text")
-            return number
+        if _FLOAT.fullmatch(text):
+            return self._number(event, text, path)
+        if _NOT_JSON.fullmatch(text):
+            self._say(event, path, f"{text} is not a number that can be sent")
+            return None
+        return text
+
+    def _number(self, event: Any, text: str, path: Path) -> JSON:
+        self._document.written[path] = text
         if _LEADING_ZERO.fullmatch(text):
             plain = text.lstrip("+-").lstrip("0") or "0"
             self._say(event, path, f'{text} begins with a zero: write {plain}, or "{text}" if it is a text')
             return text
-        if _NOT_JSON.fullmatch(text):
-            self._say(event, path, f"{text} is not a number that can be sent")
+        digits = text.lstrip("+-")
+        whole = _INT.fullmatch(text) is not None
+        too_long = whole and len(digits) > INT_DIGITS_MAX
+        value = math.inf if too_long else int(text) if whole else float(text)
+        if abs(value) > INT_MAX:
+            shown = text if len(text) <= 40 else f"{text[:39]}…"
+            self._say(event, path, f"{shown} is too large a number: put it in quotes if it is a text")
             return None
-        return float(text) if _FLOAT.fullmatch(text) else text
+        # 5.0 is 5 (JSON Schema says so too): a number has one form here, else equal jobs would differ.
+        return int(value) if value == int(value) else value
 
     def _say(self, event: Any, path: Path, message: str) -> None:
         self._problems.append(self._problem(event, path, message))
 
     def _problem(self, event: Any, path: Path, message: str) -> Problem:
-        mark = event.start_mark
-        return Problem(self._name, mark.line + 1, mark.column + 1, path_text(path), message)
+        return Problem(self._name, *_begin(event), path_text(path), message)
+
+
+def _begin(event: Any) -> Place:
+    return event.start_mark.line + 1, event.start_mark.column + 1
+
+
+def _mark_of(error: yaml.MarkedYAMLError) -> Place:
+    open_quote = "unexpected" in (error.problem or "")  # the end of the file tells nobody anything
+    mark = error.context_mark if open_quote else error.problem_mark
+    mark = mark or error.problem_mark or error.context_mark
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+
+
+def _not_yaml(error: yaml.MarkedYAMLError) -> str:
+    said = error.problem or error.context or "it cannot be read"
+    meant = next((meant for words, meant in _MEANT.items() if words in said), None)
+    return f"not YAML: {meant or said}"
 
 
 def path_text(path: Path) -> str:

@@ -164,6 +164,6 @@ def _is_foreign(sidecar: Path, job: str) -> bool:
         told = json.loads(sidecar.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return sidecar.is_symlink()
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return True
     return sidecar.is_symlink() or not isinstance(told, dict) or told.get("job") != job

@@ -93,6 +93,7 @@ def _write(answer: Stream, part: Path, have: int, max_bytes: int, pace: _Pace) -
         for chunk in answer.chunks:
             size += len(chunk)
             if size > max_bytes:
+                forget(part)
                 raise MediaError(f"the file is larger than {max_bytes:,} bytes", bad=True)
             file.write(chunk)
             digest.update(chunk)
@@ -159,10 +160,11 @@ def _resumable(part: Path) -> tuple[str, int]:
     try:
         etag = json.loads(_note(part).read_text(encoding="utf-8"))["etag"]
         size = part.lstat().st_size
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "", 0
-    # A weak ETag may not be used with ranges (RFC 9110, 13.1.5).
-    return (etag, size) if etag and not etag.startswith("W/") and not part.is_symlink() else ("", 0)
+    # A weak ETag may not be used with ranges (RFC 9110, 13.1.5); what cannot stand in a header is none.
+    usable = isinstance(etag, str) and etag.isascii() and etag.isprintable() and not etag.startswith("W/")
+    return (etag, size) if etag and usable and not part.is_symlink() else ("", 0)
 
 
 def _keep_etag(part: Path, etag: str) -> None:
@@ -186,8 +188,8 @@ def _continues(headers: Mapping[str, str], etag: str, have: int) -> bool:
 
 def _expected(headers: Mapping[str, str], have: int) -> int | None:
     """Return the whole file's length, where the answer tells it."""
-    whole = re.search(r"/(\d+)$", headers.get("Content-Range", "")) if have else None
+    whole = re.search(r"/([0-9]{1,18})$", headers.get("Content-Range", "")) if have else None
     if whole:
         return int(whole[1])
     length = headers.get("Content-Length", "")
-    return have + int(length) if length.isdecimal() else None
+    return have + int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None

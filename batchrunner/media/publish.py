@@ -81,16 +81,18 @@ def is_taken(path: Path, sha256: str) -> bool:
 
 
 def write_sidecar(path: Path, data: Mapping[str, Any]) -> None:
-    """Write a JSON file beside a clip, atomically. The state table holds the same, durably.
+    """Write a JSON file beside a clip, atomically and whole. Its name is durable after `sync_folder`.
 
     Raises:
         OSError: the disk.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft = path.with_name(f".{path.name}.tmp")  # the same each time: what a crash left is used up
     with os.fdopen(
         os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666), "w", encoding="utf-8"
     ) as file:
         file.write(_lines(data))
+        file.flush()
+        os.fsync(file.fileno())
     draft.replace(path)
 
 

@@ -6,11 +6,12 @@ import ipaddress
 import socket
 from urllib.parse import urlsplit
 
-# IPv6 blocks that carry an IPv4 address inside: NAT64 (RFC 6052), its local use (RFC 8215), Teredo, 6to4.
+# The only IPv6 block whose addresses are public (IANA); in it, Teredo and 6to4 carry an IPv4 address inside,
+# as NAT64 (RFC 6052) does outside of it. Others that carry one, like ::127.0.0.1, are thus never public.
+PUBLIC6 = ipaddress.IPv6Network("2000::/3")
+CARRIERS6 = (ipaddress.IPv6Network("2001::/32"), ipaddress.IPv6Network("2002::/16"))
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-NEVER_PUBLIC = tuple(
-    ipaddress.IPv6Network(block) for block in ("64:ff9b:1::/48", "2001::/32", "2002::/16", "fec0::/10")
-)
+AZURE = ipaddress.IPv4Address("168.63.129.16")  # looks public, and is every Azure machine's own host
 
 
 def is_loopback(url: str) -> bool:
@@ -26,10 +27,10 @@ def is_public(address: str) -> bool:
     """Tell whether an IP address is a public one, also where it hides in IPv6."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        if any(ip in block for block in NEVER_PUBLIC):
-            return False
         ip = ip.ipv4_mapped or (ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in NAT64 else ip)
-    return ip.is_global and not ip.is_multicast
+    if isinstance(ip, ipaddress.IPv6Address):
+        return ip in PUBLIC6 and ip.is_global and not any(ip in block for block in CARRIERS6)
+    return ip.is_global and not ip.is_multicast and ip != AZURE
 
 
 def redacted(url: str) -> str:

@@ -120,7 +120,8 @@ def _text(value: Any) -> str:
 
 def is_url(value: Any) -> TypeGuard[str]:
     """Tell whether a value is a text that looks like a web address."""
-    return isinstance(value, str) and value.startswith(("https://", "http://")) and len(value) <= 8192
+    has_scheme = isinstance(value, str) and value.startswith(("https://", "http://"))
+    return has_scheme and len(value) <= 8192 and value.isprintable()
 
 
 def _seconds(value: Any) -> float | None:

@@ -1,4 +1,4 @@
-"""GMI Cloud's request queue, as it was observed to behave (docs/provider.md has the sources)."""
+"""GMI Cloud's request queue, as it was observed to behave."""
 
 from __future__ import annotations
 

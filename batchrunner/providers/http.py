@@ -144,8 +144,9 @@ class Http:
         """
         sent = {**headers, "Accept-Encoding": "identity"}
         for _ in range(REDIRECTS_MAX + 1):
+            url = _quoted(url)  # first: what is checked must be the very text that is visited
             self.check(url)
-            answer = _send(self._pooled, "GET", requote_uri(url), sent, None, (CONNECT_S, READ_S))
+            answer = _send(self._pooled, "GET", url, sent, None, (CONNECT_S, READ_S))
             with contextlib.closing(answer):
                 if answer.status_code not in REDIRECTS:
                     yield Stream(answer.status_code, answer.headers, _chunks(answer))
@@ -394,6 +395,13 @@ def _place(url: str) -> tuple[str, str, int]:
     except ValueError as error:
         raise RefusedUrlError("not a valid URL") from error
     raise RefusedUrlError(f"not a plain URL: {redacted(url)}")
+
+
+def _quoted(url: str) -> str:
+    try:
+        return requote_uri(url)
+    except ValueError as error:  # half a character, which JSON can spell
+        raise RefusedUrlError("not a valid URL") from error
 
 
 def _target(url: str, location: str) -> str:

@@ -16,7 +16,7 @@ from batchrunner.rules.polling import Schedule
 from batchrunner.rules.states import EventKind
 from batchrunner.store import reading
 from batchrunner.store.tables import Store
-from batchrunner.values import AttemptState, Job, JobState, Limits, Picture, Recovery
+from batchrunner.values import Attempt, AttemptState, Job, JobState, Limits, MediaFile, Picture, Recovery
 from tests.fakes import FakeClips, FakeProvider, Inline, ManualClock, a_job, a_manifest, a_random
 
 TERMS = Terms(
@@ -414,3 +414,33 @@ def test_a_download_is_tried_again_and_never_paid_again(
 
     assert one.jobs_in(state) == 1
     assert one.provider.ledger.posts == 1
+
+
+class Losing(FakeClips):
+    """Loses each part file once it is to be published, so many times."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def publish(self, attempt: Attempt) -> tuple[MediaFile, ...]:
+        """Lose it, or publish it."""
+        if self.times:
+            self.times -= 1
+            self.parts.pop(attempt.id, None)
+        return super().publish(attempt)
+
+
+@pytest.mark.parametrize(
+    ("times", "state", "stop"), [(2, JobState.DONE, None), (9, JobState.ACTIVE, Stop.LOCAL)]
+)
+def test_a_fetched_file_that_vanishes_is_fetched_again(
+    rig: Callable[..., Rig], times: int, state: JobState, stop: Stop | None
+) -> None:
+    """It is paid for and still at the provider; a disk that keeps losing it ends the run."""
+    one = rig(jobs=[a_job(1)], clips=Losing(times))
+    last = one.run()
+
+    assert one.provider.ledger.posts == 1
+    assert one.jobs_in(state) == 1
+    assert last.stop is stop

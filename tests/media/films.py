@@ -37,8 +37,8 @@ def film(
             if sound is not None:
                 hush = av.AudioFrame("fltp", "stereo", 1024)
                 hush.sample_rate = 44_100
-                for plane in hush.planes:
-                    plane.update(bytes(plane.buffer_size))
+                for channel in hush.planes:
+                    channel.update(bytes(channel.buffer_size))
                 writer.mux(sound.encode(hush))
                 writer.mux(sound.encode(None))
         return path.read_bytes()

@@ -212,7 +212,7 @@ def test_a_download_that_trickles_is_given_up_and_kept(part: Path) -> None:
 
 
 def test_a_checksum_of_the_host_is_heeded(part: Path) -> None:
-    """What was damaged on the way is fetched anew; the sum is of the whole file, also where it was resumed."""
+    """What was damaged on the way is fetched anew; the sum is of the whole file, also of a resumed one."""
     md5 = base64.b64encode(hashlib.md5(BIG, usedforsecurity=False).digest()).decode()
     storage = Storage(BIG[::-1], cut=[700_000], checksum=f"crc32c=n03x6A==, md5={md5}")
     with stored(storage) as (http, _wire, url):
@@ -271,7 +271,7 @@ def test_a_full_disk_is_told_as_such(part: Path) -> None:
     with stored(Storage(BIG)) as (http, _wire, url):
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))
         try:
-            with pytest.raises(LocalError, match="cannot write .*: File too large"):
+            with pytest.raises(LocalError, match=r"cannot write .*: File too large"):
                 fetch(http, url, part)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)

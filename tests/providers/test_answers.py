@@ -131,7 +131,17 @@ def test_a_status_must_be_spelt_as_documented_to_be_an_end(word: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["x" * 10, "HTTPS:", "//host/x", " https://host/x", "https://" + "x" * 8192, 7, None, {"href": URL}],
+    [
+        "x" * 10,
+        "HTTPS:",
+        "//host/x",
+        " https://host/x",
+        "https://" + "x" * 8192,
+        "https://x/\ud800",
+        7,
+        None,
+        {"href": URL},
+    ],
 )
 def test_what_is_no_web_address_is_no_media(url: Any) -> None:
     """Neither in the list nor in the single fields."""
@@ -221,9 +231,7 @@ JSON = st.recursive(
 )
 RECORDS = st.fixed_dictionaries(
     {"request_id": st.just(ID), "status": st.sampled_from(["failed", "success", "queued"]) | JSON},
-    optional={
-        name: JSON for name in ("outcome", "payload", "error", "reason", "created_at", "message", "detail")
-    }
+    optional=dict.fromkeys(("outcome", "payload", "error", "reason", "created_at", "message", "detail"), JSON)
     | {"outcome": st.dictionaries(st.sampled_from(["error", "message", "media_urls", "video_url"]), JSON)},
 )
 

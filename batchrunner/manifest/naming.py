@@ -1,0 +1,72 @@
+"""Where a job's clip goes: the manifest's name template, filled so that every file system takes it.
+
+Where the matrix varies a parameter that the template does not name, its value is appended, and values
+that look alike once they are safe in a file name are told apart by a mark: two settings of one take never
+compete for one name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+from batchrunner.manifest.slugs import segment
+from batchrunner.manifest.templates import names, parts
+from batchrunner.values import JSON, Manifest, canonical
+
+FIELDS = ("image", "prompt", "take", "seed", "model", "campaign")
+UNSET = "default"  # the word for a parameter that the job does not set
+
+Parts: TypeAlias = tuple[tuple[str, str], ...]
+
+
+class Names:
+    """The output paths of one manifest's jobs; `parameters` are the names on the model's card."""
+
+    def __init__(self, manifest: Manifest, parameters: Iterable[str]) -> None:
+        named = names(manifest.output_name)
+        varied = [key for key, values in manifest.matrix.items() if len(values) > 1 and key not in named]
+        template = manifest.output_name + "".join(f"-{{{key}}}" for key in varied)
+        self._segments = [parts(piece) for piece in template.split("/")]
+        self._unset = dict.fromkeys(parameters, UNSET)
+        self._fixed = {"model": manifest.model, "campaign": manifest.campaign}
+        self._labels = {key: labels(values) for key, values in manifest.matrix.items()}
+
+    def words(self, parameters: Mapping[str, JSON]) -> dict[str, str]:
+        """Return the words that settings stand for in a name."""
+        told = {key: self._word(key, value) for key, value in parameters.items()}
+        return {**self._unset, **told, **self._fixed}
+
+    def name(self, words: Mapping[str, str]) -> str:
+        """Return one job's path without suffix; `words` has all of `FIELDS` and the parameters."""
+        return "/".join([segment(_filled(piece, words)) for piece in self._segments])
+
+    def _word(self, key: str, value: JSON) -> str:
+        label = self._labels[key].get(canonical(value)) if key in self._labels else None
+        return label if label is not None else word(value)
+
+
+def word(value: JSON) -> str:
+    """Return a setting as one part of a file name."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return segment(text) if text.strip() else "empty"
+
+
+def labels(values: Iterable[JSON]) -> dict[str, str]:
+    """Return a word for each value (by its canonical text), no two alike even where case does not count."""
+    found = {canonical(value): word(value) for value in values}
+    plain = [label.casefold() for label in found.values()]
+    return {
+        text: label if plain.count(label.casefold()) == 1 else f"{label}-{_mark(text)}"
+        for text, label in found.items()
+    }
+
+
+def _filled(piece: Parts, words: Mapping[str, str]) -> str:
+    return "".join([f"{literal}{words[name]}" if name else literal for literal, name in piece])
+
+
+def _mark(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
