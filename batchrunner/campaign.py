@@ -6,7 +6,6 @@ import contextlib
 import os
 import random
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from batchrunner.clock import Clock, SystemClock, utc_text
 from batchrunner.engine.lifecycle import Stop, Terms
 from batchrunner.engine.loop import Loop, Tools
 from batchrunner.engine.outcome import Ended
+from batchrunner.engine.pool import Threads
 from batchrunner.engine.progress import Progress, Tally
 from batchrunner.errors import CredentialsError, LocalError, UsageError
 from batchrunner.manifest.expand import count, expand
@@ -253,15 +253,14 @@ class Campaign:
         )
         clips = ClipFolder(http, self.output_path, provenance, self._clock, decode=self._decode)
         workers = self._workers or Workers(min(self._limits().in_flight, SUBMITTERS_MAX))
-        submitters = ThreadPoolExecutor(workers.submitters, "submit")
-        callers = ThreadPoolExecutor(workers.callers, "call")
-        fetchers = ThreadPoolExecutor(workers.fetchers, "fetch")
+        submitters = Threads(workers.submitters, "submit")
+        callers = Threads(workers.callers, "call")
+        fetchers = Threads(workers.fetchers, "fetch")
         try:
             yield Tools(provider, clips, self._clock, self._rng, submitters, callers, fetchers)
         finally:
-            # After a stop, calls that may be repeated are left behind; a POST has been waited for already.
             for pool in (submitters, callers, fetchers):
-                pool.shutdown(wait=False, cancel_futures=True)
+                pool.close()
 
     def _limits(self) -> Limits:
         limits = self.manifest.limits

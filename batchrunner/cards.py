@@ -240,7 +240,10 @@ def value_message(error: ValidationError) -> str:  # noqa: PLR0911 - one sentenc
         case "const":
             return f"must be {_shown(rule)}, not {_shown(value)}"
         case "type":
-            return f"must be {_types(rule)}, not {_shown(value)}"
+            quotes = (
+                ": put it in quotes" if "string" in rule and isinstance(value, bool | int | float) else ""
+            )
+            return f"must be {_types(rule)}, not {_shown(value)}{quotes}"
         case "minimum":
             return f"must be at least {rule}, not {_shown(value)}"
         case "exclusiveMinimum":

@@ -52,7 +52,8 @@ def _folder(name: str) -> Path:
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "not UTF-8"
         raise LocalError(
-            f"this installation is not whole: {path} cannot be read ({error.strerror})"
+            f"this installation is not whole: {path} cannot be read ({why}); install batchrunner again"
         ) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -62,14 +61,12 @@ class ManualClock:
         return None
 
 
-class Inline(Executor):
+class Inline:
     """Runs everything at once, in the caller's thread."""
 
-    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """Run and return the finished future."""
-        future: Future[T] = Future()
-        future.set_result(fn(*args, **kwargs))
-        return future
+    def submit(self, call: Callable[[], None], /) -> None:
+        """Run it."""
+        call()
 
 
 @dataclass

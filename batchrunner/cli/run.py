@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 import click
 
@@ -121,7 +121,7 @@ def run(
         show_end(ended)
     if ended.next_step:
         click.echo(ended.next_step, err=True)
-    leave(signals.code(ended))
+    raise click.exceptions.Exit(signals.code(ended))
 
 
 def access() -> Access:
@@ -208,10 +208,3 @@ def ended_json(ended: Ended) -> dict[str, object]:
         "output": str(ended.output),
         "next": ended.next_step,
     }
-
-
-def leave(code: int) -> NoReturn:
-    """End the process now: calls that were left behind (polls, downloads) must not keep it."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)

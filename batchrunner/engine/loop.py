@@ -11,7 +11,6 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from queue import SimpleQueue
 
@@ -38,20 +37,22 @@ from batchrunner.engine.actions import (
     Uploaded,
     perform,
 )
+from batchrunner.engine.books import Books
 from batchrunner.engine.desk import Desk, Live
 from batchrunner.engine.health import Health
 from batchrunner.engine.intake import Intake
 from batchrunner.engine.lifecycle import Step, Stop, Terms
 from batchrunner.engine.planner import Situation, Wait, action_for, submit_wait
-from batchrunner.engine.progress import Progress, Tally
+from batchrunner.engine.pool import Pool
+from batchrunner.engine.progress import Progress
 from batchrunner.engine.searching import Searching
+from batchrunner.engine.uploads import Uploads
 from batchrunner.errors import InvariantError
 from batchrunner.providers.base import Provider
 from batchrunner.rules import budget, retry
 from batchrunner.rules.pacing import HOUR_S, Pace
-from batchrunner.rules.states import EventKind
 from batchrunner.store import reading
-from batchrunner.store.changes import Change, Intended, JobRuled, Moved, Stored
+from batchrunner.store.changes import Change, Intended, JobRuled, Stored
 from batchrunner.store.tables import Store
 from batchrunner.values import (
     Attempt,
@@ -93,9 +94,9 @@ class Tools:
     clips: Clips
     clock: Clock
     rng: random.Random
-    submitters: Executor
-    callers: Executor  # short calls to the provider's API
-    fetchers: Executor  # up- and downloads
+    submitters: Pool
+    callers: Pool  # short calls to the provider's API
+    fetchers: Pool  # up- and downloads
 
 
 class Loop:
@@ -112,27 +113,18 @@ class Loop:
         self._desk = Desk()
         self._intake = Intake(store, pictures, tools.provider.origin)
         self._health = Health(limits.max_outage_s)
-        self._searching = Searching(store.db)
+        self._searching = Searching(store)
         self._pace = Pace(limits, self._past_submissions())
         self._changes: list[Change] = []
         self._actions: list[Action] = []
         self._hands: Counter[type] = Counter()  # actions under way
-        self._upload_troubles: dict[str, int] = {}
-        self._uploads_due: dict[str, float] = {}  # steady seconds; present while a picture is on its way
+        self._uploads = Uploads()
+        self._books = Books(reading.totals(store.db))
         self._stop: Stop | None = None
         self._detail = ""
-        self._problem = ""
         self._aborting = False
         self._short = False  # the next job does not fit into the budget as things stand
         self._wait = Wait.NOTHING
-        self._in_doubt = 0
-        self._submissions = 0
-        self._downloads = 0
-        self._found = 0
-        totals = reading.totals(store.db)
-        self._jobs: Counter[JobState] = Counter(totals.jobs)
-        self._spent, self._reserved = totals.spent_micros, totals.reserved_micros
-        self._waived = totals.attempts.get(AttemptState.WAIVED, 0)
         self._next_id = reading.last_attempt_id(store.db) + 1
 
     # --- the face -------------------------------------------------------------------------------------
@@ -181,7 +173,7 @@ class Loop:
                 self._follow(self._desk.put(attempt), lifecycle.reopened(attempt, now_us))
         lost = [one.attempt for one in self._desk.in_state(AttemptState.UNKNOWN)]
         doubtful = self._searching.begin(lost, (one for one in held if not one.request_id), now_s)
-        self._in_doubt = doubtful
+        self._books.doubted(doubtful)
 
     def _past_submissions(self) -> list[float]:
         now_s, now_us = self._tools.clock.elapsed_s(), self._tools.clock.now_us()
@@ -251,28 +243,14 @@ class Loop:
         """Take a step into the desk, the counters and the transaction to come."""
         before, now_s = one.attempt, self._tools.clock.elapsed_s()
         self._changes.extend(step.changes)
-        self._spent += step.attempt.spent_micros - before.spent_micros
-        self._reserved += step.attempt.open_micros - before.open_micros
-        self._waived += step.attempt.state is AttemptState.WAIVED
-        for change in step.changes:
-            if isinstance(change, Moved):
-                self._count(change)
+        self._books.followed(before, step.attempt, step.changes)
         self._desk.take(one, step, now_s)
         if step.hold_off_s is not None:
             self._pace.hold_off(now_s + step.hold_off_s)
         if step.detail:
-            self._problem = f"{step.attempt.job}: {step.detail}"
+            self._books.problem = f"{step.attempt.job}: {step.detail}"
         if step.stop is not None:
             self.stop(step.stop, step.detail)
-
-    def _count(self, change: Moved) -> None:
-        if change.attempt.listed:
-            self._jobs[JobState.HELD if change.source is AttemptState.HELD else JobState.ACTIVE] -= 1
-            self._jobs[change.job] += 1
-        self._found += change.kind is EventKind.FOUND
-        self._downloads += change.kind is EventKind.FETCHED
-        if change.detail:
-            self._problem = f"{change.attempt.job}: {change.detail}"
 
     def _searched(self, outcome: Searched, now_s: float, now_us: int) -> None:
         error = outcome.error
@@ -282,7 +260,7 @@ class Loop:
         ]
         if error is not None:
             self._searching.failed(outcome)
-            self._problem = f"the provider's list cannot be read: {error.detail}"
+            self._books.problem = f"the provider's list cannot be read: {error.detail}"
             for one in unknown:
                 self._search_failed(one, now_s, now_us, error.detail)
             return
@@ -311,7 +289,7 @@ class Loop:
                 now_s,
                 self._terms,
                 self._tools.rng,
-                may_gamble=self._waived < self._terms.recovery.risk,
+                may_gamble=self._books.waived < self._terms.recovery.risk,
             )
             self._follow(one, step)
             if step.attempt.state is not AttemptState.UNKNOWN:
@@ -330,30 +308,24 @@ class Loop:
         sha256, error = outcome.sha256, outcome.error
         self._health.heard(now_s, error.reason if error else None, error.detail if error else "")
         if outcome.public_url is not None:
-            self._uploads_due.pop(sha256, None)
+            self._uploads.over(sha256)
             origin, account = self._tools.provider.origin, self._health.account or ""
             self._changes.append(Stored(origin, account, sha256, outcome.public_url, now_us))
             self._intake.arrived(sha256, outcome.public_url)
         elif error is not None and error.reason is Reason.PICTURE:
-            self._uploads_due.pop(sha256, None)
+            self._uploads.over(sha256)
             for job in self._intake.refused(sha256, error.detail):
                 self._rule_out(job, error.detail, now_us)
         elif error is not None:
-            self._problem = f"upload: {error.detail}"
-            troubles = self._upload_troubles[sha256] = self._upload_troubles.get(sha256, 0) + 1
-            self._uploads_due[sha256] = now_s + retry.trouble_s(
-                troubles, self._tools.rng, error.retry_after_s
-            )
+            self._books.problem = f"upload: {error.detail}"
+            self._uploads.again(sha256, now_s, self._tools.rng, error.retry_after_s)
             if error.reason is Reason.CREDENTIALS:
                 self.stop(Stop.CREDENTIALS, error.detail)
 
     def _rule_out(self, job: PendingJob, detail: str, now_us: int) -> None:
-        self._changes.append(
-            JobRuled(job.id, JobState.FAILED, now_us, "picture refused", Reason.PICTURE, detail)
-        )
-        self._jobs[JobState.PENDING] -= 1
-        self._jobs[JobState.FAILED] += 1
-        self._problem = f"{job.id}: {detail}"
+        ruled = JobRuled(job.id, JobState.FAILED, now_us, "picture refused", Reason.PICTURE, detail)
+        self._changes.append(ruled)
+        self._books.ruled_out(job.id, detail)
 
     # --- decide: what is due --------------------------------------------------------------------------
 
@@ -406,12 +378,13 @@ class Loop:
                 continue
             if lacking:
                 self._intake.set_aside(lacking[0])
-                self._uploads_due.setdefault(lacking[0], now_s)
+                self._uploads.want(lacking[:1], now_s)
                 continue
-            spent, reserved = self._spent, self._reserved
-            limit = self._limits.budget_micros
             self._short = not budget.fits(
-                job.cost_micros, spent_micros=spent, reserved_micros=reserved, budget_micros=limit
+                job.cost_micros,
+                spent_micros=self._books.spent_micros,
+                reserved_micros=self._books.reserved_micros,
+                budget_micros=self._limits.budget_micros,
             )
             if self._short:
                 break
@@ -451,22 +424,15 @@ class Loop:
             submitted_us=now_us,
         )
         self._next_id += 1
-        self._reserved += attempt.reserved_micros
-        self._jobs[JobState.PENDING] -= 1
-        self._jobs[JobState.ACTIVE] += 1
+        self._books.intended(attempt)
         self._pace.submitted(now_s)
         self._desk.put(attempt)
         self._changes.append(Intended(attempt, now_us))
         self._actions.append(Submit(attempt, self._terms.submit_timeout_s))
-        self._submissions += 1
 
     def _plan_uploads(self, now_s: float) -> None:
-        for sha256 in self._intake.ahead(self._health.account or ""):
-            self._uploads_due.setdefault(sha256, now_s)
-        for sha256, due_s in self._uploads_due.items():
-            if due_s > now_s:
-                continue
-            self._uploads_due[sha256] = float("inf")  # under way
+        self._uploads.want(self._intake.ahead(self._health.account or ""), now_s)
+        for sha256 in self._uploads.start(now_s):
             picture = self._intake.picture(sha256)
             if picture is None:
                 raise InvariantError(f"no picture with content {sha256} in the manifest")
@@ -493,7 +459,7 @@ class Loop:
         provider, clips, inbox = self._tools.provider, self._tools.clips, self._inbox
         pool.submit(lambda: inbox.put(perform(action, provider, clips)))
 
-    def _pool(self, action: Action) -> Executor:
+    def _pool(self, action: Action) -> Pool:
         match action:
             case Submit():
                 return self._tools.submitters
@@ -523,13 +489,12 @@ class Loop:
             self.stop(Stop.BUDGET)
         if self._stop is not None:
             return True
-        return self._intake.empty and not self._uploads_due
+        return self._intake.empty and not self._uploads
 
     def _sleep_s(self) -> float:
         now_s = self._tools.clock.elapsed_s()
         api = not self._health.outage and self._health.account is not None
-        times = [self._health.next_probe_s(), self._desk.next_due_s(api=api)]
-        times += [due_s for due_s in self._uploads_due.values() if due_s != float("inf")]
+        times = [self._health.next_probe_s(), self._desk.next_due_s(api=api), self._uploads.next_due_s()]
         if self._wait is Wait.PACE:
             times.append(self._pace.ready_at_s(now_s))
         due_us = self._intake.next_due_us()
@@ -541,15 +506,15 @@ class Loop:
     def _progress(self, changes: tuple[Change, ...]) -> Progress:
         return Progress(
             changes=changes,
-            jobs=dict(self._jobs),
+            jobs=self._books.jobs,
             in_flight=self._desk.in_flight,
             downloading=self._hands[Download],
-            spent_micros=self._spent,
-            reserved_micros=self._reserved,
+            spent_micros=self._books.spent_micros,
+            reserved_micros=self._books.reserved_micros,
             waiting_for=self._wait,
             outage_s=self._health.lasted_s(self._tools.clock.elapsed_s()) if self._health.outage else 0.0,
-            tally=Tally(self._submissions, self._downloads, self._in_doubt, self._found),
+            tally=self._books.tally,
             stop=self._stop,
             detail=self._detail,
-            problem=self._problem,
+            problem=self._books.problem,
         )

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlite_utils import Database
-
 from batchrunner.engine.actions import Search as SearchAction
 from batchrunner.engine.actions import Searched
 from batchrunner.rules.matching import Echo, Looked, Lost, Search, compare, in_window, look
 from batchrunner.store import reading
+from batchrunner.store.tables import Store
 from batchrunner.values import Attempt, Listing
 
 UNREAD_MAX = 20  # requests without an echo that one look asks for one by one
@@ -22,8 +21,8 @@ UNREAD_MAX = 20  # requests without an echo that one look asks for one by one
 class Searching:
     """The search for lost attempts. `doubtful` are those whose first look is still to come."""
 
-    def __init__(self, db: Database) -> None:
-        self._db = db
+    def __init__(self, store: Store) -> None:
+        self._db = store.db
         self._searches: dict[int, Search] = {}
         self._under_way: set[str] = set()
         self.held: dict[int, Attempt] = {}

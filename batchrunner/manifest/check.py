@@ -12,27 +12,29 @@ from urllib.parse import unquote, urlsplit
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
-from batchrunner.manifest import names, templates
+from batchrunner.manifest import pathnames, settings, templates
 from batchrunner.manifest.pictures import PictureError, from_file, from_url
 from batchrunner.manifest.slugs import is_reserved, slug
 from batchrunner.manifest.templates import TemplateError
 from batchrunner.manifest.yamlread import Document, Path, path_text
-from batchrunner.values import JSON, Image, Picture, Prompt, canonical
+from batchrunner.values import Image, Picture, Prompt
 
 # The provider's keys are JWTs of some 250 characters: one in a manifest would be stored and shared.
-KEY_LIKE = re.compile(r"eyJ[\w-]{20,}\.[\w-]{20,}\.[\w-]{20,}")
+# A signed address may well hold such a token inside, so it must stand on its own.
+KEY_LIKE = re.compile(r"(?<![^\s\"'])eyJ[\w-]{20,}\.[\w-]{20,}\.[\w-]{20,}")
 
-Layer = tuple[Path, Mapping[str, JSON]]
+KEY_FOUND = "this looks like an API key: keys belong into the environment, not into a manifest"
 
 
 class Checker:
     """Checks one document; fills `images` and `prompts`, and `problems` with whatever is wrong.
 
-    `broken`: the top-level keys whose shape is wrong already; they are left alone.
+    `broken`: the paths whose shape is wrong already, of top-level keys and of single images and prompts:
+    they are left alone.
     """
 
     def __init__(
-        self, document: Document, path: FilePath, card: Card | None, broken: frozenset[str | int]
+        self, document: Document, path: FilePath, card: Card | None, broken: frozenset[Path]
     ) -> None:
         self._document = document
         self._data: dict[str, Any] = document.data
@@ -42,37 +44,36 @@ class Checker:
         self.images: list[Image] = []
         self.prompts: list[Prompt] = []
         self.problems: list[Problem] = []
-        self._said: set[tuple[Path, str]] = set()
 
     def run(self) -> None:
         """Check everything that can be checked."""
         self._no_keys()
         if self._sound("campaign"):
             self._not_reserved(self._data["campaign"], ("campaign",))
-        if self._sound("images"):
-            self.images = [self._image(index, told) for index, told in enumerate(self._data["images"])]
-            self._unique("images", [image.id for image in self.images])
-        if self._sound("prompts"):
-            self.prompts = [self._prompt(index, told) for index, told in enumerate(self._data["prompts"])]
-            self._unique("prompts", [prompt.id for prompt in self.prompts])
-        if self._sound("images") and self._sound("prompts"):
-            self._words()
-        if self._card is not None and not self._broken & {"parameters", "matrix"}:
-            self._parameters(self._card)
-        if "output" not in self._broken:
+        images, prompts = self._rows("images"), self._rows("prompts")
+        self.images = [self._image(index, told) for index, told in images.items()]
+        self.prompts = [self._prompt(index, told) for index, told in prompts.items()]
+        self._unique("images", dict(zip(images, self.images, strict=True)))
+        self._unique("prompts", dict(zip(prompts, self.prompts, strict=True)))
+        self._joined(list(prompts))
+        self._words(dict(zip(prompts, self.prompts, strict=True)))
+        if self._card is not None and not self._broken & {("parameters",), ("matrix",)}:
+            for path, key, message in settings.problems(self._data, self._card):
+                self._say(path, message, key=key)
+        if ("output",) not in self._broken:
             self._output_name()
 
     def _sound(self, key: str) -> bool:
-        return key in self._data and key not in self._broken
+        return key in self._data and (key,) not in self._broken
+
+    def _rows(self, section: str) -> dict[int, Any]:
+        """Return the entries of a section whose shape is right, by their place in it."""
+        told = self._data[section] if self._sound(section) else []
+        return {index: one for index, one in enumerate(told) if (section, index) not in self._broken}
 
     def _say(self, path: Path, message: str, *, key: bool = False) -> None:
         line, column = self._document.place(path, key=key)
         self.problems.append(Problem(str(self._path), line, column, path_text(path), message))
-
-    def _say_once(self, path: Path, message: str, *, key: bool) -> None:
-        if (path, message) not in self._said:
-            self._said.add((path, message))
-            self._say(path, message, key=key)
 
     # --- images and prompts ---------------------------------------------------------------------------
 
@@ -115,12 +116,13 @@ class Checker:
         for name, value in told.get("vars", {}).items():
             if not str(value).strip():
                 self._say((*at, "vars", name), "is empty: an empty word would end up in a paid prompt")
-            found[name] = str(value)
+            number = not isinstance(value, str)
+            found[name] = self._document.written[(*at, "vars", name)] if number else value
         return found
 
-    def _unique(self, section: str, ids: list[str]) -> None:
+    def _unique(self, section: str, rows: Mapping[int, Image | Prompt]) -> None:
         seen: dict[str, int] = {}
-        for index, name in enumerate(ids):
+        for index, name in ((index, row.id) for index, row in rows.items()):
             if name in seen:
                 line = self._document.place((section, seen[name]))[0]
                 hint = "" if "id" in _mapping(self._data[section][index]) else "; give one of them an `id`"
@@ -133,13 +135,26 @@ class Checker:
         elif name.endswith("."):
             self._say(path, f'"{name}" must not end with a dot')
 
+    def _joined(self, places: list[int]) -> None:
+        """See that no two pairs of ids read alike in a job's id: only dots in both could do that."""
+        images = [image for image in self.images if any("." in prompt.id for prompt in self.prompts)]
+        seen: dict[str, str] = {}
+        for image, (place, prompt) in itertools.product(images, zip(places, self.prompts, strict=True)):
+            pair = f'"{image.id}" with "{prompt.id}"'
+            first = seen.setdefault(f"{image.id}.{prompt.id}", pair)
+            if first != pair:
+                self._say(("prompts", place), f"{first} and {pair} would get one job id: change an id")
+                return
+
     # --- words ----------------------------------------------------------------------------------------
 
-    def _words(self) -> None:
+    def _words(self, prompts: Mapping[int, Prompt]) -> None:
         """See that every prompt can be filled for every image, and is not too long then."""
-        for index, prompt in enumerate(self.prompts):
+        for index, prompt in prompts.items():
             whole = isinstance(self._data["prompts"][index], str)
             at: Path = ("prompts", index) if whole else ("prompts", index, "text")
+            if not prompt.text.strip():
+                self._say(at, "must not be empty")
             try:
                 wanted = templates.names(prompt.text)
             except TemplateError as error:
@@ -172,37 +187,6 @@ class Checker:
                 self._say(at, f"{what}; the model takes {limit:,}")
                 return
 
-    # --- parameters -----------------------------------------------------------------------------------
-
-    def _parameters(self, card: Card) -> None:
-        """Check each distinct combination once; report it where the deciding key was written."""
-        for layers in self._combinations():
-            merged = {key: value for _path, layer in layers for key, value in layer.items()}
-            for keys, message in card.check(card.complete(merged)):
-                unknown = keys[0] not in card.parameters["properties"]
-                if keys == (card.seed_field,):
-                    message = "seeds are not set here: `takes` and the campaign's `seed` decide them"  # noqa: PLW2901
-                self._say_once(_deciding(keys, layers, key=unknown), message, key=unknown)
-
-    def _combinations(self) -> Iterator[tuple[Layer, ...]]:
-        base: Layer = (("parameters",), self._data.get("parameters") or {})
-        images = list(_distinct("images", self._entries("images")))
-        prompts = list(_distinct("prompts", self._entries("prompts")))
-        for image, prompt, chosen in itertools.product(images, prompts, self._matrix()):
-            yield (base, image, prompt, *chosen)
-
-    def _entries(self, section: str) -> list[Any]:
-        told = self._data.get(section)
-        return told if isinstance(told, list) and section not in self._broken else []
-
-    def _matrix(self) -> Iterator[tuple[Layer, ...]]:
-        matrix = self._data.get("matrix") or {}
-        axes = [
-            [(("matrix", key, index), {key: value}) for index, value in enumerate(values)]
-            for key, values in matrix.items()
-        ]
-        yield from itertools.product(*axes)
-
     # --- names and secrets ----------------------------------------------------------------------------
 
     def _output_name(self) -> None:
@@ -212,41 +196,16 @@ class Checker:
         parameters = self._card.parameters["properties"] if self._card else None
         takes = self._data.get("takes", 1)
         many = len(takes) > 1 if isinstance(takes, list) else isinstance(takes, int) and takes > 1
-        for message in names.problems(template, parameters, self.images, self.prompts, many_takes=many):
+        for message in pathnames.problems(template, parameters, self.images, self.prompts, many_takes=many):
             self._say(("output", "name"), message)
 
     def _no_keys(self) -> None:
         for path, text in _texts((), self._data):
             if KEY_LIKE.search(text):
-                self._say(
-                    path, "this looks like an API key: keys belong into the environment, not into a manifest"
-                )
+                self._say(path, KEY_FOUND)
 
 
 # --- helpers ------------------------------------------------------------------------------------------
-
-
-def _deciding(keys: tuple[str, ...], layers: tuple[Layer, ...], *, key: bool) -> Path:
-    """Return where the most specific of some parameters was written: its value, or its `key`."""
-    for path, layer in reversed(layers):
-        for name in keys:
-            if name in layer and path[0] == "matrix":
-                return path[:2] if key else path
-            if name in layer:
-                return (*path, name)
-    return ("parameters",)
-
-
-def _distinct(section: str, entries: list[Any]) -> Iterator[Layer]:
-    """Yield the first entry with each distinct set of parameters (at least one, maybe empty, layer)."""
-    seen: set[str] = set()
-    for index, entry in enumerate(entries or [{}]):
-        told = _mapping(entry).get("parameters")
-        parameters = told if isinstance(told, dict) else {}
-        mark = canonical(parameters)
-        if mark not in seen:
-            seen.add(mark)
-            yield (section, index, "parameters"), parameters
 
 
 def _mapping(entry: Any) -> Mapping[str, Any]:

@@ -14,8 +14,9 @@ from pathlib import Path
 from batchrunner.cards import Card, load_card
 from batchrunner.errors import ManifestError, Problem, UsageError
 from batchrunner.manifest import shape
-from batchrunner.manifest.check import Checker
-from batchrunner.manifest.yamlread import Document, read
+from batchrunner.manifest.check import KEY_FOUND, KEY_LIKE, Checker
+from batchrunner.manifest.yamlread import SIZE_MAX, Document, place_of, read
+from batchrunner.manifest.yamlread import Path as At
 from batchrunner.values import JSON, Limits, Manifest, Price, Recovery
 
 
@@ -27,7 +28,8 @@ def load(path: Path) -> tuple[Manifest, Card]:
         UsageError: there is no such file.
     """
     try:
-        raw = path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(SIZE_MAX + 1)  # no more: a wrong path may lead to a video, or to /dev/zero
     except OSError as error:
         raise UsageError(f"cannot read the manifest {path}: {error.strerror}") from error
     return load_bytes(raw, path)
@@ -44,12 +46,18 @@ def load_bytes(raw: bytes, path: Path) -> tuple[Manifest, Card]:
     if not isinstance(document.data, dict):
         raise ManifestError([problem for _path, problem in wrong])
     card, model_problems = _card(document, str(path))
-    checker = Checker(document, path, card, frozenset(at[0] for at, _problem in wrong if at))
+    checker = Checker(document, path, card, frozenset(_spoilt(at) for at, _problem in wrong if at))
     checker.run()
     problems = [*(problem for _at, problem in wrong), *model_problems, *checker.problems]
+    problems += _keys_in_comments(raw.decode("utf-8-sig"), str(path), {problem.line for problem in problems})
     if problems or card is None:
         raise ManifestError(list(dict.fromkeys(problems)))
     return _manifest(document.data, checker, raw, path), card
+
+
+def _spoilt(at: At) -> At:
+    """Return what a wrong shape makes useless: one image or prompt, else the whole top-level key."""
+    return at[:2] if at[0] in {"images", "prompts"} else at[:1]
 
 
 def _card(document: Document, name: str) -> tuple[Card | None, list[Problem]]:
@@ -61,6 +69,12 @@ def _card(document: Document, name: str) -> tuple[Card | None, list[Problem]]:
     except UsageError as error:
         line, column = document.place(("model",))
         return None, [Problem(name, line, column, "model", str(error))]
+
+
+def _keys_in_comments(text: str, name: str, told: set[int]) -> list[Problem]:
+    """Return what looks like a key outside the values: comments are stored with the manifest too."""
+    places = [place_of(text, match.start()) for match in KEY_LIKE.finditer(text)]
+    return [Problem(name, *place, "", KEY_FOUND) for place in places if place[0] not in told]
 
 
 def _manifest(data: dict[str, JSON], checker: Checker, raw: bytes, path: Path) -> Manifest:

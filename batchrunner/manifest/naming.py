@@ -50,16 +50,19 @@ class Names:
 
 def word(value: JSON) -> str:
     """Return a setting as one part of a file name."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = value.replace(":", "x") if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return segment(text) if text.strip() else "empty"
 
 
 def labels(values: Iterable[JSON]) -> dict[str, str]:
-    """Return a word for each value (by its canonical text), no two alike even where case does not count."""
-    found = {canonical(value): word(value) for value in values}
+    """Return a word for each value (by its canonical text), no two alike even where case does not count.
+
+    They hold no dashes: those stand between the values, so that two of them never read as one.
+    """
+    found = {canonical(value): word(value).replace("-", "_") for value in values}
     plain = [label.casefold() for label in found.values()]
     return {
-        text: label if plain.count(label.casefold()) == 1 else f"{label}-{_mark(text)}"
+        text: label if plain.count(label.casefold()) == 1 else f"{label}_{_mark(text)}"
         for text, label in found.items()
     }
 

@@ -26,7 +26,7 @@ def from_url(url: str) -> Picture:
     """
     try:
         parts = urlsplit(url)
-        host = parts.hostname
+        host, _port = parts.hostname, parts.port
     except ValueError as error:
         raise PictureError(f"is not a URL: {error}") from error
     if parts.scheme not in {"http", "https"} or not host:
@@ -36,7 +36,7 @@ def from_url(url: str) -> Picture:
     if any(char.isspace() or not char.isprintable() for char in url) or len(url) > URL_MAX:
         raise PictureError(f"must be a URL without spaces, {URL_MAX} characters at most")
     if parts.scheme == "http" and not _is_loopback(host):
-        raise PictureError("must be https")
+        raise PictureError("must be https, not http")
     return Picture(url=url)
 
 
@@ -57,7 +57,7 @@ def from_file(path: Path) -> Picture:
         raise PictureError(f"there is no file {path}") from error
     except (OSError, ValueError) as error:
         raise PictureError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
-    return Picture(path=path, sha256=hashlib.sha256(data).hexdigest(), extension=_kind(path, data))
+    return Picture(path=path.absolute(), sha256=hashlib.sha256(data).hexdigest(), extension=_kind(path, data))
 
 
 def _kind(path: Path, data: bytes) -> str:

@@ -27,7 +27,7 @@ def problems(document: Document, name: str) -> list[tuple[Path, Problem]]:
     """Return every way in which a document breaks the schema, with its path."""
     if not isinstance(document.data, dict):
         what = (
-            "the file is empty"
+            "there is nothing in it: a manifest begins with `version: 1`"
             if document.data is None
             else "a manifest is a mapping: `version: 1` and so on"
         )
@@ -53,12 +53,31 @@ def _told(error: ValidationError) -> Iterator[tuple[Path, bool, str]]:
                 yield (*path, key), True, _unknown(key, known)
     elif error.validator == "required":
         for key in rule:
-            if key not in instance:
+            if key not in instance and key not in _meant(schema, instance):
                 yield path, False, f'the key "{key}" is missing'
-    elif error.validator in {"oneOf", "pattern"} and "x-message" in schema:
+    elif error.validator == "oneOf":
+        choices = {key for choice in rule for key in choice["required"]}
+        if isinstance(instance, dict) and not choices & _meant(schema, instance):
+            yield path, False, schema["x-message"]
+    elif error.validator == "pattern" and "x-message" in schema:
         yield path, False, schema["x-message"]
     else:
-        yield path, False, value_message(error)
+        yield path, False, value_message(error) + _example(error)
+
+
+def _example(error: ValidationError) -> str:
+    """Return what would be right, where it has parts; to tell only its kind would not help."""
+    has_parts = error.validator == "type" and error.validator_value in ("array", "object")
+    schema: Any = error.schema
+    example = json.dumps(schema["examples"][0], ensure_ascii=False) if has_parts else ""
+    return f"; for example {example}" if example else ""
+
+
+def _meant(schema: Any, instance: dict[str, Any]) -> set[str]:
+    """Return the keys that misspelt ones stand for: one mistake is told once."""
+    known = list(schema["properties"])
+    unknown = [key for key in instance if key not in known]
+    return {near for key in unknown for near in difflib.get_close_matches(key, known, n=1)}
 
 
 def _unknown(key: str, known: list[str]) -> str:

@@ -53,6 +53,7 @@ _MEANT = {
     "cannot start any token": "a text that begins with this character needs quotes",
     "unexpected end of stream": "this quote is never closed",
     "unexpected document": "this quote is never closed",
+    "found unexpected ':'": "a `:` stands between a key and its value, with a space after it",
     "escape c": 'in "double quotes" a \\ begins an escape: use single quotes, or write \\\\',
     "alphabetic or numeric character": "a text that begins with * or & needs quotes",
 }
@@ -99,12 +100,12 @@ def _decoded(raw: bytes, name: str) -> str:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        before = raw[: error.start]
-        line, column = before.count(b"\n") + 1, len(before.rpartition(b"\n")[2]) + 1
-        raise ManifestError([Problem(name, line, column, "", "not UTF-8: save the file as UTF-8")]) from error
+        before = error.object[: error.start].decode("utf-8")  # without the mark that Windows may set
+        place = place_of(before, len(before))
+        raise ManifestError([Problem(name, *place, "", "not UTF-8: save the file as UTF-8")]) from error
     if (match := _NOT_TEXT.search(text)) is not None:
         what = f"the control character U+{ord(match.group()):04X} does not belong here"
-        raise ManifestError([Problem(name, *_place_of(text, match.start()), "", what)])
+        raise ManifestError([Problem(name, *place_of(text, match.start()), "", what)])
     for line, row in enumerate(text.split("\n"), 1):
         indent = row[: len(row) - len(row.lstrip(" \t"))]
         if "\t" in indent:
@@ -113,7 +114,8 @@ def _decoded(raw: bytes, name: str) -> str:
     return text
 
 
-def _place_of(text: str, index: int) -> Place:
+def place_of(text: str, index: int) -> Place:
+    """Return line and column, both from 1, of a character in a text."""
     before = text[:index]
     return before.count("\n") + 1, len(before.rpartition("\n")[2]) + 1
 
@@ -152,7 +154,7 @@ class _Reader:
         self._nodes += 1
         if len(path) > DEPTH_MAX or self._nodes > NODES_MAX:
             what = f"nested deeper than {DEPTH_MAX} levels" if len(path) > DEPTH_MAX else "too many entries"
-            raise ManifestError([*self._problems, self._problem(event, path, what)])
+            raise ManifestError([*self._problems, self._problem(event, (), what)])
         self._document.values[path] = _begin(event)
         if isinstance(event, yaml.AliasEvent):
             self._say(event, path, f"aliases (*{event.anchor}) are not read: write the value out")
@@ -186,7 +188,7 @@ class _Reader:
                 continue
             key, here = event.value, (*path, event.value)
             self._plain(event, here)
-            if event.value == "<<" and event.style is None:
+            if event.value == "<<" and event.implicit[0]:
                 self._say(event, here, "merge keys (<<) are not read: write the values out")
             if key in found:
                 line = self._document.keys[here][0]

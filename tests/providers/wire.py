@@ -77,7 +77,7 @@ class Wire:
 
 def _read(stream: Any, number: int) -> Asked | None:
     line = stream.readline().decode("latin-1").split()
-    if len(line) != 3:
+    if len(line) != 3 or not line[2].startswith("HTTP/"):  # a TLS greeting may have three words by chance
         return None
     headers: dict[str, str] = {}
     while text := stream.readline().decode("latin-1").strip():

@@ -1,0 +1,76 @@
+"""What a run counts as it goes: jobs by state, money, and what this run did.
+
+Read once from the table, then kept up with every change that is written, so that no tick has to ask.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from batchrunner.engine.progress import Tally
+from batchrunner.rules.states import EventKind
+from batchrunner.store.changes import Change, Moved
+from batchrunner.values import Attempt, AttemptState, JobState, Totals
+
+
+class Books:
+    """Money in micro-dollars; `problem` is the last thing that went wrong, for people."""
+
+    def __init__(self, totals: Totals) -> None:
+        self._jobs: Counter[JobState] = Counter(totals.jobs)
+        self._in_doubt = 0
+        self._found = 0
+        self._downloads = 0
+        self._submissions = 0
+        self.spent_micros = totals.spent_micros
+        self.reserved_micros = totals.reserved_micros
+        self.waived = totals.attempts.get(AttemptState.WAIVED, 0)
+        self.problem = ""
+
+    @property
+    def jobs(self) -> Mapping[JobState, int]:
+        """Jobs of the manifest by state."""
+        return dict(self._jobs)
+
+    @property
+    def tally(self) -> Tally:
+        """What this run has done."""
+        return Tally(self._submissions, self._downloads, self._in_doubt, self._found)
+
+    def doubted(self, count: int) -> None:
+        """Note how many submissions were in doubt when the run began."""
+        self._in_doubt = count
+
+    def intended(self, attempt: Attempt) -> None:
+        """Count a submission that is about to be made."""
+        self.reserved_micros += attempt.open_micros
+        self._submissions += 1
+        self._shift(JobState.PENDING, JobState.ACTIVE)
+
+    def followed(self, before: Attempt, after: Attempt, changes: Iterable[Change]) -> None:
+        """Count what a step did to an attempt."""
+        self.spent_micros += after.spent_micros - before.spent_micros
+        self.reserved_micros += after.open_micros - before.open_micros
+        self.waived += after.state is AttemptState.WAIVED
+        for change in changes:
+            if isinstance(change, Moved):
+                self._moved(change)
+
+    def ruled_out(self, job: str, detail: str) -> None:
+        """Count a pending job that failed without an attempt."""
+        self._shift(JobState.PENDING, JobState.FAILED)
+        self.problem = f"{job}: {detail}"
+
+    def _moved(self, change: Moved) -> None:
+        if change.attempt.listed:
+            was_held = change.source is AttemptState.HELD
+            self._shift(JobState.HELD if was_held else JobState.ACTIVE, change.job)
+        self._found += change.kind is EventKind.FOUND
+        self._downloads += change.kind is EventKind.FETCHED
+        if change.detail:
+            self.problem = f"{change.attempt.job}: {change.detail}"
+
+    def _shift(self, source: JobState, target: JobState) -> None:
+        self._jobs[source] -= 1
+        self._jobs[target] += 1
