@@ -23,9 +23,8 @@ def median_ms(*words: str) -> float:
 def main() -> None:
     """Measure in turns and print the difference."""
     bare, help_ms = median_ms("-c", "pass"), median_ms("-m", "batchrunner", "--help")
-    print(
-        f"python: {bare:.0f} ms, batchrunner --help: {help_ms:.0f} ms, beyond: {help_ms - bare:.0f} ms (goal 100)"
-    )
+    print(f"python: {bare:.0f} ms, batchrunner --help: {help_ms:.0f} ms")
+    print(f"beyond Python's own start: {help_ms - bare:.0f} ms (goal 100)")
 
 
 if __name__ == "__main__":
