@@ -17,8 +17,8 @@ from typing import Any
 from batchrunner.clock import Clock, utc_text
 from batchrunner.errors import LocalError
 from batchrunner.media.check import inspect
-from batchrunner.media.download import fetch, forget
-from batchrunner.media.publish import is_taken, place, publish, sync_folder, write_sidecar
+from batchrunner.media.download import RESUMED_MIN, fetch, forget
+from batchrunner.media.publish import Mark, is_taken, place, publish, sync_folder, write_sidecar
 from batchrunner.media.trouble import MediaError
 from batchrunner.providers.http import Http
 from batchrunner.values import Attempt, MediaFile
@@ -47,6 +47,7 @@ class ClipFolder:
         self._clock = clock
         self._decode = decode
         self._folders: set[str] = set()
+        self._marks: dict[Path, Mark] = {}  # part files of this run, until they are published
 
     def fetch(self, attempt: Attempt, urls: Sequence[str]) -> tuple[MediaFile, ...]:
         """Bring every file of an attempt onto the disk as a part file, whole and checked.
@@ -91,6 +92,7 @@ class ClipFolder:
         except MediaError:
             forget(part)
             raise
+        self._marks[part] = Mark.of(part)
         path = f"{attempt.name}{_suffix(index)}.{info.extension}"
         return MediaFile(path, fetched.sha256, fetched.size, round(info.seconds, 3), info.width, info.height)
 
@@ -103,8 +105,10 @@ class ClipFolder:
             if taken or _is_foreign(sidecar, attempt.job):
                 continue
             for index, (final, file) in enumerate(zip(finals, files, strict=True)):
-                publish(self._part(attempt, index), final, file.sha256)
-                forget(self._part(attempt, index))
+                part = self._part(attempt, index)
+                publish(part, final, file.sha256, self._marks.pop(part, None))
+                if file.size >= RESUMED_MIN:
+                    forget(part)  # what was kept beside it
             write_sidecar(sidecar, self._story(attempt, files))
             return files
         raise LocalError(f"every name for {attempt.name} is taken by other files in {self._root}")

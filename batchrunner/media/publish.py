@@ -8,10 +8,12 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from batchrunner.errors import LocalError
+from batchrunner.media.download import write_all
 from batchrunner.media.trouble import MediaError
 
 # Where hard links do not exist (exFAT, some network shares), a rename does the same with a tiny race.
@@ -38,8 +40,25 @@ def place(root: Path, relative: str) -> Path:
     return path
 
 
-def publish(part: Path, final: Path, sha256: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """By what a file is known that this process wrote itself: nobody has touched it since."""
+
+    inode: int
+    size: int
+    changed_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> Mark:
+        """Look at a file, not at what it may link to."""
+        info = os.lstat(path)
+        return cls(info.st_ino, info.st_size, info.st_mtime_ns)
+
+
+def publish(part: Path, final: Path, sha256: str, mark: Mark | None = None) -> None:
     """Rename `part` to `final`; may be repeated after a crash at any point. Durable after `sync_folder`.
+
+    `mark`: the part file as this process left it; where it still is, its hash is not taken again.
 
     Raises:
         FileExistsError: another file has that name.
@@ -47,7 +66,7 @@ def publish(part: Path, final: Path, sha256: str) -> None:
         MediaError: `gone`: the part file is not any more what was fetched; it is removed.
         OSError: the disk.
     """
-    if not is_ours(part, sha256):
+    if not _is_as_left(part, mark) and not is_ours(part, sha256):
         if is_ours(final, sha256):
             return
         part.unlink()
@@ -65,6 +84,13 @@ def publish(part: Path, final: Path, sha256: str) -> None:
         part.rename(final)
     with suppress(FileNotFoundError):
         part.unlink()
+
+
+def _is_as_left(part: Path, mark: Mark | None) -> bool:
+    try:
+        return mark is not None and Mark.of(part) == mark
+    except OSError:
+        return False
 
 
 def is_ours(path: Path, sha256: str) -> bool:
@@ -87,12 +113,12 @@ def write_sidecar(path: Path, data: Mapping[str, Any]) -> None:
         OSError: the disk.
     """
     draft = path.with_name(f".{path.name}.tmp")  # the same each time: what a crash left is used up
-    with os.fdopen(
-        os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666), "w", encoding="utf-8"
-    ) as file:
-        file.write(_lines(data))
-        file.flush()
-        os.fsync(file.fileno())
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    try:
+        write_all(descriptor, _lines(data).encode())
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
     draft.replace(path)
 
 
