@@ -9,15 +9,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Campaign", "__version__"]
+__all__ = ["Access", "Campaign", "__version__"]
 
 if TYPE_CHECKING:
-    from batchrunner.campaign import Campaign
+    from batchrunner.campaign import Access, Campaign
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Campaign":
-        from batchrunner.campaign import Campaign  # noqa: PLC0415 - the lazy import is the point
+    if name in {"Access", "Campaign"}:
+        from batchrunner import campaign  # noqa: PLC0415 - the lazy import is the point
 
-        return Campaign
+        return getattr(campaign, name)
     raise AttributeError(f"module 'batchrunner' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

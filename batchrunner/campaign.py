@@ -7,6 +7,7 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 from batchrunner import __version__
@@ -16,7 +17,7 @@ from batchrunner.engine.loop import Loop, Tools
 from batchrunner.engine.outcome import Ended
 from batchrunner.engine.pool import Threads
 from batchrunner.engine.progress import Progress, Tally
-from batchrunner.errors import CredentialsError, LocalError, UsageError
+from batchrunner.errors import CredentialsError, LocalError, MissingExtraError, UsageError
 from batchrunner.manifest.expand import count, expand
 from batchrunner.manifest.load import load
 from batchrunner.media.clips import ClipFolder, Provenance
@@ -32,6 +33,7 @@ from batchrunner.store.lock import runner_lock
 from batchrunner.store.tables import Store
 from batchrunner.values import Job, Limits, Manifest, Picture
 
+EMULATOR_PACKAGES = ("aiohttp", "av", "PIL")
 GMI_URL = "https://console.gmicloud.ai"
 
 
@@ -186,6 +188,7 @@ class Campaign:
                 elapsed_s=self._clock.elapsed_s() - started_s,
                 output=self.output_path,
                 manifest=self.manifest_path,
+                missing=tuple(missing_files(self.output_path, store)),
             )
 
     def stop(self) -> None:
@@ -200,7 +203,12 @@ class Campaign:
 
     def _check_before_side_effects(self) -> None:
         if self.manifest.provider == "gmi" and not self._access.key:
-            raise CredentialsError("no API key: set GMI_API_KEY in the environment or in a .env file")
+            raise CredentialsError(
+                "no API key: set GMI_API_KEY in the environment or in a .env file "
+                "(in Python: Campaign(…, access=Access(key=…)))"
+            )
+        if self.manifest.provider == "emulator" and not all(map(find_spec, EMULATOR_PACKAGES)):
+            raise MissingExtraError("the emulator", "emulator")
         if self.manifest.limits.budget_micros is not None and not is_priced(self.manifest, self.card):
             raise UsageError(
                 f"limits.budget is set, but no price of {self.card.id} is known: add `price:` to the manifest"
@@ -276,6 +284,17 @@ class Campaign:
             submit_timeout_s=limits.submit_timeout_s,
             recovery=self.manifest.recovery,
         )
+
+
+def missing_files(folder: Path, store: Store) -> Iterator[str]:
+    """Yield the published files that are gone from a folder, or have another size than they had."""
+    for _job, path, size in reading.done_files(store.db):
+        try:
+            there = (folder / path).stat().st_size == size
+        except OSError:
+            there = False
+        if not there:
+            yield path
 
 
 def local_pictures(manifest: Manifest) -> dict[str, Picture]:

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from batchrunner.clock import Clock, utc_text
-from batchrunner.errors import LocalError, UsageError
+from batchrunner.errors import UsageError
 from batchrunner.rules.states import EventKind, move
 from batchrunner.standing import state_path
 from batchrunner.store import reading
@@ -115,7 +115,7 @@ def _moved(
 def _opened(folder: Path, campaign: str, clock: Clock) -> Iterator[Store]:
     path = state_path(folder, campaign)
     if not path.is_file():
-        raise LocalError(f"there is no state table {path}")
+        raise UsageError(f"there is no state table {path}")
     with runner_lock(path.with_suffix(".lock"), utc_text(clock.now_us())):
         store = Store(path, create=False)
         try:

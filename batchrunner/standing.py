@@ -90,7 +90,8 @@ def read_jobs(
 def settle_command(campaign: str, held: HeldJob) -> str:
     """Return the command that settles a held job."""
     if held.request_id:
-        return f"batchrunner resolve {campaign} {held.job} --abandon"
+        again = "run again: it is asked for again, free"
+        return f"{again}; or give it up: batchrunner resolve {campaign} {held.job} --abandon"
     return f"batchrunner resolve {campaign} {held.job} --adopt REQUEST_ID | --resubmit | --abandon"
 
 

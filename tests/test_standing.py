@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from batchrunner.errors import LocalError
+from batchrunner.errors import UsageError
 from batchrunner.files import schema_text
 from batchrunner.rules.states import EventKind
 from batchrunner.standing import Status, read_status
@@ -112,7 +112,7 @@ def test_a_status_tells_jobs_money_and_what_waits(status: Status) -> None:
 
 def test_a_campaign_that_is_not_there_is_told(tmp_path: Path) -> None:
     """And no empty table is left behind."""
-    with pytest.raises(LocalError):
+    with pytest.raises(UsageError):
         read_status(tmp_path, "gone")
 
     assert [] == list(tmp_path.iterdir())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import click
 
@@ -11,14 +11,16 @@ from batchrunner.engine.planner import Wait
 from batchrunner.engine.progress import Progress
 from batchrunner.rules.states import EventKind
 from batchrunner.store.changes import Change, Intended, JobRuled, Moved
-from batchrunner.values import AttemptState, JobState
+from batchrunner.values import AttemptState, JobState, Reason
 
 
 class LineView:
     """Writes to stderr; stdout is for results."""
 
-    def __init__(self) -> None:
+    def __init__(self, give_up_s: float) -> None:
+        self._give_up_s = give_up_s
         self._said_outage = False
+        self._said_problem = ""
 
     def __enter__(self) -> LineView:
         return self
@@ -30,13 +32,24 @@ class LineView:
         """Write what this tick brought."""
         for change in progress.changes:
             if words := describe(change):
-                _say(words)
+                _say(words + self._until(change))
+        if progress.problem != self._said_problem and not progress.changes:
+            _say(f"trouble  {plain(progress.problem)}")
+        self._said_problem = progress.problem
         outage = progress.waiting_for is Wait.OUTAGE
         if outage and not self._said_outage:
             _say(f"the provider does not answer; asking now and then ({plain(progress.problem)})")
         if self._said_outage and not outage:
             _say("the provider answers again")
         self._said_outage = outage
+
+    def _until(self, change: Change) -> str:
+        """Say until when a submission in doubt is looked for."""
+        if not isinstance(change, Moved) or change.attempt.state is not AttemptState.UNKNOWN:
+            return ""
+        return (
+            f" until {datetime.now().astimezone() + timedelta(seconds=self._give_up_s):%H:%M} at the latest"
+        )
 
 
 def describe(change: Change) -> str:
@@ -72,6 +85,8 @@ def _moved(change: Moved) -> str:
 
 
 def _again(change: Moved) -> str:
+    if change.attempt.reason is Reason.CREDIT:
+        return "it stays pending"
     wait_s = max(0.0, ((change.due_us or change.at_us) - change.at_us) / 1e6)
     return f"tries again in {lasted(wait_s)}"
 

@@ -28,8 +28,11 @@ from batchrunner.cli.trouble import trouble_lines
 from batchrunner.engine.lifecycle import Stop
 from batchrunner.engine.outcome import Ended
 from batchrunner.engine.progress import Progress
+from batchrunner.errors import UsageError
 from batchrunner.standing import dollars, held_json
 from batchrunner.values import JobState
+
+MISSING_SHOWN = 5
 
 
 class View(Protocol):
@@ -127,6 +130,10 @@ def run(
 def access() -> Access:
     """Return what the environment or a `.env` file says about the provider."""
     values = environment()
+    if values.get("GMI_BASE_URL") == "":
+        raise UsageError(
+            "GMI_BASE_URL is set but empty: unset it for the paid queue, or name another address"
+        )
     return Access(
         key=values.get("GMI_API_KEY", "").strip(),
         organization=values.get("GMI_ORG_ID") or None,
@@ -144,7 +151,7 @@ def make_view(campaign: Campaign, *, quiet: bool) -> View:
         return LiveView(campaign)
     from batchrunner.cli.lines import LineView  # noqa: PLC0415 - the other branch needs none of it
 
-    return LineView()
+    return LineView(campaign.manifest.recovery.give_up_s)
 
 
 def show_end(ended: Ended) -> None:
@@ -172,6 +179,11 @@ def show_end(ended: Ended) -> None:
         left = sum(1 for held in ended.held if held.request_id is None)
         doubt = f"{count(tally.in_doubt, 'submission')} in doubt at the start"
         click.echo(f"  {doubt}: {tally.found} found at the provider (nothing paid again), {left} held")
+    if ended.missing:
+        named = ", ".join(ended.missing[:MISSING_SHOWN]) + (
+            " …" if len(ended.missing) > MISSING_SHOWN else ""
+        )
+        click.echo(f"  {count(len(ended.missing), 'finished clip')} not in {ended.output} any more: {named}")
     show_trouble(ended)
     click.echo(f"clips: {ended.output}")
 
@@ -204,6 +216,7 @@ def ended_json(ended: Ended) -> dict[str, object]:
         "reserved": dollars(ended.totals.reserved_micros),
         "held": [held_json(ended.campaign, held) for held in ended.held],
         "failed": list(ended.failed),
+        "missing": list(ended.missing),
         "elapsed": round(ended.elapsed_s, 3),
         "output": str(ended.output),
         "next": ended.next_step,

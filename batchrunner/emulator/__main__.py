@@ -48,7 +48,7 @@ async def _run(order: dict[str, str]) -> None:
     loop.add_reader(_STDIN, _notice_end, stop)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     await run_until(
-        stop.wait(),
+        stop,
         EmulatorConfig.from_json(order["config"]),
         host=order["host"],
         port=int(order["port"]),

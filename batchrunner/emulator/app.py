@@ -81,13 +81,13 @@ def serve(
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await run_until(stop.wait(), config, host=host, port=port, root=root, on_ready=on_ready)
+        await run_until(stop, config, host=host, port=port, root=root, on_ready=on_ready)
 
     asyncio.run(until_signalled())
 
 
 async def run_until(
-    stop: Awaitable[object],
+    stop: asyncio.Event,
     config: EmulatorConfig,
     *,
     host: str,
@@ -95,11 +95,11 @@ async def run_until(
     root: Path | None,
     on_ready: Callable[[Endpoints], None],
 ) -> None:
-    """Run until `stop` is done."""
+    """Run until `stop` is set."""
     with tempfile.TemporaryDirectory(prefix="batchrunner-emulator-") as spare:
         async with running(config, host, port, root or Path(spare)) as endpoints:
             on_ready(endpoints)
-            await stop
+            await stop.wait()
 
 
 def loopback(host: str) -> str:

@@ -50,6 +50,7 @@ async def submit(service: Service, call: Call, authorised: bool) -> Answer:
         order = _lawful(service, call, authorised, fault)
         await _vendor(service, order, fault)
         record = await _record(service, order)
+        _afford(service)  # once more, with nothing awaited before it counts: POSTs come side by side
     except _RefusedError as refused:
         service.ledger.refuse("dropped" if refused.answer.dropped else str(refused.answer.status))
         return refused.answer
@@ -72,10 +73,16 @@ def _lawful(service: Service, call: Call, authorised: bool, fault: Fault) -> _Or
     if name in config.gated_models:
         raise _RefusedError(error(404, f"model {name}: you do not have access to it"))
     _refuse(refusal(model, payload, refuse_unknown=config.unknown_keys == "refuse"))
-    broke = config.credits is not None and len(service.ledger) >= config.credits
-    if broke or fault.word == "402":
+    _afford(service)
+    if fault.word == "402":
         _refuse(answer_of("402"))
     return _Order(model, payload)
+
+
+def _afford(service: Service) -> None:
+    credit = service.config.credits
+    if credit is not None and len(service.ledger) >= credit:
+        _refuse(answer_of("402"))
 
 
 def _refuse(answer: Answer | None) -> None:

@@ -286,6 +286,8 @@ def _ended(
         rng=rng,
         retry_after_s=retry_after_s,
     )
+    if reason is Reason.CREDIT:
+        wait_s = 0.0  # the run stops here; once there is credit again, nothing is to be waited for
     closed = replace(
         attempt, state=move(attempt.state, kind), reason=reason, failures=failures, cost_micros=0
     )

@@ -233,6 +233,8 @@ class Loop:
             case Uploaded():
                 self._uploaded(outcome, now_s, now_us)
             case Probed():
+                if outcome.error is not None:
+                    self._books.problem = outcome.error.detail
                 if stop := self._health.probed(outcome, now_s):
                     self.stop(stop, outcome.error.detail if outcome.error else "")
             case Crashed(action, crash):

@@ -36,6 +36,7 @@ class Ended:
     elapsed_s: float
     output: Path
     manifest: Path
+    missing: tuple[str, ...] = ()  # published files that are not where they were put
 
     @property
     def exit_code(self) -> int:
@@ -43,6 +44,8 @@ class Ended:
         codes = {0}
         if self.stop is not None:
             codes.add(STOP_CODES[self.stop])
+        if self.missing:
+            codes.add(8)
         if self.held:
             codes.add(4)
         if self.totals.jobs[JobState.FAILED]:
@@ -68,6 +71,8 @@ class Ended:
         }
         if self.stop is not None:
             return by_stop[self.stop]
+        if self.missing:
+            return f"put the missing files back into {self.output} (or name the right folder with --output)"
         if self.held:
             return f"settle the held jobs with the commands above, then: {self.again}"
         if failed:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from batchrunner.errors import InvariantError, LocalError
+from batchrunner.errors import InvariantError, LocalError, UsageError
 from batchrunner.store.schema import SCHEMA_VERSION, migrations, write_transitions
 
 # Pragma, the value to set, and the value that must be read back.
@@ -60,11 +60,12 @@ def open_readonly(path: Path) -> Database:
     """Open an existing state table for reading only; it never blocks a runner for long.
 
     Raises:
-        LocalError: there is no such file, or it is not a state table.
+        UsageError: there is no such file.
+        LocalError: it is not a state table.
     """
     with explained(path):
         if not path.is_file():
-            raise LocalError(f"there is no state table {path}: nothing was run or recorded there yet")
+            raise UsageError(f"there is no state table {path}: nothing was run or recorded there yet")
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
         connection.execute("PRAGMA query_only = 1")
         connection.execute("PRAGMA trusted_schema = 0")

@@ -69,6 +69,16 @@ def held_jobs(db: Database) -> list[HeldJob]:
     return [HeldJob(*row) for row in rows]
 
 
+def done_files(db: Database) -> Iterator[tuple[str, str, int]]:
+    """Yield job, path and size of every file that was published for a job of the manifest."""
+    rows = db.execute(
+        """SELECT a.job, a.files FROM attempts a JOIN jobs j ON j.id = a.job
+           WHERE a.state = 'done' AND j.position IS NOT NULL ORDER BY j.position"""
+    )
+    for job, files in rows:
+        yield from ((job, file["path"], file["size"]) for file in json.loads(files or "[]"))
+
+
 def failed_jobs(db: Database, limit: int) -> list[dict[str, Any]]:
     """Return the first failed jobs of the manifest with their reasons."""
     return list(
@@ -82,11 +92,13 @@ def failed_jobs(db: Database, limit: int) -> list[dict[str, Any]]:
 
 
 def jobs(db: Database, state: JobState | None, limit: int | None) -> Iterator[dict[str, Any]]:
-    """Yield job rows in the manifest's order; those no longer in it come last."""
-    where, values = ("state = ?", [str(state)]) if state else (None, [])
-    for row in table(db, "jobs").rows_where(
-        where, values, order_by="position IS NULL, position", limit=limit
-    ):
+    """Yield job rows in the manifest's order, each with its newest request id; gone ones come last."""
+    rows = db.query(
+        """SELECT j.*, a.request_id FROM jobs j LEFT JOIN attempts a ON a.job = j.id AND a.number = j.attempts
+           WHERE :state IS NULL OR j.state = :state ORDER BY j.position IS NULL, j.position LIMIT :limit""",
+        {"state": str(state) if state else None, "limit": -1 if limit is None else limit},
+    )
+    for row in rows:
         yield {**row, "payload": json.loads(row["payload"])}
 
 

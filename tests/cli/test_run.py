@@ -77,7 +77,7 @@ def test_no_key_is_one_sentence(tmp_path: Path) -> None:
     done = Shell(tmp_path).run("run", Shell(tmp_path).write())
 
     assert done.code == 5
-    assert done.err.strip() == "no API key: set GMI_API_KEY in the environment or in a .env file"
+    assert done.err.startswith("no API key: set GMI_API_KEY in the environment or in a .env file")
     assert not (tmp_path / "state").exists()
 
 
@@ -317,3 +317,42 @@ def test_the_embedded_emulator_goes_with_the_run(tmp_path: Path) -> None:
     assert not [
         line for line in listed.splitlines() if "batchrunner.emulator" in line and str(tmp_path) in line
     ]
+
+
+def test_finished_clips_that_are_gone_are_told(tmp_path: Path) -> None:
+    """Nothing is done again by itself, and nothing is called done that is not there."""
+    with against(tmp_path) as shell:
+        shell.run("run", shell.write(takes=2))
+        (tmp_path / "outputs" / "night" / "fox" / "push-t1.mp4").unlink()
+        done = shell.run("run", "night.yaml")
+
+        assert done.code == 8
+        assert "1 finished clip not in outputs/night any more: fox/push-t1.mp4" in done.out
+        assert "put the missing files back" in done.err
+        assert shell.ledger()["posts"] == 2
+
+
+def test_an_empty_base_url_is_not_the_paid_queue(tmp_path: Path) -> None:
+    """A variable that a script forgot to fill must not cost money."""
+    shell = Shell(tmp_path)
+    done = shell.run("run", shell.write(), GMI_API_KEY="k", GMI_BASE_URL="")
+
+    assert done.code == 2
+    assert "GMI_BASE_URL is set but empty" in done.err
+
+
+def test_a_submission_in_doubt_says_until_when_it_is_looked_for(tmp_path: Path) -> None:
+    """Silence for an hour would look like a hang."""
+    with against(tmp_path, replace(QUICK, submit_script=("drop",))) as shell:
+        done = shell.run("run", shell.write(takes=1))
+
+        assert "looking for it in the provider's list until " in done.err
+
+
+def test_jobs_tell_the_request_id(tmp_path: Path) -> None:
+    """Which is what the provider's console and `resolve --adopt` speak of."""
+    with against(tmp_path) as shell:
+        shell.run("run", shell.write(takes=1))
+        (row,) = [json.loads(line) for line in shell.run("jobs", "night", "--json").out.splitlines()]
+
+        assert len(row["request_id"]) == 36

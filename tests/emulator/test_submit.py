@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -264,3 +265,12 @@ def test_a_loopback_picture_is_really_fetched(tmp_path: Path) -> None:
         no_picture = client.post(image_url=f"{client.api}/_emulator/ledger")
 
     assert (nowhere.status, no_picture.status) == (400, 400)
+
+
+def test_credit_is_not_overdrawn_by_posts_side_by_side(tmp_path: Path) -> None:
+    """Four POSTs at once with credit for two: two are accepted, two are refused with 402."""
+    config = {"credits": 2, "canned": True, "post_delay_s": 0.2}
+    with emulator(tmp_path, **config) as client, ThreadPoolExecutor(4) as pool:
+        statuses = sorted(reply.status for reply in pool.map(lambda seed: client.post(seed=seed), range(4)))
+
+    assert [200, 200, 402, 402] == statuses
