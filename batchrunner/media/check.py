@@ -12,19 +12,20 @@ import importlib.util
 import io
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import BinaryIO
+from os import PathLike
+from typing import NamedTuple, TypeAlias
 
 from batchrunner.errors import LocalError
 from batchrunner.media.trouble import MediaError
 
 MOOV_MAX = 64 << 20
-SMALL = 1 << 20  # a file up to this size is read at once: its many boxes are then free to visit
 BOXES_MAX = 100_000
 SIDE_MAX = 16_384
+
+Read: TypeAlias = Callable[[int, int], bytes]  # (from where, how many bytes) -> them, fewer at the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +39,13 @@ class MediaInfo:
     frames: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Box:
+class _Box(NamedTuple):
     kind: bytes
     start: int  # of the content
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Track:
+class _Track(NamedTuple):
     width: int
     height: int
     samples: int
@@ -54,24 +53,23 @@ class _Track:
     last_chunk: int
 
 
-def inspect(path: Path, *, decode: bool = True) -> MediaInfo:
-    """Check one file.
+def inspect(path: str | PathLike[str], data: bytes | None = None, *, decode: bool = True) -> MediaInfo:
+    """Check one file; `data`: all of its content, where it is at hand.
 
     Raises:
         MediaError: `bad`, with the reason: it is not a whole video.
         LocalError: it cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            info = _container(io.BytesIO(file.read()) if size <= SMALL else file, size)
+        info = _read_container(path) if data is None else _container(_reader(data), len(data))
     except OSError as error:
         raise LocalError(f"cannot read {path}: {error.strerror}") from error
     except (struct.error, IndexError, ZeroDivisionError) as error:
         raise MediaError("not a whole video: its tables are damaged", bad=True) from error
     if not decode or not can_decode():
         return info
-    return MediaInfo(info.extension, info.seconds, info.width, info.height, _decoded_frames(path))
+    frames = _decoded_frames(os.fspath(path) if data is None else io.BytesIO(data))
+    return MediaInfo(info.extension, info.seconds, info.width, info.height, frames)
 
 
 @cache
@@ -80,17 +78,33 @@ def can_decode() -> bool:
     return importlib.util.find_spec("av") is not None
 
 
-def _container(file: BinaryIO, size: int) -> MediaInfo:
-    head = file.read(12)
+def _read_container(path: str | PathLike[str]) -> MediaInfo:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        size = os.fstat(descriptor).st_size
+        return _container(lambda start, count: os.pread(descriptor, count, start), size)
+    finally:
+        os.close(descriptor)
+
+
+def _reader(data: bytes) -> Read:
+    return lambda start, count: data[start : start + count]
+
+
+def _container(read: Read, size: int) -> MediaInfo:
+    head = read(0, 12)
     if len(head) < 12 or head[4:8] != b"ftyp":
         raise MediaError(f"not a video: it begins like {_guess(head)}", bad=True)
-    boxes = list(_boxes(file, 0, size))
-    moov = next((box for box in boxes if box.kind == b"moov"), None)
+    boxes = _boxes(read, 0, size)
+    moov = _first(boxes, b"moov")
     data_bytes = sum(box.end - box.start for box in boxes if box.kind == b"mdat")
     if moov is None or not data_bytes or moov.end - moov.start > MOOV_MAX:
         raise MediaError("not a whole video: its index or its data is missing", bad=True)
-    seconds = _length_s(file, moov)
-    track = next((track for track in _video_tracks(file, moov)), None)
+    # From here on all that is looked at lies in the index, which is read once.
+    index = _reader(_content(read, moov))
+    parts = _boxes(index, 0, moov.end - moov.start)
+    seconds = _length_s(index, parts)
+    track = next(_video_tracks(index, parts), None)
     if track is None or not (0 < track.width <= SIDE_MAX and 0 < track.height <= SIDE_MAX):
         raise MediaError("it has no video track", bad=True)
     if not seconds > 0 or not track.samples:
@@ -100,94 +114,90 @@ def _container(file: BinaryIO, size: int) -> MediaInfo:
     return MediaInfo("mov" if head[8:12] == b"qt  " else "mp4", seconds, track.width, track.height, None)
 
 
-def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[_Box]:
-    """Yield the boxes that fill a range; they must fill it exactly."""
-    for _ in range(BOXES_MAX):
-        if start == end:
-            return
-        file.seek(start)
-        header = file.read(16)
-        if len(header) < 8:
-            break
-        length, kind = struct.unpack(">I4s", header[:8])
-        content = 8
+def _boxes(read: Read, start: int, end: int) -> list[_Box]:
+    """Return the boxes that fill a range; they must fill it exactly."""
+    boxes: list[_Box] = []
+    while start != end:
+        header = read(start, 16)
+        if len(header) < 8 or len(boxes) == BOXES_MAX:
+            raise MediaError("not a whole video: it is cut off or damaged", bad=True)
+        length, kind, content = int.from_bytes(header[:4], "big"), header[4:8], 8
         if length == 1:
             length, content = struct.unpack(">Q", header[8:16])[0], 16
         elif length == 0:
             length = end - start
         if length < content or start + length > end:
-            break
-        yield _Box(kind, start + content, start + length)
+            raise MediaError("not a whole video: it is cut off or damaged", bad=True)
+        boxes.append(_Box(kind, start + content, start + length))
         start += length
-    raise MediaError("not a whole video: it is cut off or damaged", bad=True)
+    return boxes
 
 
-def _child(file: BinaryIO, box: _Box, *kinds: bytes) -> _Box | None:
-    """Return the box at a path below another, or None."""
-    found: _Box | None = box
-    for kind in kinds:
-        if found is None:
-            return None
-        found = next((one for one in _boxes(file, found.start, found.end) if one.kind == kind), None)
-    return found
+def _first(boxes: list[_Box], kind: bytes) -> _Box | None:
+    return next((box for box in boxes if box.kind == kind), None)
 
 
-def _content(file: BinaryIO, box: _Box) -> bytes:
-    file.seek(box.start)
-    return file.read(box.end - box.start)
+def _within(read: Read, box: _Box | None) -> list[_Box]:
+    return _boxes(read, box.start, box.end) if box else []
 
 
-def _length_s(file: BinaryIO, moov: _Box) -> float:
-    mvhd = _child(file, moov, b"mvhd")
+def _content(read: Read, box: _Box) -> bytes:
+    return read(box.start, box.end - box.start)
+
+
+def _length_s(index: Read, parts: list[_Box]) -> float:
+    mvhd = _first(parts, b"mvhd")
     if mvhd is None:
         raise MediaError("not a whole video: it has no header", bad=True)
-    data = _content(file, mvhd)
+    data = _content(index, mvhd)
     scale, length = struct.unpack(">IQ", data[20:32]) if data[0] == 1 else struct.unpack(">II", data[12:20])
     return float(length / scale)
 
 
-def _video_tracks(file: BinaryIO, moov: _Box) -> Iterator[_Track]:
-    for trak in _boxes(file, moov.start, moov.end):
+def _video_tracks(index: Read, parts: list[_Box]) -> Iterator[_Track]:
+    for trak in parts:
         if trak.kind != b"trak":
             continue
-        hdlr = _child(file, trak, b"mdia", b"hdlr")
-        stbl = _child(file, trak, b"mdia", b"minf", b"stbl")
-        tkhd = _child(file, trak, b"tkhd")
-        if hdlr is None or stbl is None or tkhd is None or _content(file, hdlr)[8:12] != b"vide":
+        below = _within(index, trak)
+        media = _within(index, _first(below, b"mdia"))
+        tkhd, hdlr = _first(below, b"tkhd"), _first(media, b"hdlr")
+        stbl = _first(_within(index, _first(media, b"minf")), b"stbl")
+        if hdlr is None or stbl is None or tkhd is None or _content(index, hdlr)[8:12] != b"vide":
             continue
-        width, height = struct.unpack(">II", _content(file, tkhd)[-8:])
-        samples, sample_bytes = _sample_sizes(file, stbl)
-        yield _Track(width >> 16, height >> 16, samples, sample_bytes, _last_chunk(file, stbl))
+        width, height = struct.unpack(">II", _content(index, tkhd)[-8:])
+        tables = _within(index, stbl)
+        samples, sample_bytes = _sample_sizes(index, tables)
+        yield _Track(width >> 16, height >> 16, samples, sample_bytes, _last_chunk(index, tables))
 
 
-def _sample_sizes(file: BinaryIO, stbl: _Box) -> tuple[int, int]:
-    stsz = _child(file, stbl, b"stsz")
+def _sample_sizes(index: Read, tables: list[_Box]) -> tuple[int, int]:
+    stsz = _first(tables, b"stsz")
     if stsz is None:
         return 0, 0
-    data = _content(file, stsz)
+    data = _content(index, stsz)
     each, count = struct.unpack(">II", data[4:12])
     if each:
         return count, each * count
     return count, sum(struct.unpack(f">{count}I", data[12 : 12 + 4 * count]))
 
 
-def _last_chunk(file: BinaryIO, stbl: _Box) -> int:
+def _last_chunk(index: Read, tables: list[_Box]) -> int:
     """Return the highest offset at which a chunk of samples begins."""
     for kind, letter, width in ((b"stco", "I", 4), (b"co64", "Q", 8)):
-        box = _child(file, stbl, kind)
+        box = _first(tables, kind)
         if box is not None:
-            data = _content(file, box)
+            data = _content(index, box)
             (count,) = struct.unpack(">I", data[4:8])
             return max(struct.unpack(f">{count}{letter}", data[8 : 8 + width * count]), default=0)
     return 0
 
 
-def _decoded_frames(path: Path) -> int:
+def _decoded_frames(file: str | io.BytesIO) -> int:
     import av  # noqa: PLC0415 - an extra
 
     try:
         # The format is known already: named, the library tries no other one that a file might pretend to be.
-        with av.open(str(path), mode="r", format="mov") as container:
+        with av.open(file, mode="r", format="mov") as container:
             stream = container.streams.video[0]
             stream.codec_context.options = {"err_detect": "explode"}
             stream.codec_context.thread_count = 1  # several files are checked at once already

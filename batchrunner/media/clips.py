@@ -9,19 +9,23 @@ fox/push-in-t1-3f9a2c71.mp4    where a foreign file, or an older job's clip, has
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from batchrunner.clock import Clock, utc_text
 from batchrunner.errors import LocalError
 from batchrunner.media.check import inspect
-from batchrunner.media.download import RESUMED_MIN, fetch, forget
+from batchrunner.media.download import NOTE, RESUMED_MIN, fetch, forget
 from batchrunner.media.publish import Mark, is_taken, place, publish, sync_folder, write_sidecar
 from batchrunner.media.trouble import MediaError
 from batchrunner.providers.http import Http
 from batchrunner.values import Attempt, MediaFile
+
+PART = ".part"
+_FILE_FIELDS = tuple(one.name for one in fields(MediaFile))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +50,9 @@ class ClipFolder:
         self._provenance = provenance
         self._clock = clock
         self._decode = decode
-        self._folders: set[str] = set()
-        self._marks: dict[Path, Mark] = {}  # part files of this run, until they are published
+        self._folders: dict[str, str] = {}  # those that are there and looked at, with their paths
+        self._marks: dict[str, Mark] = {}  # part files of this run, until they are published
+        self._begun: set[str] = set()  # part files that something may be there of already
 
     def fetch(self, attempt: Attempt, urls: Sequence[str]) -> tuple[MediaFile, ...]:
         """Bring every file of an attempt onto the disk as a part file, whole and checked.
@@ -79,16 +84,18 @@ class ClipFolder:
             LocalError: this disk.
         """
         try:
-            for folder in {(self._root / file.path).parent for file in files}:
-                sync_folder(folder)
+            for folder in {file.path.rpartition("/")[0] for file in files}:
+                sync_folder(self._folders.get(folder) or self._root / folder)
         except OSError as error:
             raise LocalError(f"cannot write {error.filename or self._root}: {error.strerror}") from error
 
     def _fetch(self, attempt: Attempt, index: int, url: str) -> MediaFile:
         part = self._part(attempt, index)
-        fetched = fetch(self._http, url, part, clock=self._clock)
+        anew = part not in self._begun
+        self._begun.add(part)
+        fetched = fetch(self._http, url, part, anew=anew, clock=self._clock)
         try:
-            info = inspect(part, decode=self._decode)
+            info = inspect(part, fetched.data, decode=self._decode)
         except MediaError:
             forget(part)
             raise
@@ -109,21 +116,24 @@ class ClipFolder:
                 publish(part, final, file.sha256, self._marks.pop(part, None))
                 if file.size >= RESUMED_MIN:
                     forget(part)  # what was kept beside it
+                self._begun.discard(part)
             write_sidecar(sidecar, self._story(attempt, files))
             return files
         raise LocalError(f"every name for {attempt.name} is taken by other files in {self._root}")
 
-    def _part(self, attempt: Attempt, index: int) -> Path:
-        return self._place(f"{attempt.name}{_suffix(index)}.a{attempt.id}.part")
+    def _part(self, attempt: Attempt, index: int) -> str:
+        return self._place(f"{attempt.name}{_suffix(index)}.a{attempt.id}{PART}")
 
-    def _place(self, relative: str) -> Path:
+    def _place(self, relative: str) -> str:
         """Return a path below the root; a folder is made and looked at once, not for every file."""
-        folder = relative.rpartition("/")[0]
-        if folder in self._folders and ".." not in relative:
-            return self._root / relative
-        path = place(self._root, relative)
-        self._folders.add(folder)
-        return path
+        folder, _, name = relative.rpartition("/")
+        path = self._folders.get(folder)
+        if path is None or name == "..":
+            path = str(place(self._root, relative).parent)
+            notes = (f"{path}/{one}" for one in os.listdir(path) if one.endswith(f"{PART}{NOTE}"))
+            self._begun.update(note.removesuffix(NOTE) for note in notes)
+            self._folders[folder] = path
+        return f"{path}/{name}"
 
     def _story(self, attempt: Attempt, files: Sequence[MediaFile]) -> dict[str, Any]:
         common = self._provenance
@@ -142,7 +152,7 @@ class ClipFolder:
             "submitted_at": utc_text(attempt.submitted_us),
             "accepted_at": utc_text(attempt.accepted_us) if attempt.accepted_us else None,
             "published_at": utc_text(self._clock.now_us()),
-            "files": [asdict(file) for file in files],
+            "files": [_told(file) for file in files],
         }
 
 
@@ -163,11 +173,16 @@ def _renamed(file: MediaFile, index: int, stem: str) -> MediaFile:
     return replace(file, path=f"{stem}{_suffix(index)}.{extension}")
 
 
-def _is_foreign(sidecar: Path, job: str) -> bool:
+def _told(file: MediaFile) -> dict[str, Any]:
+    return {name: getattr(file, name) for name in _FILE_FIELDS}
+
+
+def _is_foreign(sidecar: str, job: str) -> bool:
+    if not os.path.lexists(sidecar):
+        return False
     try:
-        told = json.loads(sidecar.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return sidecar.is_symlink()
+        with open(sidecar, encoding="utf-8") as file:
+            told = json.loads(file.read())
     except (OSError, ValueError, RecursionError):
         return True
-    return sidecar.is_symlink() or not isinstance(told, dict) or told.get("job") != job
+    return os.path.islink(sidecar) or not isinstance(told, dict) or told.get("job") != job

@@ -14,37 +14,50 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import TypeAlias
 
 from batchrunner.clock import Clock, SystemClock
 from batchrunner.errors import LocalError
 from batchrunner.media.trouble import MediaError
 from batchrunner.providers.http import Http, NotSentError, RefusedUrlError, Stream, UnclearError
 
+StrPath: TypeAlias = str | PathLike[str]
+
 MEDIA_MAX = 2 << 30
 PACE_S, PACE_BYTES = 60.0, 30_000  # less than this in a minute is no download any more
+NOTE = ".json"  # ends the name of what is kept beside a part file
 RESUMED_MIN = 1 << 20  # a smaller file is quicker fetched anew than remembered
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What lies in the part file now."""
+    """What lies in the part file now; `data`: all of it, where the file is small."""
 
     sha256: str
     size: int
+    data: bytes | None = field(default=None, repr=False, compare=False)
 
 
 def fetch(
-    http: Http, url: str, part: Path, *, max_bytes: int = MEDIA_MAX, clock: Clock | None = None
+    http: Http,
+    url: str,
+    part: StrPath,
+    *,
+    anew: bool = False,
+    max_bytes: int = MEDIA_MAX,
+    clock: Clock | None = None,
 ) -> Fetched:
     """Bring the file at `url` into `part`; may be repeated, also after a crash.
+
+    `anew`: nothing of it can be there yet, so nothing is looked for.
 
     Raises:
         MediaError: it cannot be had (`gone`), is not whole (try again), or is too large (`bad`).
         LocalError: this disk.
     """
-    etag, have = _resumable(part)
+    etag, have = ("", 0) if anew else _resumable(part)
     headers = {"Range": f"bytes={have}-", "If-Range": etag} if have else {}
     try:
         with http.stream(url, headers) as answer:
@@ -65,14 +78,14 @@ def write_all(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def forget(part: Path) -> None:
+def forget(part: StrPath) -> None:
     """Remove a part file and what was kept beside it."""
     for path in (part, _note(part)):
         with suppress(FileNotFoundError):
-            path.unlink()
+            os.unlink(path)
 
 
-def _agreed(answer: Stream, part: Path, etag: str, have: int) -> int:
+def _agreed(answer: Stream, part: StrPath, etag: str, have: int) -> int:
     """Return from which byte on the answer goes: from 0, or on from what is there."""
     if answer.status in {403, 404, 410}:
         raise MediaError(f"the file's address is not valid any more (HTTP {answer.status})", gone=True)
@@ -86,11 +99,13 @@ def _agreed(answer: Stream, part: Path, etag: str, have: int) -> int:
     raise MediaError(f"HTTP {answer.status} from the file's host")
 
 
-def _write(answer: Stream, part: Path, have: int, max_bytes: int, pace: _Pace) -> Fetched:
-    digest, size = _Digest(answer.headers), have
+def _write(answer: Stream, part: StrPath, have: int, max_bytes: int, pace: _Pace) -> Fetched:
     expected = _expected(answer.headers, have)
     if expected is not None and expected > max_bytes:
         raise MediaError(f"the file is larger than {max_bytes:,} bytes", bad=True)
+    if expected is not None and expected < RESUMED_MIN and not have:
+        return _write_small(answer, part, expected, pace)
+    digest, size = _Digest(answer.headers), have
     # Plain descriptors: Python's file objects would make three more system calls for each small file.
     descriptor = _opened(part, os.O_RDWR if have else os.O_RDWR | os.O_TRUNC)
     try:
@@ -98,8 +113,7 @@ def _write(answer: Stream, part: Path, have: int, max_bytes: int, pace: _Pace) -
             os.ftruncate(descriptor, have)
             while chunk := os.read(descriptor, 1 << 20):
                 digest.update(chunk)
-        if expected is None or expected >= RESUMED_MIN or have:
-            _keep_etag(part, answer.headers.get("ETag", ""))
+        _keep_etag(part, answer.headers.get("ETag", ""))
         for chunk in answer.chunks:
             size += len(chunk)
             if size > max_bytes:
@@ -119,6 +133,27 @@ def _write(answer: Stream, part: Path, have: int, max_bytes: int, pace: _Pace) -
     return Fetched(digest.sha256(), size)
 
 
+def _write_small(answer: Stream, part: StrPath, expected: int, pace: _Pace) -> Fetched:
+    """Bring a file over in one piece: it is whole before anything of it touches the disk."""
+    pieces: list[bytes] = []
+    for chunk in answer.chunks:
+        pieces.append(chunk)
+        pace.note(len(chunk))
+    data, digest = b"".join(pieces), _Digest(answer.headers)
+    if len(data) != expected:
+        raise MediaError(f"the download broke off after {len(data):,} of {expected:,} bytes")
+    digest.update(data)
+    if not digest.is_announced():
+        raise MediaError("the file does not have the checksum that its host announced; starting over")
+    descriptor = _opened(part, os.O_WRONLY | os.O_TRUNC)
+    try:
+        write_all(descriptor, data)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return Fetched(digest.sha256(), expected, data)
+
+
 class _Digest:
     """SHA-256 of a file as it passes, and its MD5 where the host announces one (x-goog-hash)."""
 
@@ -126,17 +161,17 @@ class _Digest:
         told = re.search(r"md5=([A-Za-z0-9+/]{22}==)", headers.get("x-goog-hash", ""))
         self._announced = told[1] if told else None
         self._sha256 = hashlib.sha256()
-        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._md5 = hashlib.md5(usedforsecurity=False) if told else None
 
     def update(self, chunk: bytes) -> None:
         """Take the next bytes."""
         self._sha256.update(chunk)
-        if self._announced:
+        if self._md5:
             self._md5.update(chunk)
 
     def is_announced(self) -> bool:
         """Tell whether the bytes are those that the host meant, as far as it says."""
-        return self._announced in {None, base64.b64encode(self._md5.digest()).decode()}
+        return self._md5 is None or self._announced == base64.b64encode(self._md5.digest()).decode()
 
     def sha256(self) -> str:
         """Return the hash, as hex."""
@@ -166,30 +201,31 @@ class _Pace:
         self._since_s, self._bytes = now_s, 0
 
 
-def _resumable(part: Path) -> tuple[str, int]:
+def _resumable(part: StrPath) -> tuple[str, int]:
     """Return the ETag and the length of what is there, where both are."""
     try:
-        etag = json.loads(_note(part).read_text(encoding="utf-8"))["etag"]
-        size = part.lstat().st_size
+        with open(_note(part), encoding="utf-8") as file:
+            etag = json.loads(file.read())["etag"]
+        size = os.lstat(part).st_size
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "", 0
     # A weak ETag may not be used with ranges (RFC 9110, 13.1.5); what cannot stand in a header is none.
     usable = isinstance(etag, str) and etag.isascii() and etag.isprintable() and not etag.startswith("W/")
-    return (etag, size) if etag and usable and not part.is_symlink() else ("", 0)
+    return (etag, size) if etag and usable and not os.path.islink(part) else ("", 0)
 
 
-def _keep_etag(part: Path, etag: str) -> None:
+def _keep_etag(part: StrPath, etag: str) -> None:
     with os.fdopen(_opened(_note(part), os.O_WRONLY | os.O_TRUNC), "w", encoding="utf-8") as file:
         file.write(json.dumps({"etag": etag}))
 
 
-def _opened(path: Path, how: int) -> int:
+def _opened(path: StrPath, how: int) -> int:
     """Open a file of ours for writing; never through a link that somebody put in its place."""
     return os.open(path, how | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
 
 
-def _note(part: Path) -> Path:
-    return part.with_name(f"{part.name}.json")
+def _note(part: StrPath) -> str:
+    return f"{os.fspath(part)}{NOTE}"
 
 
 def _continues(headers: Mapping[str, str], etag: str, have: int) -> bool:
