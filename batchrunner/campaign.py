@@ -12,11 +12,12 @@ from pathlib import Path
 
 from batchrunner import __version__
 from batchrunner.clock import Clock, SystemClock, utc_text
-from batchrunner.engine.lifecycle import Stop, Terms
-from batchrunner.engine.loop import Loop, Tools
+from batchrunner.engine.loop import Loop
 from batchrunner.engine.outcome import Ended
 from batchrunner.engine.pool import Threads
 from batchrunner.engine.progress import Progress, Tally
+from batchrunner.engine.run import Tools
+from batchrunner.engine.steps import Stop, Terms
 from batchrunner.errors import CredentialsError, LocalError, MissingExtraError, UsageError
 from batchrunner.manifest.expand import count, expand
 from batchrunner.manifest.load import load
@@ -261,13 +262,16 @@ class Campaign:
         )
         clips = ClipFolder(http, self.output_path, provenance, self._clock, decode=self._decode)
         workers = self._workers or Workers(min(self._limits().in_flight, SUBMITTERS_MAX))
-        submitters = Threads(workers.submitters, "submit")
-        callers = Threads(workers.callers, "call")
-        fetchers = Threads(workers.fetchers, "fetch")
+        pools = (
+            Threads(workers.submitters, "submit"),
+            Threads(workers.callers, "call"),
+            Threads(workers.fetchers, "fetch"),
+            Threads(1, "publish"),
+        )
         try:
-            yield Tools(provider, clips, self._clock, self._rng, submitters, callers, fetchers)
+            yield Tools(provider, clips, self._clock, self._rng, *pools)
         finally:
-            for pool in (submitters, callers, fetchers):
+            for pool in pools:
                 pool.close()
 
     def _limits(self) -> Limits:

@@ -263,6 +263,10 @@ class MediaFile:
     width: int
     height: int
 
+    def as_json(self) -> dict[str, JSON]:
+        """Return the fields as the state table and the sidecar write them."""
+        return {name: getattr(self, name) for name in MediaFile.__slots__}
+
 
 # --- what the state table holds -----------------------------------------------------------------------
 

@@ -12,9 +12,9 @@ from rich.text import Text
 
 from batchrunner.campaign import Campaign
 from batchrunner.cli.text import count, lasted, money, plain
-from batchrunner.engine.lifecycle import Stop
 from batchrunner.engine.planner import Wait
 from batchrunner.engine.progress import Progress
+from batchrunner.engine.steps import Stop
 from batchrunner.rules.states import EventKind
 from batchrunner.store.changes import Moved
 from batchrunner.values import JobState

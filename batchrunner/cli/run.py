@@ -25,9 +25,9 @@ from batchrunner.cli.options import (
 from batchrunner.cli.plan import show_plan
 from batchrunner.cli.text import count, lasted, money, plain
 from batchrunner.cli.trouble import trouble_lines
-from batchrunner.engine.lifecycle import Stop
 from batchrunner.engine.outcome import Ended
 from batchrunner.engine.progress import Progress
+from batchrunner.engine.steps import Stop
 from batchrunner.errors import UsageError
 from batchrunner.standing import dollars, held_json
 from batchrunner.values import JobState

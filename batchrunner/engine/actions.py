@@ -78,6 +78,13 @@ class Poll:
 
 
 @dataclass(frozen=True, slots=True)
+class Survey:
+    """List the recent requests of a model, to learn which of many accepted ones are over."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class Search:
     """List the recent requests of a model; then ask one by one for those whose echo was missing."""
 
@@ -101,7 +108,7 @@ class Publish:
     attempts: tuple[Attempt, ...]
 
 
-Action: TypeAlias = Probe | Upload | Submit | Poll | Search | Download | Publish
+Action: TypeAlias = Probe | Upload | Submit | Poll | Survey | Search | Download | Publish
 
 
 # --- outcomes -----------------------------------------------------------------------------------------
@@ -138,6 +145,15 @@ class Polled:
 
     attempt_id: int
     remote: RemoteJob | None
+    error: ProviderError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """`listing` or what went wrong."""
+
+    model: str
+    listing: Listing | None
     error: ProviderError | None = None
 
 
@@ -184,7 +200,9 @@ class Crashed:
     error: BaseException
 
 
-Outcome: TypeAlias = Probed | Uploaded | Submitted | Polled | Searched | Downloaded | Published | Crashed
+Outcome: TypeAlias = (
+    Probed | Uploaded | Submitted | Polled | Surveyed | Searched | Downloaded | Published | Crashed
+)
 
 
 def perform(action: Action, provider: Provider, clips: Clips) -> Outcome:
@@ -208,6 +226,8 @@ def _perform(action: Action, provider: Provider, clips: Clips) -> Outcome:
                 return Downloaded(attempt.id, (), error)
         case Publish(attempts):
             return Published(_publish(attempts, clips))
+        case Survey(model):
+            return _survey(model, provider)
         case Search():
             return _search(action, provider)
         case Upload(picture):
@@ -251,6 +271,13 @@ def _probe(provider: Provider) -> Probed:
         return Probed(provider.account())
     except ProviderError as error:
         return Probed(None, error)
+
+
+def _survey(model: str, provider: Provider) -> Surveyed:
+    try:
+        return Surveyed(model, provider.recent(model))
+    except ProviderError as error:
+        return Surveyed(model, None, error)
 
 
 def _search(action: Search, provider: Provider) -> Searched:

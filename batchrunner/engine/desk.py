@@ -9,7 +9,7 @@ import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from batchrunner.engine.lifecycle import Step, Tries
+from batchrunner.engine.steps import Step, Tries
 from batchrunner.rules.matching import Search
 from batchrunner.rules.states import IN_FLIGHT, LIVE
 from batchrunner.values import Attempt, AttemptState

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from batchrunner.engine.actions import Probed
-from batchrunner.engine.lifecycle import Stop
+from batchrunner.engine.steps import Stop
 from batchrunner.rules.outage import Breaker
 from batchrunner.values import Reason
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batchrunner.engine.lifecycle import Stop
 from batchrunner.engine.progress import Tally
+from batchrunner.engine.steps import Stop
 from batchrunner.values import HeldJob, JobState, Totals
 
 STOP_CODES: Mapping[Stop, int] = {

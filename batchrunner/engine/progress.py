@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from batchrunner.engine.lifecycle import Stop
 from batchrunner.engine.planner import Wait
+from batchrunner.engine.steps import Stop
 from batchrunner.store.changes import Change
 from batchrunner.values import JobState
 

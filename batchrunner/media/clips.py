@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ from batchrunner.providers.http import Http
 from batchrunner.values import Attempt, MediaFile
 
 PART = ".part"
-_FILE_FIELDS = tuple(one.name for one in fields(MediaFile))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +151,7 @@ class ClipFolder:
             "submitted_at": utc_text(attempt.submitted_us),
             "accepted_at": utc_text(attempt.accepted_us) if attempt.accepted_us else None,
             "published_at": utc_text(self._clock.now_us()),
-            "files": [_told(file) for file in files],
+            "files": [file.as_json() for file in files],
         }
 
 
@@ -171,10 +170,6 @@ def _suffix(index: int) -> str:
 def _renamed(file: MediaFile, index: int, stem: str) -> MediaFile:
     extension = file.path.rpartition(".")[2]
     return replace(file, path=f"{stem}{_suffix(index)}.{extension}")
-
-
-def _told(file: MediaFile) -> dict[str, Any]:
-    return {name: getattr(file, name) for name in _FILE_FIELDS}
 
 
 def _is_foreign(sidecar: str, job: str) -> bool:

@@ -14,6 +14,7 @@ from batchrunner.values import RemoteJob, RemotePhase
 DETAIL_MAX = 300
 TEXT_MAX = 1 << 14  # no more of a text is looked at
 REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+STATUSES = frozenset({"created", "queued", "dispatched", "processing", "success", "failed", "cancelled"})
 PHASES = {
     "success": RemotePhase.SUCCESS,
     "failed": RemotePhase.FAILED,
@@ -35,10 +36,10 @@ def remote_job(record: Any, cleaned: Callable[[str], str]) -> RemoteJob | None:
     payload = record.get("payload")
     return RemoteJob(
         request_id=request_id,
-        status=cleaned(word),
+        status=word if word in STATUSES else cleaned(word),
         phase=phase,
         media=media_urls(outcome),
-        error=cleaned(error),
+        error=cleaned(error) if error else "",
         failure=text_reason(error) if phase is RemotePhase.FAILED else None,
         created_s=_seconds(record.get("created_at")),
         payload=payload if isinstance(payload, Mapping) else None,

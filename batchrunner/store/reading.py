@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from sqlite_utils import Database
@@ -224,7 +223,7 @@ def last_attempt_id(db: Database) -> int:
 
 def files_text(files: Iterable[MediaFile]) -> str:
     """Write downloaded files as the JSON that the table keeps."""
-    return json.dumps([asdict(file) for file in files])
+    return json.dumps([file.as_json() for file in files])
 
 
 def _attempt(row: Mapping[str, Any]) -> Attempt:

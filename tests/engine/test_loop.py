@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from batchrunner.engine.lifecycle import Stop, Terms
-from batchrunner.engine.loop import Loop, Tools
+from batchrunner.engine.loop import Loop
 from batchrunner.engine.progress import Progress
+from batchrunner.engine.run import Tools
+from batchrunner.engine.steps import Stop, Terms
 from batchrunner.rules.polling import Schedule
 from batchrunner.rules.states import EventKind
 from batchrunner.store import reading
@@ -59,7 +60,9 @@ class Rig:
             version="1",
             now_us=self.clock.now_us(),
         )
-        tools = Tools(self.provider, self.clips, self.clock, a_random(), Inline(), Inline(), Inline())
+        tools = Tools(
+            self.provider, self.clips, self.clock, a_random(), Inline(), Inline(), Inline(), Inline()
+        )
         self.loop = Loop(self.store, tools, self.terms, self.limits, self.pictures)
         try:
             for last in self.loop.run():

@@ -1,0 +1,184 @@
+"""What every outcome means for the run: the attempt's step, and what it says about provider and key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from batchrunner.engine import lifecycle
+from batchrunner.engine.actions import (
+    Crashed,
+    Download,
+    Downloaded,
+    Outcome,
+    Poll,
+    Polled,
+    Probe,
+    Probed,
+    Publish,
+    Published,
+    Search,
+    Searched,
+    Submit,
+    Submitted,
+    Survey,
+    Surveyed,
+    Upload,
+    Uploaded,
+)
+from batchrunner.engine.desk import Live
+from batchrunner.engine.fetching import after_download, after_publish
+from batchrunner.engine.run import Run
+from batchrunner.engine.steps import Stop
+from batchrunner.errors import InvariantError
+from batchrunner.rules import retry
+from batchrunner.store.changes import Stored
+from batchrunner.values import AttemptState, Evidence, Reason, RemoteJob
+
+LOOK_AGAIN_S = 3.0
+ACTION_OF: Mapping[type, type] = {
+    Submitted: Submit,
+    Polled: Poll,
+    Surveyed: Survey,
+    Downloaded: Download,
+    Published: Publish,
+    Searched: Search,
+    Uploaded: Upload,
+    Probed: Probe,
+}
+
+
+def decide(run: Run, outcome: Outcome) -> None:
+    """Work out what an outcome means, and note what is to be written and done.
+
+    Raises:
+        InvariantError: an action ended in a bug.
+    """
+    now_s, now_us = run.times()
+    match outcome:
+        case Submitted():
+            _submitted(run, outcome, now_s, now_us)
+        case Polled(attempt_id, remote, error):
+            run.heard(error)
+            if remote is not None:
+                _polled(run, attempt_id, remote, now_us)
+            elif error is not None:
+                one = run.desk.live[attempt_id]
+                trouble = lifecycle.after_poll_trouble(one.attempt, one.tries, error, now_us, run.tools.rng)
+                run.follow(one, trouble)
+        case Surveyed():
+            run.heard(outcome.error)
+            for attempt_id, remote in run.polls.surveyed(outcome):
+                _polled(run, attempt_id, remote, now_us)
+        case Downloaded(attempt_id, files, failure):
+            one = run.desk.live[attempt_id]
+            run.follow(
+                one,
+                after_download(one.attempt, one.tries, one.urls, files, failure, now_us, run.tools.rng),
+            )
+        case Published(named):
+            for done in named:
+                one = run.desk.live[done.attempt_id]
+                step = after_publish(one.attempt, one.tries, done.files, done.error, now_us, run.tools.rng)
+                run.follow(one, step)
+        case Searched():
+            _searched(run, outcome, now_s, now_us)
+        case Uploaded():
+            _uploaded(run, outcome, now_s, now_us)
+        case Probed():
+            _probed(run, outcome, now_s)
+        case Crashed(action, crash):
+            raise InvariantError(f"{type(action).__name__} ended in {crash!r}") from crash
+    run.hands[ACTION_OF[type(outcome)]] -= 1
+
+
+def _submitted(run: Run, outcome: Submitted, now_s: float, now_us: int) -> None:
+    one, reply = run.desk.live[outcome.attempt_id], outcome.reply
+    unheard = reply.evidence in {Evidence.NEVER_LEFT, Evidence.UNKNOWN}
+    run.health.heard(now_s, Reason.UNCLEAR if unheard else None, reply.detail)
+    run.follow(one, lifecycle.after_submit(one.attempt, reply, now_us, run.terms, run.tools.rng))
+    if stop := run.health.submitted(reply.reason):
+        run.end(stop, reply.detail)
+
+
+def _polled(run: Run, attempt_id: int, remote: RemoteJob, now_us: int) -> None:
+    one = run.desk.live[attempt_id]
+    run.follow(one, lifecycle.after_poll(one.attempt, one.tries, remote, now_us, run.terms, run.tools.rng))
+
+
+def _probed(run: Run, outcome: Probed, now_s: float) -> None:
+    detail = outcome.error.detail if outcome.error else ""
+    if detail:
+        run.books.problem = detail
+    if stop := run.health.probed(outcome, now_s):
+        run.end(stop, detail)
+
+
+def _searched(run: Run, outcome: Searched, now_s: float, now_us: int) -> None:
+    error = outcome.error
+    run.heard(error)
+    unknown = [one for one in run.desk.in_state(AttemptState.UNKNOWN) if one.attempt.model == outcome.model]
+    if error is not None:
+        run.searching.failed(outcome)
+        run.books.problem = f"the provider's list cannot be read: {error.detail}"
+        for one in unknown:
+            _search_failed(run, one, now_s, now_us, error.detail)
+        return
+    account = run.health.account or ""
+    # An equal request that is on the wire right now may be the very one that the list shows.
+    on_wire = {one.attempt.fingerprint for one in run.desk.in_state(AttemptState.SUBMITTING)}
+    lost = [one.attempt for one in unknown if one.attempt.fingerprint not in on_wire]
+    for one in unknown:
+        run.desk.schedule(one, now_s + LOOK_AGAIN_S)  # each look that decides something says better
+    if again := run.searching.unread(outcome, lost, account):
+        run.actions.append(again)
+        return
+    for looked in run.searching.looked(outcome, lost, account, now_s):
+        held = run.searching.held.get(looked.attempt_id)
+        if held is not None:
+            run.searching.over(held.id)
+            if looked.match is None:
+                continue
+        one = run.desk.put(held) if held else run.desk.live[looked.attempt_id]
+        search = run.searching.search(one.attempt.id, now_s)
+        step = lifecycle.after_look(
+            one.attempt,
+            looked,
+            search,
+            now_us,
+            now_s,
+            run.terms,
+            run.tools.rng,
+            may_gamble=run.books.waived < run.terms.recovery.risk,
+        )
+        run.follow(one, step)
+        if step.attempt.state is not AttemptState.UNKNOWN:
+            run.searching.over(one.attempt.id)
+
+
+def _search_failed(run: Run, one: Live, now_s: float, now_us: int, detail: str) -> None:
+    search = run.searching.search(one.attempt.id, now_s)
+    if now_s - search.since_s >= run.terms.recovery.give_up_s:
+        run.searching.over(one.attempt.id)
+        why = f"the provider's list could not be read: {detail}"
+        run.follow(one, lifecycle.give_up_search(one.attempt, now_us, why))
+    else:
+        run.desk.schedule(one, now_s + retry.trouble_s(search.looks + 2, run.tools.rng))
+
+
+def _uploaded(run: Run, outcome: Uploaded, now_s: float, now_us: int) -> None:
+    sha256, error = outcome.sha256, outcome.error
+    run.heard(error)
+    if outcome.public_url is not None:
+        run.uploads.over(sha256)
+        origin, account = run.tools.provider.origin, run.health.account or ""
+        run.changes.append(Stored(origin, account, sha256, outcome.public_url, now_us))
+        run.intake.arrived(sha256, outcome.public_url)
+    elif error is not None and error.reason is Reason.PICTURE:
+        run.uploads.over(sha256)
+        for job in run.intake.refused(sha256, error.detail):
+            run.rule_out(job, error.detail, now_us)
+    elif error is not None:
+        run.books.problem = f"upload: {error.detail}"
+        run.uploads.again(sha256, now_s, run.tools.rng, error.retry_after_s)
+        if error.reason is Reason.CREDENTIALS:
+            run.end(Stop.CREDENTIALS, error.detail)

@@ -1,0 +1,136 @@
+"""What may start now: everything whose time has come, and as many new submissions as nothing forbids."""
+
+from __future__ import annotations
+
+from batchrunner.engine.actions import Poll, Probe, Publish, Search, Submit, Upload
+from batchrunner.engine.desk import Live
+from batchrunner.engine.planner import Situation, action_for, submit_wait
+from batchrunner.engine.run import Run
+from batchrunner.engine.steps import Stop
+from batchrunner.errors import InvariantError
+from batchrunner.rules import budget
+from batchrunner.store.changes import Intended
+from batchrunner.values import Attempt, AttemptState, PendingJob, fingerprint
+
+SUBMITS_AHEAD = 32  # POSTs on record as under way: what a kill leaves in doubt at most
+PUBLISH_TOGETHER = 32
+
+
+def start_due(run: Run) -> None:
+    """Note every action whose time has come, and every new submission that may start now."""
+    now_s, now_us = run.times()
+    if run.finishing:
+        return
+    if sentence := run.health.outlasted(now_s):
+        run.end(Stop.OUTAGE, sentence)
+        return
+    if run.health.wants_probe(now_s):
+        run.actions.append(Probe())
+    api = run.may_call
+    for one in run.desk.due(now_s, api=api):
+        _plan_one(run, one)
+    if api:
+        run.actions.extend(run.polls.start(run.hands[Poll]))
+    _join_publishes(run)
+    if api:
+        models = run.searching.unlooked_models()
+        run.actions.extend(Search(model) for model in models if run.searching.wants(model))
+    _plan_submits(run, now_s, now_us)
+    if api and run.ending is None:
+        _plan_uploads(run, now_s)
+
+
+def _plan_one(run: Run, one: Live) -> None:
+    action = action_for(one.attempt, one.urls, refetch=one.tries.refetch)
+    if isinstance(action, Search) and not run.searching.wants(action.model):
+        return  # the look that is under way speaks for this attempt too
+    if isinstance(action, Poll):
+        run.polls.want(one.attempt)
+    elif action is not None:
+        run.actions.append(action)
+
+
+def _join_publishes(run: Run) -> None:
+    """Let one worker publish what became ready together: making names durable costs the same for all."""
+    attempts = [action.attempts[0] for action in run.actions if isinstance(action, Publish)]
+    run.actions = [action for action in run.actions if not isinstance(action, Publish)]
+    for start in range(0, len(attempts), PUBLISH_TOGETHER):
+        run.actions.append(Publish(tuple(attempts[start : start + PUBLISH_TOGETHER])))
+
+
+def _plan_submits(run: Run, now_s: float, now_us: int) -> None:
+    run.intake.peek(now_us)  # even while nothing may start: so that it is known whether anything is left
+    room = SUBMITS_AHEAD - run.hands[Submit]
+    while not (wait := submit_wait(_situation(run, now_s))) and room > 0:
+        job = run.intake.peek(now_us)
+        if job is None:
+            break
+        lacking = run.intake.lacking(job, run.health.account or "")
+        if lacking and (refusal := run.intake.refusal(lacking[0])):
+            run.rule_out(run.intake.take(), refusal, now_us)
+            continue
+        if lacking:
+            run.intake.set_aside(lacking[0])
+            run.uploads.want(lacking[:1], now_s)
+            continue
+        run.short = not budget.fits(
+            job.cost_micros,
+            spent_micros=run.books.spent_micros,
+            reserved_micros=run.books.reserved_micros,
+            budget_micros=run.limits.budget_micros,
+        )
+        if run.short:
+            break
+        _intend(run, run.intake.take(), now_s, now_us)
+        room -= 1
+    run.wait = wait
+
+
+def _situation(run: Run, now_s: float) -> Situation:
+    return Situation(
+        stopping=run.ending is not None,
+        account_known=run.health.account is not None,
+        key_in_doubt=not run.health.key_known,
+        outage=run.health.outage,
+        unlooked=len(run.searching.doubtful),
+        list_down=run.searching.list_down and bool(run.desk.in_state(AttemptState.UNKNOWN)),
+        in_flight=run.desk.in_flight,
+        in_flight_limit=run.limits.in_flight,
+        pace_ready_s=run.pace.ready_at_s(now_s),
+        now_s=now_s,
+    )
+
+
+def _intend(run: Run, job: PendingJob, now_s: float, now_us: int) -> None:
+    """Put one paid submission into this tick: its row first, its POST after the commit."""
+    payload = run.intake.payload(job)
+    attempt = Attempt(
+        id=run.next_id,
+        job=job.id,
+        number=job.attempts + 1,
+        name=job.name,
+        failures=job.failures,
+        state=AttemptState.SUBMITTING,
+        model=job.model,
+        account=run.health.account or "",
+        origin=run.tools.provider.origin,
+        payload=payload,
+        fingerprint=fingerprint(job.model, payload),
+        reserved_micros=job.cost_micros or 0,
+        submitted_us=now_us,
+    )
+    run.next_id += 1
+    run.books.intended(attempt)
+    run.pace.submitted(now_s)
+    run.desk.put(attempt)
+    run.changes.append(Intended(attempt, now_us))
+    run.actions.append(Submit(attempt, run.terms.submit_timeout_s))
+
+
+def _plan_uploads(run: Run, now_s: float) -> None:
+    run.uploads.want(run.intake.ahead(run.health.account or ""), now_s)
+    for sha256 in run.uploads.start(now_s):
+        picture = run.intake.picture(sha256)
+        if picture is None:
+            raise InvariantError(f"no picture with content {sha256} in the manifest")
+        run.actions.append(Upload(picture))

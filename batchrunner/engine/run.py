@@ -1,0 +1,122 @@
+"""One run of one campaign: all that it knows and holds, for those who decide, plan and act."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from batchrunner.clock import Clock
+from batchrunner.engine.actions import Action, Clips
+from batchrunner.engine.books import Books
+from batchrunner.engine.desk import Desk, Live
+from batchrunner.engine.health import Health
+from batchrunner.engine.intake import Intake
+from batchrunner.engine.planner import Wait
+from batchrunner.engine.polls import Polls
+from batchrunner.engine.pool import Pool
+from batchrunner.engine.searching import Searching
+from batchrunner.engine.steps import Step, Stop, Terms
+from batchrunner.engine.uploads import Uploads
+from batchrunner.providers.base import Provider, ProviderError
+from batchrunner.rules.pacing import HOUR_S, Pace
+from batchrunner.store import reading
+from batchrunner.store.changes import Change, JobRuled
+from batchrunner.store.tables import Store
+from batchrunner.values import JobState, Limits, PendingJob, Picture, Reason
+
+# These let the run finish what is paid for; any other reason ends it as soon as no POST is on the wire.
+DRAINING = frozenset({Stop.CREDENTIALS, Stop.CREDIT, Stop.BUDGET})
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """Everything outside that the loop works with. `submitters` make POSTs, which may block for minutes."""
+
+    provider: Provider
+    clips: Clips
+    clock: Clock
+    rng: random.Random
+    submitters: Pool
+    callers: Pool  # short calls to the provider's API
+    fetchers: Pool  # up- and downloads
+    filers: Pool  # no calls: files get their names, one batch after the other
+
+
+class Run:
+    """What has come in, what is to be written (`changes`), and what may start once it is (`actions`)."""
+
+    def __init__(
+        self, store: Store, tools: Tools, terms: Terms, limits: Limits, pictures: Mapping[str, Picture]
+    ) -> None:
+        self.store = store
+        self.tools = tools
+        self.terms = terms
+        self.limits = limits
+        self.desk = Desk()
+        self.polls = Polls()
+        self.intake = Intake(store, pictures, tools.provider.origin)
+        self.health = Health(limits.max_outage_s)
+        self.searching = Searching(store)
+        self.uploads = Uploads()
+        self.books = Books(reading.totals(store.db))
+        self.pace = Pace(limits, _past_submissions(store, tools.clock))
+        self.changes: list[Change] = []
+        self.actions: list[Action] = []
+        self.hands: Counter[type] = Counter()  # actions under way
+        self.ending: Stop | None = None
+        self.detail = ""  # of the ending
+        self.short = False  # the next job does not fit into the budget as things stand
+        self.wait = Wait.NOTHING
+        self.next_id = reading.last_attempt_id(store.db) + 1
+
+    def times(self) -> tuple[float, int]:
+        """Return steady time in seconds and wall time in microseconds."""
+        return self.tools.clock.elapsed_s(), self.tools.clock.now_us()
+
+    @property
+    def finishing(self) -> bool:
+        """True when not even what is paid for is worked on any more."""
+        return self.ending is not None and self.ending not in DRAINING
+
+    @property
+    def may_call(self) -> bool:
+        """True while the provider can be asked: the key is known to be good, and it answers."""
+        return not self.health.outage and self.health.account is not None
+
+    def end(self, why: Stop, detail: str = "") -> None:
+        """Start nothing that costs money any more; the gravest reason stands."""
+        if self.ending is None or (self.ending in DRAINING and why not in DRAINING):
+            self.ending, self.detail = why, detail
+
+    def heard(self, error: ProviderError | None) -> None:
+        """Count a call that may be repeated: an answer, or what went wrong."""
+        now_s = self.tools.clock.elapsed_s()
+        self.health.heard(now_s, error.reason if error else None, error.detail if error else "")
+
+    def follow(self, one: Live, step: Step) -> None:
+        """Take a step into the desk, the counters and the transaction to come."""
+        before, now_s = one.attempt, self.tools.clock.elapsed_s()
+        self.changes.extend(step.changes)
+        self.books.followed(before, step.attempt, step.changes)
+        self.desk.take(one, step, now_s)
+        if step.hold_off_s is not None:
+            self.pace.hold_off(now_s + step.hold_off_s)
+        if step.detail:
+            self.books.problem = f"{step.attempt.job}: {step.detail}"
+        if step.stop is not None:
+            self.end(step.stop, step.detail)
+
+    def rule_out(self, job: PendingJob, detail: str, now_us: int) -> None:
+        """Fail a job whose picture the provider will never take."""
+        ruled = JobRuled(job.id, JobState.FAILED, now_us, "picture refused", Reason.PICTURE, detail)
+        self.changes.append(ruled)
+        self.books.ruled_out(job.id, detail)
+
+
+def _past_submissions(store: Store, clock: Clock) -> list[float]:
+    now_s, now_us = clock.elapsed_s(), clock.now_us()
+    past = reading.submit_times_us(store.db, now_us - int(HOUR_S * 1e6))
+    # A time in the future means that the wall clock was set back: count it as just now.
+    return [now_s - max(0.0, (now_us - at_us) / 1e6) for at_us in past]
