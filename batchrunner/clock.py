@@ -27,6 +27,9 @@ class Clock(Protocol):
     def take(self, inbox: SimpleQueue[T], wait_s: float) -> T | None:
         """Return the first item that arrives within `wait_s` seconds, else None."""
 
+    def pause(self, wait_s: float) -> None:
+        """Let so many seconds pass, whatever arrives."""
+
 
 class SystemClock:
     """The machine's clock. Steady time counts a suspend where the system offers such a clock."""
@@ -49,6 +52,10 @@ class SystemClock:
             return inbox.get(timeout=wait_s) if wait_s > 0 else inbox.get_nowait()
         except Empty:
             return None
+
+    def pause(self, wait_s: float) -> None:
+        """See `Clock`."""
+        time.sleep(wait_s)
 
 
 def utc_text(us: int) -> str:

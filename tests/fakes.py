@@ -50,6 +50,10 @@ class ManualClock:
         """Steady time since the test began."""
         return self.steady_s
 
+    def pause(self, wait_s: float) -> None:
+        """Let the time pass."""
+        self.steady_s += wait_s
+
     def take(self, inbox: SimpleQueue[T], wait_s: float) -> T | None:
         """Return what is there, else let the time pass."""
         if not inbox.empty():

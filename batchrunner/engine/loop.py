@@ -95,13 +95,16 @@ class Loop:
     def _arrived(self) -> list[Outcome]:
         """Return what has arrived; linger a little for more, since a commit costs the same for many.
 
-        While the workers have more to do than they can, lingering keeps nobody waiting.
+        While the workers have more to do than they can, nobody waits for this thread: then it sleeps a while,
+        where waking for each outcome would take the interpreter's lock from them every time.
         """
         run = self._run
         clock, inbox = run.tools.clock, self._inbox
         first = clock.take(inbox, self._sleep_s())
         outcomes = [first] if first is not None else []
-        until_s = clock.elapsed_s() + (LINGER_BUSY_S if run.hands.total() > BUSY else LINGER_S)
+        until_s = clock.elapsed_s() + LINGER_S
+        if run.hands.total() > BUSY and inbox.qsize() < BATCH:
+            clock.pause(LINGER_BUSY_S)
         while outcomes and len(outcomes) < min(BATCH, run.hands.total()):
             more = clock.take(inbox, until_s - clock.elapsed_s())
             if more is None:
