@@ -175,9 +175,11 @@ class Campaign:
         self._check_before_side_effects()
         make_folder(self._state, 0o700)
         since = utc_text(self._clock.now_us())
-        with runner_lock(self.state_path.with_suffix(".lock"), since), self._store() as store:
+        with runner_lock(self.state_path.with_suffix(".lock"), since) as lock, self._store() as store:
             started_s = self._clock.elapsed_s()
-            last = self._work(store, on_progress) if reading.has_work(store.db) else None
+            rolled_back = store.epoch <= lock.epoch
+            last = self._work(store, rolled_back, on_progress) if reading.has_work(store.db) else None
+            lock.note(store.epoch)
             return Ended(
                 campaign=self.name,
                 stop=last.stop if last else None,
@@ -231,11 +233,15 @@ class Campaign:
         finally:
             store.close()
 
-    def _work(self, store: Store, on_progress: Callable[[Progress], None] | None) -> Progress | None:
+    def _work(
+        self, store: Store, rolled_back: bool, on_progress: Callable[[Progress], None] | None
+    ) -> Progress | None:
         make_folder(self.output_path, 0o755)
         last: Progress | None = None
         with self._provider() as (provider, http), self._tools(provider, http) as tools:
-            self._loop = Loop(store, tools, self._terms(), self._limits(), local_pictures(self.manifest))
+            pictures = local_pictures(self.manifest)
+            terms, limits = self._terms(), self._limits()
+            self._loop = Loop(store, tools, terms, limits, pictures, rolled_back=rolled_back)
             for last in self._loop.run():
                 if on_progress is not None:
                     on_progress(last)

@@ -22,7 +22,8 @@ class Books:
         self._in_doubt = 0
         self._found = 0
         self._downloads = 0
-        self._submissions = 0
+        self.submissions = 0
+        self.swept = 0
         self.spent_micros = totals.spent_micros
         self.reserved_micros = totals.reserved_micros
         self.waived = totals.attempts.get(AttemptState.WAIVED, 0)
@@ -36,16 +37,15 @@ class Books:
     @property
     def tally(self) -> Tally:
         """What this run has done."""
-        return Tally(self._submissions, self._downloads, self._in_doubt, self._found)
+        return Tally(self.submissions, self._downloads, self._in_doubt, self._found - self.swept, self.swept)
 
     def doubted(self, count: int) -> None:
         """Note how many submissions were in doubt when the run began."""
         self._in_doubt = count
 
     def intended(self, attempt: Attempt) -> None:
-        """Count a submission that is about to be made."""
+        """Count an attempt that begins."""
         self.reserved_micros += attempt.open_micros
-        self._submissions += 1
         self._shift(JobState.PENDING, JobState.ACTIVE)
 
     def followed(self, before: Attempt, after: Attempt, changes: Iterable[Change]) -> None:

@@ -22,6 +22,8 @@ from batchrunner.engine.actions import (
     Submitted,
     Survey,
     Surveyed,
+    Sweep,
+    Swept,
     Upload,
     Uploaded,
 )
@@ -39,6 +41,7 @@ ACTION_OF: Mapping[type, type] = {
     Submitted: Submit,
     Polled: Poll,
     Surveyed: Survey,
+    Swept: Sweep,
     Downloaded: Download,
     Published: Publish,
     Searched: Search,
@@ -80,6 +83,8 @@ def decide(run: Run, outcome: Outcome) -> None:
                 one = run.desk.live[done.attempt_id]
                 step = after_publish(one.attempt, one.tries, done.files, done.error, now_us, run.tools.rng)
                 run.follow(one, step)
+        case Swept():
+            _swept(run, outcome, now_s, now_us)
         case Searched():
             _searched(run, outcome, now_s, now_us)
         case Uploaded():
@@ -111,6 +116,20 @@ def _probed(run: Run, outcome: Probed, now_s: float) -> None:
         run.books.problem = detail
     if stop := run.health.probed(outcome, now_s):
         run.end(stop, detail)
+
+
+def _swept(run: Run, outcome: Swept, now_s: float, now_us: int) -> None:
+    run.heard(outcome.error)
+    if outcome.error is not None:
+        run.sweeper.failed(outcome, now_s, run.tools.rng)
+        run.books.problem = f"the provider's list cannot be read: {outcome.error.detail}"
+        return
+    for job, payload, remote in run.sweeper.swept(outcome, run.health.account or ""):
+        run.intake.drop(job.id)
+        run.books.swept += 1
+        one = run.begin(job, payload, int((remote.created_s or now_us / 1e6) * 1e6), now_us)
+        run.follow(one, lifecycle.interrupted(one.attempt, now_us))
+        run.follow(one, lifecycle.swept(one.attempt, remote, now_us, run.terms, run.tools.rng))
 
 
 def _searched(run: Run, outcome: Searched, now_s: float, now_us: int) -> None:

@@ -36,9 +36,16 @@ class Loop:
     """One run of one campaign over an open store: make it, then iterate `run()`."""
 
     def __init__(
-        self, store: Store, tools: Tools, terms: Terms, limits: Limits, pictures: Mapping[str, Picture]
+        self,
+        store: Store,
+        tools: Tools,
+        terms: Terms,
+        limits: Limits,
+        pictures: Mapping[str, Picture],
+        *,
+        rolled_back: bool = False,
     ) -> None:
-        self._run = Run(store, tools, terms, limits, pictures)
+        self._run = Run(store, tools, terms, limits, pictures, rolled_back=rolled_back)
         self._inbox: SimpleQueue[Outcome | None] = SimpleQueue()
         self._aborting = False
 
@@ -178,6 +185,8 @@ class Loop:
         times = [run.health.next_probe_s(), run.desk.next_due_s(api=run.may_call), run.uploads.next_due_s()]
         if run.wait is Wait.PACE:
             times.append(run.pace.ready_at_s(now_s))
+        if run.may_call:
+            times.append(run.sweeper.next_s())
         due_us = run.intake.next_due_us()
         if run.wait is Wait.NOTHING and due_us is not None:
             times.append(now_s + (due_us - now_us) / 1e6)

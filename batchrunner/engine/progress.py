@@ -19,6 +19,7 @@ class Tally:
     downloads: int = 0
     in_doubt: int = 0  # submissions of unknown fate found at the start
     found: int = 0  # of those in doubt, now or then: found in the provider's list
+    swept: int = 0  # paid for in an earlier run whose record is lost, and taken over
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,24 @@ from batchrunner.engine.polls import Polls
 from batchrunner.engine.pool import Pool
 from batchrunner.engine.searching import Searching
 from batchrunner.engine.steps import Step, Stop, Terms
+from batchrunner.engine.sweep import Sweeper
 from batchrunner.engine.uploads import Uploads
 from batchrunner.providers.base import Provider, ProviderError
 from batchrunner.rules.pacing import HOUR_S, Pace
 from batchrunner.store import reading
-from batchrunner.store.changes import Change, JobRuled
+from batchrunner.store.changes import Change, Intended, JobRuled
 from batchrunner.store.tables import Store
-from batchrunner.values import JobState, Limits, PendingJob, Picture, Reason
+from batchrunner.values import (
+    Attempt,
+    AttemptState,
+    JobState,
+    Limits,
+    Payload,
+    PendingJob,
+    Picture,
+    Reason,
+    fingerprint,
+)
 
 # These let the run finish what is paid for; any other reason ends it as soon as no POST is on the wire.
 DRAINING = frozenset({Stop.CREDENTIALS, Stop.CREDIT, Stop.BUDGET})
@@ -48,7 +59,14 @@ class Run:
     """What has come in, what is to be written (`changes`), and what may start once it is (`actions`)."""
 
     def __init__(
-        self, store: Store, tools: Tools, terms: Terms, limits: Limits, pictures: Mapping[str, Picture]
+        self,
+        store: Store,
+        tools: Tools,
+        terms: Terms,
+        limits: Limits,
+        pictures: Mapping[str, Picture],
+        *,
+        rolled_back: bool,
     ) -> None:
         self.store = store
         self.tools = tools
@@ -59,6 +77,7 @@ class Run:
         self.intake = Intake(store, pictures, tools.provider.origin)
         self.health = Health(limits.max_outage_s)
         self.searching = Searching(store)
+        self.sweeper = Sweeper(store, must=rolled_back)
         self.uploads = Uploads()
         self.books = Books(reading.totals(store.db))
         self.pace = Pace(limits, _past_submissions(store, tools.clock))
@@ -89,6 +108,28 @@ class Run:
         """Start nothing that costs money any more; the gravest reason stands."""
         if self.ending is None or (self.ending in DRAINING and why not in DRAINING):
             self.ending, self.detail = why, detail
+
+    def begin(self, job: PendingJob, payload: Payload, submitted_us: int, now_us: int) -> Live:
+        """Write an attempt down as `submitting`. What is sent for it, or was, is for others to say."""
+        attempt = Attempt(
+            id=self.next_id,
+            job=job.id,
+            number=job.attempts + 1,
+            name=job.name,
+            failures=job.failures,
+            state=AttemptState.SUBMITTING,
+            model=job.model,
+            account=self.health.account or "",
+            origin=self.tools.provider.origin,
+            payload=payload,
+            fingerprint=fingerprint(job.model, payload),
+            reserved_micros=job.cost_micros or 0,
+            submitted_us=submitted_us,
+        )
+        self.next_id += 1
+        self.books.intended(attempt)
+        self.changes.append(Intended(attempt, now_us))
+        return self.desk.put(attempt)
 
     def heard(self, error: ProviderError | None) -> None:
         """Count a call that may be repeated: an answer, or what went wrong."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlite_utils import Database
@@ -112,18 +112,37 @@ def job_states(db: Database, ids: Iterable[str]) -> dict[str, JobState]:
     return found
 
 
+_PENDING = "id, name, model, payload, attempts, failures, cost_usd_micros"
+
+
 def pending(db: Database, now_us: int, limit: int) -> list[PendingJob]:
     """Return the next jobs that may start now, in the manifest's order."""
     rows = db.execute(
-        """SELECT id, name, model, payload, attempts, failures, cost_usd_micros FROM jobs
+        f"""SELECT {_PENDING} FROM jobs
            WHERE state = 'pending' AND position IS NOT NULL AND (due_at IS NULL OR due_at <= ?)
            ORDER BY position LIMIT ?""",
         [utc_text(now_us), limit],
     ).fetchall()
-    return [
-        PendingJob(id_, name, model, json.loads(payload), attempts, failures, cost)
-        for id_, name, model, payload, attempts, failures, cost in rows
-    ]
+    return [_pending_job(row) for row in rows]
+
+
+def pending_models(db: Database) -> list[str]:
+    """Return the models of the pending jobs that have a seed."""
+    rows = db.execute(
+        """SELECT DISTINCT model FROM jobs
+           WHERE state = 'pending' AND position IS NOT NULL AND seed IS NOT NULL"""
+    ).fetchall()
+    return [model for (model,) in rows]
+
+
+def pending_with_seeds(db: Database, model: str, seeds: Iterable[int]) -> list[tuple[int, PendingJob]]:
+    """Return the pending jobs of a model that have one of some seeds, each with its seed."""
+    rows = db.execute(
+        f"""SELECT seed, {_PENDING} FROM jobs WHERE state = 'pending' AND position IS NOT NULL AND model = ?
+            AND seed IN (SELECT value FROM json_each(?)) ORDER BY position""",
+        [model, json.dumps(list(seeds))],
+    ).fetchall()
+    return [(seed, _pending_job(row)) for seed, *row in rows]
 
 
 def next_due_us(db: Database, now_us: int) -> int | None:
@@ -224,6 +243,11 @@ def last_attempt_id(db: Database) -> int:
 def files_text(files: Iterable[MediaFile]) -> str:
     """Write downloaded files as the JSON that the table keeps."""
     return json.dumps([file.as_json() for file in files])
+
+
+def _pending_job(row: Sequence[Any]) -> PendingJob:
+    id_, name, model, payload, attempts, failures, cost = row
+    return PendingJob(id_, name, model, json.loads(payload), attempts, failures, cost)
 
 
 def _attempt(row: Mapping[str, Any]) -> Attempt:

@@ -42,6 +42,7 @@ class Rig:
     pictures: dict[str, Picture] = field(default_factory=dict)
     clips: FakeClips = field(default_factory=FakeClips)
     script: Sequence[str] = ()
+    rolled_back: bool = False
     provider: FakeProvider = field(init=False)
     loop: Loop = field(init=False)
     store: Store = field(init=False)
@@ -63,7 +64,9 @@ class Rig:
         tools = Tools(
             self.provider, self.clips, self.clock, a_random(), Inline(), Inline(), Inline(), Inline()
         )
-        self.loop = Loop(self.store, tools, self.terms, self.limits, self.pictures)
+        self.loop = Loop(
+            self.store, tools, self.terms, self.limits, self.pictures, rolled_back=self.rolled_back
+        )
         try:
             for last in self.loop.run():
                 if until(last):
