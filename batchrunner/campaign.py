@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -275,10 +276,16 @@ class Campaign:
             Threads(1, "publish"),
         )
         try:
-            yield Tools(provider, clips, self._clock, self._rng, *pools)
+            yield Tools(provider, clips, self._clock, self._rng, *pools, self._free_bytes)
         finally:
             for pool in pools:
                 pool.close()
+
+    def _free_bytes(self) -> int:
+        try:
+            return min(shutil.disk_usage(folder).free for folder in (self.output_path, self._state))
+        except OSError as error:
+            raise LocalError(f"cannot see how full the disk is: {error.filename}: {error.strerror}") from error
 
     def _limits(self) -> Limits:
         limits = self.manifest.limits

@@ -73,6 +73,7 @@ def decide(run: Run, outcome: Outcome) -> None:
             for attempt_id, remote in run.polls.surveyed(outcome):
                 _polled(run, attempt_id, remote, now_us)
         case Downloaded(attempt_id, files, failure):
+            run.space.fetched(files)
             one = run.desk.live[attempt_id]
             run.follow(
                 one,

@@ -87,6 +87,7 @@ def _plan_submits(run: Run, now_s: float, now_us: int) -> None:
 
 
 def _situation(run: Run, now_s: float) -> Situation:
+    run.no_room = run.space.lacks(len(run.desk.live), now_s)
     return Situation(
         stopping=run.ending is not None,
         account_known=run.health.account is not None,
@@ -95,6 +96,7 @@ def _situation(run: Run, now_s: float) -> Situation:
         unlooked=len(run.searching.doubtful),
         list_down=run.searching.list_down and bool(run.desk.in_state(AttemptState.UNKNOWN)),
         unswept=not run.sweeper.over,
+        no_room=bool(run.no_room),
         in_flight=run.desk.in_flight,
         in_flight_limit=run.limits.in_flight,
         pace_ready_s=run.pace.ready_at_s(now_s),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from batchrunner.clock import Clock
@@ -17,6 +17,7 @@ from batchrunner.engine.planner import Wait
 from batchrunner.engine.polls import Polls
 from batchrunner.engine.pool import Pool
 from batchrunner.engine.searching import Searching
+from batchrunner.engine.space import Space
 from batchrunner.engine.steps import Step, Stop, Terms
 from batchrunner.engine.sweep import Sweeper
 from batchrunner.engine.uploads import Uploads
@@ -53,6 +54,7 @@ class Tools:
     callers: Pool  # short calls to the provider's API
     fetchers: Pool  # up- and downloads
     filers: Pool  # no calls: files get their names, one batch after the other
+    free_bytes: Callable[[], int]  # where clips and state go, whichever has less
 
 
 class Run:
@@ -79,6 +81,7 @@ class Run:
         self.searching = Searching(store)
         self.sweeper = Sweeper(store, must=rolled_back)
         self.uploads = Uploads()
+        self.space = Space(tools.free_bytes)
         self.books = Books(reading.totals(store.db))
         self.pace = Pace(limits, _past_submissions(store, tools.clock))
         self.changes: list[Change] = []
@@ -87,6 +90,7 @@ class Run:
         self.ending: Stop | None = None
         self.detail = ""  # of the ending
         self.short = False  # the next job does not fit into the budget as things stand
+        self.no_room = ""  # why nothing more can be stored
         self.wait = Wait.NOTHING
         self.next_id = reading.last_attempt_id(store.db) + 1
 

@@ -43,6 +43,7 @@ class Rig:
     clips: FakeClips = field(default_factory=FakeClips)
     script: Sequence[str] = ()
     rolled_back: bool = False
+    free_bytes: int = 1 << 40
     provider: FakeProvider = field(init=False)
     loop: Loop = field(init=False)
     store: Store = field(init=False)
@@ -61,9 +62,8 @@ class Rig:
             version="1",
             now_us=self.clock.now_us(),
         )
-        tools = Tools(
-            self.provider, self.clips, self.clock, a_random(), Inline(), Inline(), Inline(), Inline()
-        )
+        pools = (Inline(), Inline(), Inline(), Inline())
+        tools = Tools(self.provider, self.clips, self.clock, a_random(), *pools, lambda: self.free_bytes)
         self.loop = Loop(
             self.store, tools, self.terms, self.limits, self.pictures, rolled_back=self.rolled_back
         )
