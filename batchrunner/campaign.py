@@ -285,7 +285,9 @@ class Campaign:
         try:
             return min(shutil.disk_usage(folder).free for folder in (self.output_path, self._state))
         except OSError as error:
-            raise LocalError(f"cannot see how full the disk is: {error.filename}: {error.strerror}") from error
+            raise LocalError(
+                f"cannot see how full the disk is: {error.filename}: {error.strerror}"
+            ) from error
 
     def _limits(self) -> Limits:
         limits = self.manifest.limits

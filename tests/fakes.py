@@ -91,7 +91,7 @@ class FakeProvider:
     """A queue that renders in `render_s`; `script` says what the first submissions meet, in order.
 
     Script words: ok, never_left, lost (accepted, answer lost), dropped (not accepted, answer lost), 429,
-    402, 401, 400, 503, failed, moderation, instant (finished in the first answer).
+    402, 401, 400, 404, pixels, 503, failed, moderation, instant (finished in the first answer).
     """
 
     name = "fake"
@@ -119,11 +119,14 @@ class FakeProvider:
             "402": Reason.CREDIT,
             "401": Reason.CREDENTIALS,
             "400": Reason.REQUEST,
+            "404": Reason.MODEL,
             "503": Reason.CAPACITY,
             "500": Reason.BACKEND,
         }
         if word in refusals:
             return Reply(Evidence.REFUSED, refusals[word], status=int(word), detail=f"refused with {word}")
+        if word == "pixels":
+            return Reply(Evidence.REFUSED, Reason.PICTURE, status=400, detail="Image pixel is invalid")
         if word == "never_left":
             return Reply(Evidence.NEVER_LEFT, Reason.NETWORK, detail="no route")
         if word == "dropped":

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from batchrunner.engine.progress import Tally
 from batchrunner.rules.states import EventKind
 from batchrunner.store.changes import Change, Moved
-from batchrunner.values import Attempt, AttemptState, JobState, Totals
+from batchrunner.values import Attempt, AttemptState, JobState, PendingJob, Totals
 
 
 class Books:
@@ -24,6 +24,8 @@ class Books:
         self._downloads = 0
         self.submissions = 0
         self.swept = 0
+        self._spared = 0
+        self._spared_micros = 0
         self.spent_micros = totals.spent_micros
         self.reserved_micros = totals.reserved_micros
         self.waived = totals.attempts.get(AttemptState.WAIVED, 0)
@@ -37,7 +39,15 @@ class Books:
     @property
     def tally(self) -> Tally:
         """What this run has done."""
-        return Tally(self.submissions, self._downloads, self._in_doubt, self._found - self.swept, self.swept)
+        return Tally(
+            submissions=self.submissions,
+            downloads=self._downloads,
+            in_doubt=self._in_doubt,
+            found=self._found - self.swept,
+            swept=self.swept,
+            spared=self._spared,
+            spared_micros=self._spared_micros,
+        )
 
     def doubted(self, count: int) -> None:
         """Note how many submissions were in doubt when the run began."""
@@ -61,6 +71,12 @@ class Books:
         """Count a pending job that failed without an attempt."""
         self._shift(JobState.PENDING, JobState.FAILED)
         self.problem = f"{job}: {detail}"
+
+    def spared(self, job: PendingJob) -> None:
+        """Count a pending job that is held back, and the money that it would have cost."""
+        self._shift(JobState.PENDING, JobState.HELD)
+        self._spared += 1
+        self._spared_micros += job.cost_micros or 0
 
     def _moved(self, change: Moved) -> None:
         if change.attempt.listed:

@@ -48,6 +48,8 @@ class Intake:
     def drop(self, job_id: str) -> None:
         """Forget a pending job that begins its attempt without a submission."""
         self._buffer = deque(job for job in self._buffer if job.id != job_id)
+        for jobs in self._waiting.values():
+            jobs[:] = [job for job in jobs if job.id != job_id]
         self._taken.add(job_id)
 
     def committed(self, changes: Iterable[Change]) -> None:

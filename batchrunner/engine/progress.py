@@ -20,6 +20,8 @@ class Tally:
     in_doubt: int = 0  # submissions of unknown fate found at the start
     found: int = 0  # of those in doubt, now or then: found in the provider's list
     swept: int = 0  # paid for in an earlier run whose record is lost, and taken over
+    spared: int = 0  # held back, because others like them were refused
+    spared_micros: int = 0
 
 
 @dataclass(frozen=True, slots=True)

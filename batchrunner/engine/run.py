@@ -23,8 +23,10 @@ from batchrunner.engine.sweep import Sweeper
 from batchrunner.engine.uploads import Uploads
 from batchrunner.providers.base import Provider, ProviderError
 from batchrunner.rules.pacing import HOUR_S, Pace
+from batchrunner.rules.states import EventKind
+from batchrunner.rules.suspects import Suspect, Suspects
 from batchrunner.store import reading
-from batchrunner.store.changes import Change, Intended, JobRuled
+from batchrunner.store.changes import Change, Intended, JobRuled, Moved
 from batchrunner.store.tables import Store
 from batchrunner.values import (
     Attempt,
@@ -39,7 +41,7 @@ from batchrunner.values import (
 )
 
 # These let the run finish what is paid for; any other reason ends it as soon as no POST is on the wire.
-DRAINING = frozenset({Stop.CREDENTIALS, Stop.CREDIT, Stop.BUDGET})
+DRAINING = frozenset({Stop.CREDENTIALS, Stop.CREDIT, Stop.BUDGET, Stop.MODEL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ class Run:
         self.health = Health(limits.max_outage_s)
         self.searching = Searching(store)
         self.sweeper = Sweeper(store, must=rolled_back)
+        self.suspects = Suspects()
         self.uploads = Uploads()
         self.space = Space(tools.free_bytes)
         self.books = Books(reading.totals(store.db))
@@ -152,6 +155,34 @@ class Run:
             self.books.problem = f"{step.attempt.job}: {step.detail}"
         if step.stop is not None:
             self.end(step.stop, step.detail)
+        for change in step.changes:
+            if isinstance(change, Moved):
+                self._learn(change)
+
+    def _learn(self, change: Moved) -> None:
+        """Look for what this failure has in common with others, and spare the jobs that would share it."""
+        one = change.attempt
+        if change.kind is EventKind.ACCEPTED:
+            self.suspects.accepted(one.model)
+        if change.job is not JobState.FAILED or one.reason is None:
+            return
+        if self.suspects.refuses(one.model, one.reason):
+            self.end(
+                Stop.MODEL, f"{one.model} refused its first jobs all for the same reason: {change.detail}"
+            )
+        image, prompt = reading.subject(self.store.db, one.job)
+        for suspect in self.suspects.failed(one.job, image, prompt, one.reason):
+            self._spare(suspect, one.reason, change)
+
+    def _spare(self, suspect: Suspect, reason: Reason, last: Moved) -> None:
+        detail = f"not sent: {suspect} was refused more than once ({last.detail})"
+        begun = {change.attempt.job for change in self.changes if isinstance(change, Intended)}
+        ruled = {change.job for change in self.changes if isinstance(change, JobRuled)}
+        for job in reading.pending_like(self.store.db, suspect.image, suspect.prompt):
+            if job.id not in begun | ruled:
+                self.intake.drop(job.id)
+                self.changes.append(JobRuled(job.id, JobState.HELD, last.at_us, "spared", reason, detail))
+                self.books.spared(job)
 
     def rule_out(self, job: PendingJob, detail: str, now_us: int) -> None:
         """Fail a job whose picture the provider will never take."""

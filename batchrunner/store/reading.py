@@ -9,7 +9,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from batchrunner.clock import utc_text, utc_us
-from batchrunner.rules.states import LIVE
+from batchrunner.rules.states import CLOSED, LIVE
 from batchrunner.store.schema import table
 from batchrunner.values import (
     Attempt,
@@ -61,11 +61,40 @@ def held_jobs(db: Database) -> list[HeldJob]:
     """Return the jobs that wait for a person, in the manifest's order."""
     rows = db.execute(
         """SELECT j.id, coalesce(a.reason, j.reason, ''), coalesce(a.detail, j.detail, ''), a.request_id,
-                  coalesce(a.cost_usd_micros, a.reserved_usd_micros, 0)
+                  coalesce(a.cost_usd_micros, a.reserved_usd_micros, 0), a.id IS NOT NULL
            FROM jobs j LEFT JOIN attempts a ON a.job = j.id AND a.state = 'held'
            WHERE j.state = 'held' ORDER BY j.position IS NULL, j.position"""
     ).fetchall()
-    return [HeldJob(*row) for row in rows]
+    return [
+        HeldJob(job, reason, detail, request_id, at_stake, sent=bool(sent))
+        for job, reason, detail, request_id, at_stake, sent in rows
+    ]
+
+
+def spared_jobs(db: Database) -> list[str]:
+    """Return the jobs that are held without ever having been sent, because others like them were refused."""
+    rows = db.execute(
+        f"""SELECT id FROM jobs WHERE state = 'held' AND position IS NOT NULL AND NOT EXISTS
+            (SELECT 1 FROM attempts a WHERE a.job = jobs.id AND a.state NOT IN ({_texts(CLOSED)}))
+            ORDER BY position"""
+    ).fetchall()
+    return [job for (job,) in rows]
+
+
+def subject(db: Database, job: str) -> tuple[str, str]:
+    """Return the image and the prompt of a job, by their ids in the manifest."""
+    image, prompt = db.execute("SELECT image, prompt FROM jobs WHERE id = ?", [job]).fetchone()
+    return image, prompt
+
+
+def pending_like(db: Database, image: str | None, prompt: str | None) -> list[PendingJob]:
+    """Return the pending jobs with an image, with a prompt, or with both; None stands for any."""
+    rows = db.execute(
+        f"""SELECT {_PENDING} FROM jobs WHERE state = 'pending' AND position IS NOT NULL
+            AND image = coalesce(?, image) AND prompt = coalesce(?, prompt)""",
+        [image, prompt],
+    ).fetchall()
+    return [_pending_job(row) for row in rows]
 
 
 def done_files(db: Database) -> Iterator[tuple[str, str, int]]:
