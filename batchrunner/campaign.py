@@ -19,6 +19,7 @@ from batchrunner.engine.pool import Threads
 from batchrunner.engine.progress import Progress, Tally
 from batchrunner.engine.run import Tools
 from batchrunner.engine.steps import Stop, Terms
+from batchrunner.engine.sweep import WATCH_US
 from batchrunner.errors import CredentialsError, LocalError, MissingExtraError, UsageError
 from batchrunner.manifest.expand import count, expand
 from batchrunner.manifest.load import load
@@ -32,6 +33,7 @@ from batchrunner.standing import Status, read_status, state_path
 from batchrunner.store import reading
 from batchrunner.store.database import maybe_readonly
 from batchrunner.store.lock import runner_lock
+from batchrunner.store.lost import is_watching
 from batchrunner.store.tables import Store
 from batchrunner.values import Job, Limits, Manifest, Picture
 
@@ -179,7 +181,7 @@ class Campaign:
         with runner_lock(self.state_path.with_suffix(".lock"), since) as lock, self._store() as store:
             started_s = self._clock.elapsed_s()
             rolled_back = store.epoch <= lock.epoch
-            last = self._work(store, rolled_back, on_progress) if reading.has_work(store.db) else None
+            last = self._work(store, rolled_back, on_progress) if self._has_work(store) else None
             lock.note(store.epoch)
             return Ended(
                 campaign=self.name,
@@ -233,6 +235,9 @@ class Campaign:
             yield store
         finally:
             store.close()
+
+    def _has_work(self, store: Store) -> bool:
+        return reading.has_work(store.db) or is_watching(store.db, self._clock.now_us() - WATCH_US)
 
     def _work(
         self, store: Store, rolled_back: bool, on_progress: Callable[[Progress], None] | None

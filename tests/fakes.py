@@ -107,6 +107,7 @@ class FakeProvider:
         self.key_ok = True
         self.list_down = False
         self.echo = True
+        self.hidden: set[str] = set()  # requests that the list does not show
         self.uploads: list[str] = []
         self.polls = 0
 
@@ -155,7 +156,8 @@ class FakeProvider:
         self._answer()
         if self.list_down:
             raise ProviderError(Reason.SERVER, "list is down", status=500)
-        jobs = tuple(self._shown(request_id) for request_id in self.ledger.jobs)
+        listed = (request_id for request_id in self.ledger.jobs if request_id not in self.hidden)
+        jobs = tuple(self._shown(request_id) for request_id in listed)
         return Listing(jobs if self.echo else tuple(replace(job, payload={}) for job in jobs), complete=True)
 
     def upload(self, picture: Picture) -> str:

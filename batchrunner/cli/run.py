@@ -179,6 +179,9 @@ def show_end(ended: Ended) -> None:
         left = sum(1 for held in ended.held if held.request_id is None)
         doubt = f"{count(tally.in_doubt, 'submission')} in doubt at the start"
         click.echo(f"  {doubt}: {tally.found} found at the provider (nothing paid again), {left} held")
+    if tally.duplicates:
+        twice = f"{count(tally.duplicates, 'request')} that had been given up as absent"
+        click.echo(f"  {twice} turned up at the provider after all: paid twice; no more is given up this way")
     if tally.spared:
         saved = f"{count(tally.spared, 'job')} ({money(tally.spared_micros)})"
         click.echo(f"  {saved} held back, because others like them were refused: see below")

@@ -17,7 +17,7 @@ from batchrunner.values import Attempt, AttemptState, JobState, PendingJob, Tota
 class Books:
     """Money in micro-dollars; `problem` is the last thing that went wrong, for people."""
 
-    def __init__(self, totals: Totals) -> None:
+    def __init__(self, totals: Totals, *, may_gamble: bool = True) -> None:
         self._jobs: Counter[JobState] = Counter(totals.jobs)
         self._in_doubt = 0
         self._found = 0
@@ -28,6 +28,8 @@ class Books:
         self._spared_micros = 0
         self.spent_micros = totals.spent_micros
         self.reserved_micros = totals.reserved_micros
+        self._duplicates = 0
+        self.may_gamble = may_gamble
         self.waived = totals.attempts.get(AttemptState.WAIVED, 0)
         self.problem = ""
 
@@ -47,6 +49,7 @@ class Books:
             swept=self.swept,
             spared=self._spared,
             spared_micros=self._spared_micros,
+            duplicates=self._duplicates,
         )
 
     def doubted(self, count: int) -> None:
@@ -71,6 +74,12 @@ class Books:
         """Count a pending job that failed without an attempt."""
         self._shift(JobState.PENDING, JobState.FAILED)
         self.problem = f"{job}: {detail}"
+
+    def duplicate(self, attempt: Attempt, request_id: str) -> None:
+        """Count a gamble that was lost: there are no more of them."""
+        self._duplicates += 1
+        self.may_gamble = False
+        self.problem = f"{attempt.job}: {request_id} was given up and turned up after all: paid twice"
 
     def spared(self, job: PendingJob) -> None:
         """Count a pending job that is held back, and the money that it would have cost."""

@@ -68,7 +68,7 @@ class Ended:
             Stop.CREDIT: f"add credit to the account, then go on with: {self.again}",
             Stop.BUDGET: f"raise limits.budget in the manifest, then go on with: {self.again}",
             Stop.OUTAGE: f"when the provider answers again, go on with: {self.again}",
-            Stop.MODEL: f"mend what the reason names, then: batchrunner retry {self.campaign} && {self.again}",
+            Stop.MODEL: f"mend what it names, then: batchrunner retry {self.campaign} && {self.again}",
             Stop.SIGNAL: f"go on with: {self.again}",
         }
         if self.stop is not None:

@@ -25,7 +25,7 @@ from batchrunner.providers.base import Provider, ProviderError
 from batchrunner.rules.pacing import HOUR_S, Pace
 from batchrunner.rules.states import EventKind
 from batchrunner.rules.suspects import Suspect, Suspects
-from batchrunner.store import reading
+from batchrunner.store import lost, reading
 from batchrunner.store.changes import Change, Intended, JobRuled, Moved
 from batchrunner.store.tables import Store
 from batchrunner.values import (
@@ -81,11 +81,11 @@ class Run:
         self.intake = Intake(store, pictures, tools.provider.origin)
         self.health = Health(limits.max_outage_s)
         self.searching = Searching(store)
-        self.sweeper = Sweeper(store, must=rolled_back)
+        self.sweeper = Sweeper(store, tools.clock.now_us(), must=rolled_back)
         self.suspects = Suspects()
         self.uploads = Uploads()
         self.space = Space(tools.free_bytes)
-        self.books = Books(reading.totals(store.db))
+        self.books = Books(reading.totals(store.db), may_gamble=not lost.has_duplicate(store.db))
         self.pace = Pace(limits, _past_submissions(store, tools.clock))
         self.changes: list[Change] = []
         self.actions: list[Action] = []

@@ -6,31 +6,36 @@ sweep looks for the requests of pending jobs among those in the provider's list 
 every run, before its first submission. What it finds is taken over and not paid for again.
 
 Only jobs with a seed are looked for: without one, two equal requests are two different renders.
+
+The same list shows whether a request that was given up as absent, and paid for again, was there after all.
 """
 
 from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from batchrunner.engine.actions import Sweep, Swept
 from batchrunner.rules import retry
-from batchrunner.rules.matching import Echo, compare
-from batchrunner.store import reading
+from batchrunner.rules.matching import Echo, Lost, compare, look
+from batchrunner.store import lost, reading
 from batchrunner.store.tables import Store
-from batchrunner.values import UPLOAD, Payload, PendingJob, RemoteJob, RemotePhase
+from batchrunner.values import UPLOAD, Attempt, Payload, PendingJob, RemoteJob, RemotePhase
 
+WATCH_US = 72 * 3600 * 1_000_000  # how long a request that was given up may still turn up
 TRIES = 3  # of a list that cannot be read, where nothing says that the state table lost anything
 
 
 class Sweeper:
     """Which models are still to be swept. `must`: the state table is known to have lost something."""
 
-    def __init__(self, store: Store, *, must: bool) -> None:
+    def __init__(self, store: Store, now_us: int, *, must: bool) -> None:
         self._db = store.db
         self._must = must
-        self._left: dict[str, float] = dict.fromkeys(reading.pending_models(store.db), 0.0)
+        self._watched = lost.watched(store.db, now_us - WATCH_US)
+        models = {*lost.pending_models(store.db), *(one.model for one in self._watched)}
+        self._left: dict[str, float] = dict.fromkeys(sorted(models), 0.0)
         self._under_way: set[str] = set()
         self._failures = 0
 
@@ -66,13 +71,35 @@ class Sweeper:
         listed = outcome.listing.jobs if outcome.listing else ()
         owned = reading.owned(self._db, account, [job.request_id for job in listed])
         by_seed = _by_number(job for job in listed if job.request_id not in owned)
-        for seed, job in reading.pending_with_seeds(self._db, outcome.model, by_seed.keys()):
+        for seed, job in lost.pending_with_seeds(self._db, outcome.model, by_seed.keys()):
             for remote in by_seed[seed]:
                 sent = as_sent(job.payload, remote.payload or {})
                 if compare(sent, remote.payload) is Echo.SAME:
                     by_seed[seed].remove(remote)
                     yield job, sent, remote
                     break
+
+    def orphans(
+        self, outcome: Swept, account: str, open_: Collection[str]
+    ) -> list[tuple[Attempt, RemoteJob]]:
+        """Return the attempts that were given up although the provider has them, with their requests.
+
+        `open_`: the fingerprints of attempts whose own request may still be unknown.
+        """
+        if outcome.listing is None:
+            return []
+        owned = reading.owned(self._db, account, [job.request_id for job in outcome.listing.jobs])
+        given_up = {one.id: one for one in self._watched if one.model == outcome.model}
+        sought = [
+            Lost(one.id, one.payload, one.submitted_us / 1e6, (one.lost_us or one.submitted_us) / 1e6)
+            for one in given_up.values()
+            if one.fingerprint not in open_
+        ]
+        return [
+            (given_up[looked.attempt_id], looked.match)
+            for looked in look(sought, outcome.listing, owned)
+            if looked.match
+        ]
 
 
 def as_sent(payload: Payload, echo: Payload) -> Payload:

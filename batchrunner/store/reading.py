@@ -90,11 +90,11 @@ def subject(db: Database, job: str) -> tuple[str, str]:
 def pending_like(db: Database, image: str | None, prompt: str | None) -> list[PendingJob]:
     """Return the pending jobs with an image, with a prompt, or with both; None stands for any."""
     rows = db.execute(
-        f"""SELECT {_PENDING} FROM jobs WHERE state = 'pending' AND position IS NOT NULL
+        f"""SELECT {PENDING} FROM jobs WHERE state = 'pending' AND position IS NOT NULL
             AND image = coalesce(?, image) AND prompt = coalesce(?, prompt)""",
         [image, prompt],
     ).fetchall()
-    return [_pending_job(row) for row in rows]
+    return [pending_job(row) for row in rows]
 
 
 def done_files(db: Database) -> Iterator[tuple[str, str, int]]:
@@ -141,37 +141,18 @@ def job_states(db: Database, ids: Iterable[str]) -> dict[str, JobState]:
     return found
 
 
-_PENDING = "id, name, model, payload, attempts, failures, cost_usd_micros"
+PENDING = "id, name, model, payload, attempts, failures, cost_usd_micros"
 
 
 def pending(db: Database, now_us: int, limit: int) -> list[PendingJob]:
     """Return the next jobs that may start now, in the manifest's order."""
     rows = db.execute(
-        f"""SELECT {_PENDING} FROM jobs
+        f"""SELECT {PENDING} FROM jobs
            WHERE state = 'pending' AND position IS NOT NULL AND (due_at IS NULL OR due_at <= ?)
            ORDER BY position LIMIT ?""",
         [utc_text(now_us), limit],
     ).fetchall()
-    return [_pending_job(row) for row in rows]
-
-
-def pending_models(db: Database) -> list[str]:
-    """Return the models of the pending jobs that have a seed."""
-    rows = db.execute(
-        """SELECT DISTINCT model FROM jobs
-           WHERE state = 'pending' AND position IS NOT NULL AND seed IS NOT NULL"""
-    ).fetchall()
-    return [model for (model,) in rows]
-
-
-def pending_with_seeds(db: Database, model: str, seeds: Iterable[int]) -> list[tuple[int, PendingJob]]:
-    """Return the pending jobs of a model that have one of some seeds, each with its seed."""
-    rows = db.execute(
-        f"""SELECT seed, {_PENDING} FROM jobs WHERE state = 'pending' AND position IS NOT NULL AND model = ?
-            AND seed IN (SELECT value FROM json_each(?)) ORDER BY position""",
-        [model, json.dumps(list(seeds))],
-    ).fetchall()
-    return [(seed, _pending_job(row)) for seed, *row in rows]
+    return [pending_job(row) for row in rows]
 
 
 def next_due_us(db: Database, now_us: int) -> int | None:
@@ -274,7 +255,8 @@ def files_text(files: Iterable[MediaFile]) -> str:
     return json.dumps([file.as_json() for file in files])
 
 
-def _pending_job(row: Sequence[Any]) -> PendingJob:
+def pending_job(row: Sequence[Any]) -> PendingJob:
+    """Read a row of the columns `PENDING`."""
     id_, name, model, payload, attempts, failures, cost = row
     return PendingJob(id_, name, model, json.loads(payload), attempts, failures, cost)
 

@@ -59,7 +59,7 @@ class Rig:
             "card",
             lambda: self.jobs,
             output_folder=self.folder,
-            version="1",
+            version=f"for {len(self.jobs)} jobs",  # other jobs are written down anew
             now_us=self.clock.now_us(),
         )
         pools = (Inline(), Inline(), Inline(), Inline())

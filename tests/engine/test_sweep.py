@@ -6,14 +6,15 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from batchrunner.engine.progress import Progress
 from batchrunner.engine.sweep import as_sent
 from batchrunner.rules.states import EventKind
-from batchrunner.values import UPLOAD, JobState
-from tests.engine.test_loop import Rig, kinds
+from batchrunner.values import UPLOAD, JobState, Recovery
+from tests.engine.test_loop import TERMS, Rig, kinds
 from tests.fakes import a_job
 
 TABLE = "test.db"
@@ -118,6 +119,55 @@ def test_without_a_list_a_campaign_that_lost_something_sends_nothing(rig: Callab
 
     assert one.provider.ledger.posts == 0
     assert last.jobs[JobState.PENDING] == 3
+
+
+def given_up(rig: Callable[..., Rig], **changes: Any) -> Rig:
+    """Return a campaign whose one request was accepted, lost, not listed, given up, and paid for again."""
+    gamble = replace(TERMS, recovery=Recovery(on_absent="resubmit", risk=5))
+    one = rig(jobs=[a_job(1)], terms=gamble, script=["lost"], **changes)
+    one.provider.hidden = {"r1"}
+    one.run()
+    assert one.jobs_in(JobState.DONE) == 1
+    assert one.provider.ledger.posts == 2
+    return one
+
+
+def test_a_request_that_was_given_up_and_turns_up_is_told_once(rig: Callable[..., Rig]) -> None:
+    """The next run sees it in the list, says that it was paid twice, and sends nothing."""
+    one = given_up(rig)
+    one.provider.hidden = set()
+    assert one.run().tally.duplicates == 1
+    assert one.run().tally.duplicates == 0
+    assert one.provider.ledger.posts == 2
+
+
+def test_a_gamble_that_was_lost_is_the_last_one(rig: Callable[..., Rig]) -> None:
+    """Afterwards what cannot be found is held, whatever the manifest allows."""
+    one = given_up(rig)
+    one.provider.hidden = set()
+    one.run()
+    one.jobs = [a_job(1), a_job(2)]
+    one.provider.script = ["dropped"]
+    one.run()
+
+    assert one.jobs_in(JobState.HELD) == 1
+    assert one.provider.ledger.posts == 3
+
+
+def test_a_request_that_was_given_up_is_taken_by_its_own_job_if_it_still_waits(
+    rig: Callable[..., Rig],
+) -> None:
+    """It turns up before the job was sent again: nothing is paid twice."""
+    gamble = replace(TERMS, recovery=Recovery(on_absent="resubmit", risk=5))
+    one = rig(jobs=[a_job(1)], terms=gamble, script=["lost"])
+    one.provider.hidden = {"r1"}
+    one.run(until=lambda progress: EventKind.WAIVED in kinds(progress))
+    one.provider.hidden = set()
+    last = one.run()
+
+    assert one.provider.ledger.posts == 1
+    assert one.jobs_in(JobState.DONE) == 1
+    assert last.tally.duplicates == 0
 
 
 def test_a_local_picture_may_have_another_address() -> None:
