@@ -34,6 +34,7 @@ from batchrunner.store import reading
 from batchrunner.store.database import maybe_readonly
 from batchrunner.store.lock import runner_lock
 from batchrunner.store.lost import is_watching
+from batchrunner.store.place import check_place
 from batchrunner.store.tables import Store
 from batchrunner.values import Job, Limits, Manifest, Picture
 
@@ -177,6 +178,7 @@ class Campaign:
         """
         self._check_before_side_effects()
         make_folder(self._state, 0o700)
+        check_place(self._state)
         since = utc_text(self._clock.now_us())
         with runner_lock(self.state_path.with_suffix(".lock"), since) as lock, self._store() as store:
             started_s = self._clock.elapsed_s()
