@@ -130,17 +130,6 @@ def jobs(db: Database, state: JobState | None, limit: int | None) -> Iterator[di
         yield {**row, "payload": json.loads(row["payload"])}
 
 
-def job_states(db: Database, ids: Iterable[str]) -> dict[str, JobState]:
-    """Return the states of those of `ids` that are recorded."""
-    found: dict[str, JobState] = {}
-    wanted = list(ids)
-    for start in range(0, len(wanted), CHUNK):
-        chunk = wanted[start : start + CHUNK]
-        rows = table(db, "jobs").rows_where(f"id IN ({_marks(chunk)})", chunk, select="id, state")
-        found.update((row["id"], JobState(row["state"])) for row in rows)
-    return found
-
-
 PENDING = "id, name, model, payload, attempts, failures, cost_usd_micros"
 
 
@@ -186,7 +175,7 @@ def owned(db: Database, account: str, request_ids: Iterable[str]) -> set[str]:
     for start in range(0, len(wanted), CHUNK):
         chunk = wanted[start : start + CHUNK]
         rows = db.execute(
-            f"SELECT request_id FROM attempts WHERE account = ? AND request_id IN ({_marks(chunk)})",
+            f"SELECT request_id FROM attempts WHERE account = ? AND request_id IN ({marks(chunk)})",
             [account, *chunk],
         ).fetchall()
         found.update(row[0] for row in rows)
@@ -228,11 +217,6 @@ def pending_cost(db: Database) -> int | None:
            WHERE state = 'pending' AND position IS NOT NULL"""
     ).fetchone()
     return None if unpriced else int(cost)
-
-
-def count_jobs(db: Database) -> int:
-    """Count all recorded jobs, those no longer in the manifest included."""
-    return table(db, "jobs").count
 
 
 def has_work(db: Database) -> bool:
@@ -290,5 +274,6 @@ def _texts(states: Iterable[AttemptState]) -> str:
     return ", ".join(f"'{state}'" for state in sorted(states))
 
 
-def _marks(values: list[str]) -> str:
+def marks(values: list[str]) -> str:
+    """Return as many question marks as there are values."""
     return ", ".join("?" * len(values))
