@@ -16,11 +16,11 @@ from batchrunner.clock import Clock, utc_text
 from batchrunner.errors import UsageError
 from batchrunner.rules.states import EventKind, move
 from batchrunner.standing import state_path
-from batchrunner.store import reading
-from batchrunner.store.changes import JobRuled, Moved
+from batchrunner.store import lost, reading
+from batchrunner.store.changes import Change, Intended, JobRuled, Moved
 from batchrunner.store.lock import runner_lock
 from batchrunner.store.tables import Store
-from batchrunner.values import Attempt, AttemptState, JobState
+from batchrunner.values import Attempt, AttemptState, JobState, PendingJob, fingerprint
 
 
 class Verdict(StrEnum):
@@ -69,20 +69,57 @@ def settle(
     who: str,
     why: str,
 ) -> Attempt:
-    """Settle one held job; return its attempt as it is then.
+    """Settle one job; return its attempt as it is then. Jobs that are not held can be adopted for only.
 
     Raises:
-        UsageError: the job is not held, or the verdict lacks or must not have an id.
+        UsageError: the job is not held, the verdict lacks an id, or another job has that request.
         LocalError: there is no such state table.
         LockedError: a runner is at work.
     """
     with _opened(folder, campaign, clock) as store:
         held = [one for one in reading.attempts(store.db, [AttemptState.HELD]) if one.job == job]
-        if not held:
+        waiting = lost.adoptable(store.db, job) if verdict is Verdict.ADOPT and not held else None
+        if not held and waiting is None:
             raise UsageError(f"{job} is not a held job of {campaign}")
-        change = _settled(held[0], verdict, clock.now_us(), request_id, {"who": who, "why": why})
-        store.commit([change])
+        now_us, evidence = clock.now_us(), {"who": who, "why": why}
+        changes: list[Change] = []
+        if waiting is not None:
+            attempt, changes = _begun(store, waiting, now_us)
+        else:
+            attempt = held[0]
+        if request_id and reading.owned(store.db, attempt.account, [request_id]):
+            raise UsageError(f"request {request_id} belongs to a job of {campaign} already")
+        change = _settled(attempt, verdict, now_us, request_id, evidence)
+        store.commit([*changes, change])
         return change.attempt
+
+
+def _begun(store: Store, job: PendingJob, now_us: int) -> tuple[Attempt, list[Change]]:
+    """Return an attempt for a request that somebody else made, as one whose answer is not known yet."""
+    whose = lost.last_account(store.db)
+    if whose is None:
+        raise UsageError(
+            "nothing was ever sent for this campaign, so whose requests it makes is not known yet"
+        )
+    account, origin = whose
+    attempt = Attempt(
+        id=reading.last_attempt_id(store.db) + 1,
+        job=job.id,
+        number=job.attempts + 1,
+        name=job.name,
+        failures=job.failures,
+        state=AttemptState.SUBMITTING,
+        model=job.model,
+        account=account,
+        origin=origin,
+        payload=job.payload,
+        fingerprint=fingerprint(job.model, job.payload),
+        reserved_micros=job.cost_micros or 0,
+        submitted_us=now_us,
+    )
+    detail = "made by a person, not by this program"
+    unknown = _moved(attempt, EventKind.INTERRUPTED, now_us, JobState.ACTIVE, detail, {})
+    return unknown.attempt, [Intended(attempt, now_us), unknown]
 
 
 def _settled(

@@ -40,7 +40,11 @@ def retry(campaign: str, jobs: tuple[str, ...], state: Path) -> None:
 def resolve(
     campaign: str, job: str, state: Path, request_id: str | None, resubmit: bool, abandon: bool, why: str
 ) -> None:
-    """Settle the held JOB of CAMPAIGN in one of three ways; the next run goes on from there."""
+    """Settle the held JOB of CAMPAIGN in one of three ways; the next run goes on from there.
+
+    A job that waits or has failed can be adopted for, too: a request that somebody made in the provider's
+    console becomes its render.
+    """
     chosen = [
         verdict
         for verdict, wanted in (

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from sqlite_utils import Database
 
 from batchrunner.clock import utc_text
-from batchrunner.store.reading import PENDING, attempts, pending_job
+from batchrunner.rules.states import CLOSED
+from batchrunner.store.reading import PENDING, attempts, pending_job, texts
 from batchrunner.values import Attempt, AttemptState, PendingJob
 
 DUPLICATE = "duplicate"  # kind of the event: a request that was given up turned up after all
@@ -31,6 +32,22 @@ def pending_with_seeds(db: Database, model: str, seeds: Iterable[int]) -> list[t
         [model, json.dumps(list(seeds))],
     ).fetchall()
     return [(seed, pending_job(row)) for seed, *row in rows]
+
+
+def adoptable(db: Database, job: str) -> PendingJob | None:
+    """Return a job of the manifest that has no open attempt and is not done, or None."""
+    row = db.execute(
+        f"""SELECT {PENDING} FROM jobs WHERE id = ? AND position IS NOT NULL AND state <> 'done'
+            AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.job = jobs.id AND a.state NOT IN ({texts(CLOSED)}))""",
+        [job],
+    ).fetchone()
+    return pending_job(row) if row else None
+
+
+def last_account(db: Database) -> tuple[str, str] | None:
+    """Return account and origin of the newest attempt, or None where nothing was ever sent."""
+    row = db.execute("SELECT account, origin FROM attempts ORDER BY id DESC LIMIT 1").fetchone()
+    return (row[0], row[1]) if row else None
 
 
 def watched(db: Database, since_us: int) -> list[Attempt]:

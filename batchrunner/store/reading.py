@@ -75,7 +75,7 @@ def spared_jobs(db: Database) -> list[str]:
     """Return the jobs that are held without ever having been sent, because others like them were refused."""
     rows = db.execute(
         f"""SELECT id FROM jobs WHERE state = 'held' AND position IS NOT NULL AND NOT EXISTS
-            (SELECT 1 FROM attempts a WHERE a.job = jobs.id AND a.state NOT IN ({_texts(CLOSED)}))
+            (SELECT 1 FROM attempts a WHERE a.job = jobs.id AND a.state NOT IN ({texts(CLOSED)}))
             ORDER BY position"""
     ).fetchall()
     return [job for (job,) in rows]
@@ -158,7 +158,7 @@ def attempts(db: Database, states: Iterable[AttemptState]) -> list[Attempt]:
     """Return all attempts in some states, oldest first."""
     rows = db.query(
         f"""SELECT a.*, j.name, j.failures, j.position FROM attempts a JOIN jobs j ON j.id = a.job
-            WHERE a.state IN ({_texts(states)}) ORDER BY a.id"""
+            WHERE a.state IN ({texts(states)}) ORDER BY a.id"""
     )
     return [_attempt(row) for row in rows]
 
@@ -223,7 +223,7 @@ def has_work(db: Database) -> bool:
     """Tell whether a run would have anything to do: held jobs are looked at again in every run."""
     (work,) = db.execute(
         f"""SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'pending' AND position IS NOT NULL)
-               OR EXISTS (SELECT 1 FROM attempts WHERE state IN ({_texts((*LIVE, AttemptState.HELD))}))"""
+               OR EXISTS (SELECT 1 FROM attempts WHERE state IN ({texts((*LIVE, AttemptState.HELD))}))"""
     ).fetchone()
     return bool(work)
 
@@ -270,7 +270,8 @@ def _attempt(row: Mapping[str, Any]) -> Attempt:
     )
 
 
-def _texts(states: Iterable[AttemptState]) -> str:
+def texts(states: Iterable[AttemptState]) -> str:
+    """Return states as a list of SQL texts."""
     return ", ".join(f"'{state}'" for state in sorted(states))
 
 

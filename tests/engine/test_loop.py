@@ -75,6 +75,7 @@ class Rig:
             self.totals = reading.totals(self.store.db)
             self.held = reading.held_jobs(self.store.db)
             self.rows = list(self.store.db["attempts"].rows)
+            self.events = list(self.store.db["events"].rows)
             self.store.close()
         return last
 
