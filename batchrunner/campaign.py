@@ -309,6 +309,7 @@ class Campaign:
             wait_s=limits.wait_s,
             submit_timeout_s=limits.submit_timeout_s,
             recovery=self.manifest.recovery,
+            seed_field=self.card.seed_field,
         )
 
 

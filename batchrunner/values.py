@@ -183,6 +183,7 @@ class Reason(StrEnum):
     BACKEND = "backend_error"  # a value that the provider took and its own back end did not
     REQUEST = "bad_request"
     MODERATION = "moderation"
+    OUTPUT = "output_moderation"  # of what was rendered, not of what was sent: another seed may pass
     MODEL = "no_such_model"
     CREDENTIALS = "credentials"
     CREDIT = "credit"
@@ -318,6 +319,8 @@ class PendingJob:
     attempts: int
     failures: int
     cost_micros: int | None
+    seed: int | None = None
+    reason: Reason | None = None  # of its last failure
 
 
 @dataclass(frozen=True, slots=True)

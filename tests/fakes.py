@@ -126,6 +126,8 @@ class FakeProvider:
         }
         if word in refusals:
             return Reply(Evidence.REFUSED, refusals[word], status=int(word), detail=f"refused with {word}")
+        if word == "output":
+            return Reply(Evidence.REFUSED, Reason.OUTPUT, status=400, detail="output moderated")
         if word == "pixels":
             return Reply(Evidence.REFUSED, Reason.PICTURE, status=400, detail="Image pixel is invalid")
         if word == "never_left":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from batchrunner.engine.actions import Poll, Probe, Publish, Search, Submit, Upload
 from batchrunner.engine.desk import Live
-from batchrunner.engine.planner import Situation, action_for, submit_wait
+from batchrunner.engine.planner import Situation, action_for, reseeded, submit_wait
 from batchrunner.engine.run import Run
 from batchrunner.engine.steps import Stop
 from batchrunner.errors import InvariantError
@@ -106,7 +106,8 @@ def _situation(run: Run, now_s: float) -> Situation:
 
 def _intend(run: Run, job: PendingJob, now_s: float, now_us: int) -> None:
     """Put one paid submission into this tick: its row first, its POST after the commit."""
-    attempt = run.begin(job, run.intake.payload(job), now_us, now_us).attempt
+    payload = reseeded(run.intake.payload(job), job, run.terms.seed_field)
+    attempt = run.begin(job, payload, now_us, now_us).attempt
     run.books.submissions += 1
     run.pace.submitted(now_s)
     run.actions.append(Submit(attempt, run.terms.submit_timeout_s))

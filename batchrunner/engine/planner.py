@@ -5,11 +5,12 @@ Two questions. What does an attempt need now? And how many new submissions may s
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 
 from batchrunner.engine.actions import Action, Download, Poll, Publish, Search
-from batchrunner.values import UPLOAD, Attempt, AttemptState, Payload
+from batchrunner.values import UPLOAD, Attempt, AttemptState, Payload, PendingJob, Reason
 
 
 def action_for(attempt: Attempt, urls: tuple[str, ...], *, refetch: bool = False) -> Action | None:
@@ -75,6 +76,17 @@ def submit_wait(situation: Situation) -> Wait:
         (situation.pace_ready_s > situation.now_s, Wait.PACE),
     )
     return next((wait for stands, wait in checks if stands), Wait.NOTHING)
+
+
+def reseeded(payload: Payload, job: PendingJob, seed_field: str | None) -> Payload:
+    """Return a payload with another seed, where the one of before rendered what was then moderated away.
+
+    The new seed follows from the old one and the number of attempts: the same story, told again, ends alike.
+    """
+    if job.reason is not Reason.OUTPUT or seed_field is None or job.seed is None:
+        return payload
+    digest = hashlib.sha256(f"{job.seed}|{job.attempts}".encode()).digest()
+    return {**payload, seed_field: int.from_bytes(digest[:4], "big") & 0x7FFF_FFFF}
 
 
 def missing_uploads(payload: Payload) -> list[str]:

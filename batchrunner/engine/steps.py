@@ -39,6 +39,7 @@ class Terms:
     wait_s: float
     submit_timeout_s: float
     recovery: Recovery
+    seed_field: str | None = None  # of the model's payload
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,17 +38,14 @@ REFUSALS_BY_TEXT: tuple[tuple[int, re.Pattern[str], Reason], ...] = (
 )
 
 # What the text of a failure means, the most telling first. Moderation has no documented code.
+_MODERATED = r"(content.?policy|policy.?violation|moderat|sensitive|safety|prohibited|nsfw)"
+_OUTPUT = r"\b(output|generated|result)"
 TEXTS: tuple[tuple[re.Pattern[str], Reason], ...] = (
     (re.compile(r"insufficient (credit|balance|fund)", re.IGNORECASE), Reason.CREDIT),
     (re.compile(r"rate.?limit|\bRPM\b|\bRPH\b|too many requests", re.IGNORECASE), Reason.RATE),
     (re.compile(r"capacity|overloaded", re.IGNORECASE), Reason.CAPACITY),
-    (
-        re.compile(
-            r"content.?policy|policy.?violation|moderat|sensitive|safety|prohibited|generation rejected|nsfw",
-            re.IGNORECASE,
-        ),
-        Reason.MODERATION,
-    ),
+    (re.compile(f"{_OUTPUT}.*{_MODERATED}|{_MODERATED}.*{_OUTPUT}", re.IGNORECASE), Reason.OUTPUT),
+    (re.compile(f"{_MODERATED}|generation rejected", re.IGNORECASE), Reason.MODERATION),
     (
         re.compile(
             r"image pixel is invalid|(unable to|failed to|could not|cannot) (download|fetch|access)|"

@@ -40,6 +40,7 @@ RULES: dict[Reason, Rule] = {
     Reason.TRANSIENT: Rule(counted=True, base_s=10, cap_s=300, floor_s=2),
     Reason.RENDER: Rule(counted=True, base_s=10, cap_s=300, floor_s=2),
     Reason.UNCLEAR: Rule(counted=True, base_s=10, cap_s=300, floor_s=2),
+    Reason.OUTPUT: Rule(counted=True, base_s=10, cap_s=60, floor_s=2, tries=3),
     Reason.REQUEST: FINAL,
     Reason.MODERATION: FINAL,
     Reason.MODEL: FINAL,

@@ -38,7 +38,8 @@ def adoptable(db: Database, job: str) -> PendingJob | None:
     """Return a job of the manifest that has no open attempt and is not done, or None."""
     row = db.execute(
         f"""SELECT {PENDING} FROM jobs WHERE id = ? AND position IS NOT NULL AND state <> 'done'
-            AND NOT EXISTS (SELECT 1 FROM attempts a WHERE a.job = jobs.id AND a.state NOT IN ({texts(CLOSED)}))""",
+            AND NOT EXISTS (SELECT 1 FROM attempts
+                            WHERE job = jobs.id AND attempts.state NOT IN ({texts(CLOSED)}))""",
         [job],
     ).fetchone()
     return pending_job(row) if row else None

@@ -130,7 +130,7 @@ def jobs(db: Database, state: JobState | None, limit: int | None) -> Iterator[di
         yield {**row, "payload": json.loads(row["payload"])}
 
 
-PENDING = "id, name, model, payload, attempts, failures, cost_usd_micros"
+PENDING = "id, name, model, payload, attempts, failures, cost_usd_micros, seed, reason"
 
 
 def pending(db: Database, now_us: int, limit: int) -> list[PendingJob]:
@@ -241,8 +241,9 @@ def files_text(files: Iterable[MediaFile]) -> str:
 
 def pending_job(row: Sequence[Any]) -> PendingJob:
     """Read a row of the columns `PENDING`."""
-    id_, name, model, payload, attempts, failures, cost = row
-    return PendingJob(id_, name, model, json.loads(payload), attempts, failures, cost)
+    id_, name, model, payload, attempts, failures, cost, seed, reason = row
+    last = Reason(reason) if reason else None
+    return PendingJob(id_, name, model, json.loads(payload), attempts, failures, cost, seed, last)
 
 
 def _attempt(row: Mapping[str, Any]) -> Attempt:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from batchrunner.engine.planner import reseeded
 from batchrunner.engine.steps import Stop
 from batchrunner.settling import retry_failed
-from batchrunner.values import Job, JobState, Limits, Reason
-from tests.engine.test_loop import Rig
+from batchrunner.values import Job, JobState, Limits, PendingJob, Reason
+from tests.engine.test_loop import TERMS, Rig
 from tests.fakes import a_job
 
 ONE_BY_ONE = Limits(in_flight=1, submits_per_minute=None)
@@ -74,3 +76,27 @@ def test_a_model_that_works_is_not_stopped_by_bad_requests(tmp_path: Path) -> No
 
     assert rig.jobs_in(JobState.DONE) == 3
     assert rig.jobs_in(JobState.FAILED) == 5
+
+
+def test_moderated_output_is_tried_with_other_seeds_within_its_allowance(tmp_path: Path) -> None:
+    """Each try has a seed that follows from the last; after three it has failed, and nobody is suspect."""
+    terms = replace(TERMS, seed_field="seed")
+    rig = Rig(tmp_path, jobs=[a_job(1), a_job(2)], limits=ONE_BY_ONE, terms=terms, script=["output"] * 3)
+    rig.run()
+    seeds = [json.loads(row["payload"])["seed"] for row in rig.rows]
+
+    assert (rig.jobs_in(JobState.FAILED), rig.jobs_in(JobState.DONE)) in {(1, 1), (0, 2)}
+    assert len(set(seeds)) == len(seeds)
+    assert {1, 2} <= set(seeds)
+
+
+def test_the_other_seed_is_the_same_in_every_telling() -> None:
+    """It depends on the job's seed and on how often it was tried, and touches nothing else."""
+    job = PendingJob("j", "n", "m", {"seed": 7, "prompt": "go"}, 1, 1, None, 7, Reason.OUTPUT)
+    once = reseeded(job.payload, job, "seed")
+
+    assert once == reseeded(job.payload, job, "seed")
+    assert once["seed"] != reseeded(job.payload, replace(job, attempts=2), "seed")["seed"]
+    assert {**once, "seed": 7} == job.payload
+    assert reseeded(job.payload, replace(job, reason=Reason.RENDER), "seed") == job.payload
+    assert reseeded(job.payload, job, None) == job.payload
