@@ -20,6 +20,7 @@ from jsonschema.exceptions import SchemaError, ValidationError
 
 from batchrunner.errors import UsageError
 from batchrunner.files import card_ids, card_text, schema_text
+from batchrunner.sentences import value_message
 from batchrunner.values import JSON, Payload, Price
 
 SEED_MAX = 2**31 - 1  # the provider's page
@@ -225,69 +226,6 @@ def _named_in(rule: JSON) -> Iterator[str]:
         yield from (*rule.get("required", ()), *rule.get("properties", ()))
     for part in rule.values() if isinstance(rule, dict) else rule if isinstance(rule, list) else ():
         yield from _named_in(part)
-
-
-def value_message(error: ValidationError) -> str:  # noqa: PLR0911 - one sentence a rule
-    """Return what is wrong with one value, in words for tired people."""
-    value: Any = error.instance
-    rule: Any = error.validator_value
-    match error.validator:
-        case "enum":
-            near = difflib.get_close_matches(str(value), [str(one) for one in rule], n=1)
-            meant = next((one for one in rule if near and str(one) == near[0]), None)
-            hint = f"; did you mean {_shown(meant)}?" if meant is not None else ""
-            return f"must be one of {', '.join(_shown(one) for one in rule)}, not {_shown(value)}{hint}"
-        case "const":
-            return f"must be {_shown(rule)}, not {_shown(value)}"
-        case "type":
-            quotes = (
-                ": put it in quotes" if "string" in rule and isinstance(value, bool | int | float) else ""
-            )
-            return f"must be {_types(rule)}, not {_shown(value)}{quotes}"
-        case "minimum":
-            return f"must be at least {rule}, not {_shown(value)}"
-        case "exclusiveMinimum":
-            return f"must be more than {rule}, not {_shown(value)}"
-        case "maximum":
-            return f"must be at most {rule}, not {_shown(value)}"
-        case "minLength":
-            return "must not be empty"
-        case "maxLength":
-            return f"is {len(value):,} characters long; at most {rule:,} are allowed"
-        case "minItems" | "minProperties":
-            return f"must have at least {rule} {'entry' if rule == 1 else 'entries'}"
-        case "maxItems":
-            return f"has {len(value):,} entries; at most {rule:,} are allowed"
-        case "uniqueItems":
-            return "names the same value twice"
-    return str(error.message)
-
-
-_TYPE_WORDS = {
-    "string": "text",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "array": "a list",
-    "object": "a mapping",
-    "null": "empty",
-}
-
-
-def _types(rule: str | list[str]) -> str:
-    names = [rule] if isinstance(rule, str) else rule
-    return " or ".join(_TYPE_WORDS[name] for name in names)
-
-
-def _shown(value: JSON) -> str:
-    if value is None:
-        return "nothing"
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list"
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:59]}…"
 
 
 def _wire(rule: Mapping[str, Any], value: JSON) -> JSON:

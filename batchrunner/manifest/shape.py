@@ -11,10 +11,10 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from batchrunner.cards import value_message
 from batchrunner.errors import Problem
 from batchrunner.files import schema_text
 from batchrunner.manifest.yamlread import Document, Path, path_text
+from batchrunner.sentences import value_message
 
 
 @cache
