@@ -23,7 +23,7 @@ FLOORS = (
     ("store",),
     ("emulator",),
     ("engine",),
-    ("planning", "standing"),
+    ("planning", "standing", "telling"),
     ("settling", "campaign"),
     ("cli", "__main__", "__init__"),
 )
