@@ -57,7 +57,7 @@ class Story:
 
     def as_json(self) -> dict[str, Any]:
         """Return the events with their sentences; money in dollars, times in UTC."""
-        now, command = standing_now(self)
+        stands, command = standing_now(self)
         return {
             "campaign": self.campaign,
             "job": self.job["id"],
@@ -65,7 +65,7 @@ class Story:
             "spent": dollars(self.spent_micros),
             "reserved": dollars(self.reserved_micros),
             "events": [{**one.event, "told": one.text} for one in tell(self)],
-            "now": now,
+            "now": stands,
             "do": command or None,
         }
 

@@ -24,7 +24,7 @@ FLOORS = (
     ("emulator",),
     ("engine",),
     ("planning", "standing", "telling"),
-    ("settling", "campaign"),
+    ("settling", "campaign", "auditing"),
     ("cli", "__main__", "__init__"),
 )
 DOORS = {
