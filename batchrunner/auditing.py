@@ -23,7 +23,7 @@ from batchrunner.rules.echoes import Sought, forms
 from batchrunner.standing import dollars, state_path
 from batchrunner.store import accounts, reading
 from batchrunner.store.database import explained, open_readonly
-from batchrunner.values import Attempt, AttemptState, JobState, Listing, Payload, Reason
+from batchrunner.values import Attempt, AttemptState, Listing, Payload, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,6 @@ class Audit:
     unreadable: int
     spent_micros: int
     reserved_micros: int
-    job_states: Mapping[str, JobState]
 
     @property
     def complete(self) -> bool:
@@ -172,7 +171,6 @@ def make_audit(
         unreadable=compared.unreadable,
         spent_micros=spent,
         reserved_micros=reserved,
-        job_states={one.id: one.state for one in wanted},
     )
 
 
@@ -186,20 +184,20 @@ def settle(audit: Audit, one: Finding) -> str:
     state = one.attempt.state if one.attempt else None
     match one.standing:
         case Standing.MISSING:
-            return _bring_back(audit, one) or why
+            return _load(audit, one) or why
         case Standing.ORPHANED if state in {AttemptState.SUBMITTING, AttemptState.UNKNOWN}:
             return run  # it looks first, and adopts
-        case Standing.ORPHANED if state is AttemptState.HELD or _idle(audit, one):
+        case Standing.ORPHANED if state is AttemptState.HELD:
             return f"{resolve} --adopt {one.request_id}"
+        case Standing.ORPHANED:
+            return _load(audit, one) or why
         case Standing.HELD | Standing.FAILED:
             return run  # every run asks for held requests again, free
         case Standing.UNKNOWN if state is AttemptState.HELD and not one.request_id:
             return f"{resolve} --adopt REQUEST_ID | --resubmit | --abandon"
-        case Standing.UNKNOWN if state not in {
-            AttemptState.DONE,
-            AttemptState.FAILED,
-            AttemptState.CANCELLED,
-        }:
+        case Standing.UNKNOWN if state in {AttemptState.FAILED, AttemptState.CANCELLED}:
+            return _load(audit, one) or why
+        case Standing.UNKNOWN if state is not AttemptState.DONE:
             return run
     return why
 
@@ -270,22 +268,22 @@ def _whole(one: Attempt, folder: Path) -> bool:
         return False
 
 
-def _idle(audit: Audit, one: Finding) -> bool:
-    """Tell whether the job has no attempt under way and no clip: then it can take the request."""
-    return audit.job_states.get(one.job) in {JobState.PENDING, JobState.FAILED, JobState.HELD}
+def _load(audit: Audit, one: Finding) -> str:
+    """Return the command that loads what was paid for from the provider, while it is there; else nothing.
 
-
-def _bring_back(audit: Audit, one: Finding) -> str:
-    """Return the command that loads a paid clip from the provider once more, while it is there."""
+    A published clip goes back to where it was, anything else beside the clips under its request's id.
+    """
     files = one.attempt.files if one.attempt else ()
     urls = one.remote.media if one.remote else ()
-    if not urls or len(urls) != len(files):
+    if one.standing is Standing.MISSING and len(urls) != len(files):
         return ""
-    gone = [
-        f"curl --create-dirs -fLo {shlex.quote(str(audit.output / file.path))} {shlex.quote(url)}"
-        for file, url in zip(files, urls, strict=True)
+    named = [file.path for file in files] or [
+        f"{one.job}-{one.request_id}-{number}.mp4" for number in range(1, len(urls) + 1)
     ]
-    return " && ".join(gone)
+    return " && ".join(
+        f"curl --create-dirs -fLo {shlex.quote(str(audit.output / name))} {shlex.quote(url)}"
+        for name, url in zip(named, urls, strict=False)
+    )
 
 
 def _sum(count: int, micros: int) -> dict[str, Any]:

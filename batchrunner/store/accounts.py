@@ -15,7 +15,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from batchrunner.store import reading
-from batchrunner.values import Attempt, AttemptState, JobState, Payload
+from batchrunner.values import Attempt, AttemptState, Payload
 
 PREFIXES_SHOWN = 10
 
@@ -25,7 +25,6 @@ class Wanted:
     """A job as the books need it: what it sends (before uploads) and what one try costs at most."""
 
     id: str
-    state: JobState
     model: str
     payload: Payload
     cost_micros: int
@@ -55,13 +54,10 @@ def attempts(db: Database) -> list[Attempt]:
 def wanted(db: Database) -> list[Wanted]:
     """Return every job, those that are no longer in the manifest included, in the manifest's order."""
     rows = db.execute(
-        """SELECT id, state, model, payload, coalesce(cost_usd_micros, 0) FROM jobs
+        """SELECT id, model, payload, coalesce(cost_usd_micros, 0) FROM jobs
            ORDER BY position IS NULL, position, id"""
     ).fetchall()
-    return [
-        Wanted(id_, JobState(state), model, json.loads(payload), cost)
-        for id_, state, model, payload, cost in rows
-    ]
+    return [Wanted(id_, model, json.loads(payload), cost) for id_, model, payload, cost in rows]
 
 
 def upload_urls(db: Database, account: str) -> Mapping[str, list[str]]:
