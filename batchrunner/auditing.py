@@ -199,6 +199,8 @@ def settle(audit: Audit, one: Finding) -> str:
             return _load(audit, one) or why
         case Standing.UNKNOWN if state is not AttemptState.DONE:
             return run
+        case Standing.TWICE:
+            return f"{why}   (nothing here undoes it: ask the provider about {one.request_id})"
     return why
 
 
@@ -242,7 +244,9 @@ def _provider(folder: Path, campaign: str, provider: str, access: Access) -> Ite
         try:
             emulator = stack.enter_context(EmbeddedEmulator(root=root))
         except LocalError as error:
-            raise LocalError(f"{error}: while a run is at work, wait until it has ended") from error
+            raise LocalError(
+                f"{error}; a run of {campaign} may be at work: audit again once it has ended"
+            ) from error
         yield connect(Access(emulator.key, None, emulator.api))[0]
 
 

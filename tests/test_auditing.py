@@ -210,6 +210,15 @@ def test_an_orphan_of_a_lost_attempt_is_told_once() -> None:
     assert found.attempt.state is AttemptState.HELD
 
 
+@pytest.mark.parametrize("state", [AttemptState.SUBMITTING, AttemptState.UNKNOWN])
+def test_what_a_run_will_find_by_itself_says_so(state: AttemptState) -> None:
+    """Its POST may be on the wire at this moment; nothing is paid again either way."""
+    found = only([attempt(state, None)], [remote("queued")])
+
+    assert found.standing is Standing.ORPHANED
+    assert "a run at work, or the next one, adopts it; nothing is paid again" in found.why
+
+
 @pytest.mark.parametrize("status", ["failed", "cancelled"])
 def test_what_failed_and_belongs_to_nobody_is_no_money(status: str) -> None:
     """It is not billed."""
@@ -377,7 +386,10 @@ def test_the_sums_are_counts_and_money() -> None:
             Finding(Standing.UNKNOWN, "j", COST, attempt(AttemptState.ACCEPTED), why="x"),
             "batchrunner run 'my night.yaml'",
         ),
-        (Finding(Standing.TWICE, "j", COST, remote=remote("success"), why="x"), "batchrunner why test j"),
+        (
+            Finding(Standing.TWICE, "j", COST, remote=remote("success"), why="x"),
+            "batchrunner why test j   (nothing here undoes it: ask the provider about r1)",
+        ),
         (Finding(Standing.UNKNOWN, "j", COST, attempt(AttemptState.DONE), why="x"), "batchrunner why test j"),
     ],
 )

@@ -138,8 +138,11 @@ def _stands(
 def _without_id(one: Attempt) -> tuple[Standing, str]:
     if one.state in {AttemptState.WAIVED, AttemptState.CANCELLED}:
         return Standing.GIVEN_UP, ""
-    held = "held: " if one.state is AttemptState.HELD else ""
-    return Standing.UNKNOWN, f"{held}whether the provider took it is not known, and the list does not tell"
+    before = {
+        AttemptState.HELD: "held: ",
+        AttemptState.SUBMITTING: "on the wire, or was when its runner ended: ",
+    }.get(one.state, "")
+    return Standing.UNKNOWN, f"{before}whether the provider took it is not known, and the list does not tell"
 
 
 def _not_listed(one: Attempt, listing: Listing, asked_s: float) -> tuple[Standing, str]:
@@ -260,5 +263,10 @@ def _orphan(remote: RemoteJob, job: Sought, attempt: Attempt | None, *, again: b
         why = f"{remote.request_id} finished for it too, and no attempt of this campaign has it"
         return Finding(Standing.TWICE, job.id, job.cost_micros, attempt, remote, why)
     what = f"request {remote.request_id} ('{remote.status}')"
+    if attempt and attempt.state in {AttemptState.SUBMITTING, AttemptState.UNKNOWN}:
+        why = (
+            f"{what} has just this payload: a run at work, or the next one, adopts it; nothing is paid again"
+        )
+        return Finding(Standing.ORPHANED, job.id, job.cost_micros, attempt, remote, why)
     why = f"{what} has just this payload, and no attempt of this campaign has it"
     return Finding(Standing.ORPHANED, job.id, job.cost_micros, attempt, remote, why)
