@@ -24,8 +24,8 @@ FLOORS = (
     ("store",),
     ("emulator",),
     ("engine",),
-    ("planning", "standing"),
-    ("settling", "campaign"),
+    ("planning", "standing", "telling"),
+    ("settling", "campaign", "auditing"),
     ("cli", "__main__", "__init__"),
 )
 DOORS = {

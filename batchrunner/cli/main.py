@@ -21,6 +21,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Work through a manifest; run it again to go on."),
     "status": ("look", "Tell how a campaign stands."),
     "jobs": ("look", "List a campaign's jobs."),
+    "why": ("why", "Tell one job's story: what happened, why, what it cost."),
+    "audit": ("audit", "Hold the state table against the provider's list, in money."),
     "retry": ("settle", "Let failed jobs try again."),
     "resolve": ("settle", "Settle a held job."),
     "emulate": ("emulate", "Serve a local stand-in for the provider."),
