@@ -20,6 +20,7 @@ from batchrunner.errors import CredentialsError, LocalError, MissingExtraError, 
 from batchrunner.providers.base import Provider, ProviderError
 from batchrunner.rules.audit import Books, Finding, Lists, Standing, compare_books
 from batchrunner.rules.echoes import Sought, forms
+from batchrunner.rules.states import CLOSED
 from batchrunner.standing import dollars, state_path
 from batchrunner.store import accounts, reading
 from batchrunner.store.database import explained, open_readonly
@@ -187,7 +188,7 @@ def settle(audit: Audit, one: Finding) -> str:
             return _load(audit, one) or why
         case Standing.ORPHANED if state in {AttemptState.SUBMITTING, AttemptState.UNKNOWN}:
             return run  # it looks first, and adopts
-        case Standing.ORPHANED if state is AttemptState.HELD:
+        case Standing.ORPHANED if state is AttemptState.HELD or state in CLOSED:
             return f"{resolve} --adopt {one.request_id}"
         case Standing.ORPHANED:
             return _load(audit, one) or why
