@@ -3,7 +3,8 @@
     python contender.py ours|decoded|plain|http|waiting API_URL KEY JOBS CONNECTIONS FOLDER
 
 `plain` is what people write first: a thread pool over `requests`, a session a thread, no state at all.
-`http` makes the very calls that `ours` makes, by the same client, and nothing else.
+`http` makes the three calls that a job takes (POST, one poll, one download) by our client, and nothing else.
+`ours` makes fewer polls than that: while many are due, one list call stands for all of them.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def plain(api: str, key: str, jobs: int, connections: int, folder: Path) -> None
 
 
 def http(api: str, key: str, jobs: int, connections: int, folder: Path) -> None:
-    """Make the calls of our client, with our client's HTTP, and keep nothing."""
+    """Make the calls that a job takes, with our client's HTTP, and keep nothing."""
     from batchrunner.campaign import Access, connect
 
     provider, door = connect(Access(key, None, api))
