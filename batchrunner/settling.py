@@ -34,7 +34,8 @@ class Verdict(StrEnum):
 def retry_failed(folder: Path, campaign: str, jobs: tuple[str, ...], clock: Clock, who: str) -> list[str]:
     """Make failed jobs, and those that were spared, pending again with a fresh count of failures.
 
-    `jobs`: the ids to retry; empty means every one of the manifest. Returns their ids.
+    `jobs`: the ids to retry; empty means every one of the manifest, but for those that something was paid for
+    already: to pay for them again, they must be named. Returns their ids.
 
     Raises:
         UsageError: a named job is not there or has not failed.
@@ -47,7 +48,8 @@ def retry_failed(folder: Path, campaign: str, jobs: tuple[str, ...], clock: Cloc
         for wanted in jobs:
             if wanted not in failed:
                 raise UsageError(f"{wanted} is not a failed job of {campaign}")
-        chosen = [job for job in failed if not jobs or job in jobs]
+        paid = lost.paid_jobs(store.db) if not jobs else set()
+        chosen = [job for job in failed if (job in jobs if jobs else job not in paid)]
         now_us = clock.now_us()
         store.commit(
             [

@@ -10,7 +10,7 @@ import pytest
 
 from batchrunner.errors import UsageError
 from batchrunner.rules.states import EventKind
-from batchrunner.settling import Verdict, settle
+from batchrunner.settling import Verdict, retry_failed, settle
 from batchrunner.values import AttemptState, JobState
 from tests.engine.test_loop import Rig
 from tests.fakes import a_job
@@ -131,3 +131,13 @@ def test_adopting_needs_an_id_and_a_campaign_that_has_sent_something(
         settle(
             tmp_path / "other", CAMPAIGN, JOB, Verdict.ADOPT, fresh.clock, request_id="r1", who="me", why=""
         )
+
+
+def test_what_was_paid_for_is_retried_only_by_name(
+    tmp_path: Path, held: Rig, say: Callable[..., Any]
+) -> None:
+    """There is no way to pay again for many at once."""
+    say(Verdict.ABANDON)
+
+    assert retry_failed(tmp_path, CAMPAIGN, (), held.clock, "me") == []
+    assert retry_failed(tmp_path, CAMPAIGN, (JOB,), held.clock, "me") == [JOB]

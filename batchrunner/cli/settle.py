@@ -18,7 +18,10 @@ from batchrunner.settling import Verdict, retry_failed, settle
 @click.argument("jobs", nargs=-1)
 @STATE
 def retry(campaign: str, jobs: tuple[str, ...], state: Path) -> None:
-    """Let the failed JOBS of CAMPAIGN (all of them where none is named) try again in the next run."""
+    """Let the failed JOBS of CAMPAIGN try again in the next run; all of them where none is named.
+
+    Jobs that something was paid for already (abandoned ones) try again only when they are named.
+    """
     chosen = retry_failed(state, campaign, jobs, SystemClock(), getpass.getuser())
     click.echo(f"{count(len(chosen), 'job')} will try again in the next run")
 

@@ -45,6 +45,15 @@ def adoptable(db: Database, job: str) -> PendingJob | None:
     return pending_job(row) if row else None
 
 
+def paid_jobs(db: Database) -> set[str]:
+    """Return the jobs that an attempt counts as paid for, although they are not done."""
+    rows = db.execute(
+        """SELECT DISTINCT a.job FROM attempts a JOIN jobs j ON j.id = a.job
+           WHERE a.cost_usd_micros > 0 AND j.state <> 'done'"""
+    ).fetchall()
+    return {job for (job,) in rows}
+
+
 def last_account(db: Database) -> tuple[str, str] | None:
     """Return account and origin of the newest attempt, or None where nothing was ever sent."""
     row = db.execute("SELECT account, origin FROM attempts ORDER BY id DESC LIMIT 1").fetchone()
