@@ -14,7 +14,7 @@ from pathlib import Path
 
 from batchrunner.clock import Clock, utc_text
 from batchrunner.errors import UsageError
-from batchrunner.rules.states import EventKind, move
+from batchrunner.rules.states import UNSENT, EventKind, move
 from batchrunner.standing import state_path
 from batchrunner.store import lost, reading
 from batchrunner.store.changes import Change, Intended, JobRuled, Moved
@@ -119,9 +119,8 @@ def _begun(store: Store, job: PendingJob, now_us: int) -> tuple[Attempt, list[Ch
         reserved_micros=job.cost_micros or 0,
         submitted_us=now_us,
     )
-    detail = "made by a person, not by this program"
-    unknown = _moved(attempt, EventKind.INTERRUPTED, now_us, JobState.ACTIVE, detail, {})
-    return unknown.attempt, [Intended(attempt, now_us), unknown]
+    unknown = _moved(attempt, EventKind.INTERRUPTED, now_us, JobState.ACTIVE, UNSENT, {})
+    return unknown.attempt, [Intended(attempt, now_us, "a request was made by hand"), unknown]
 
 
 def _settled(

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from batchrunner.clock import utc_us
 from batchrunner.errors import LocalError, UsageError
-from batchrunner.rules.states import EventKind
+from batchrunner.rules.states import UNSENT, EventKind
 from batchrunner.standing import dollars, settle_command, state_path
 from batchrunner.store import accounts, reading
 from batchrunner.store.database import explained, open_readonly
@@ -122,6 +122,21 @@ def money(micros: int) -> str:
 # --- a sentence for every kind --------------------------------------------------------------------------
 
 
+def _intended(told: Told) -> str:
+    number = told.attempt.get("number", "?")
+    if told.event["detail"]:
+        return f"attempt {number} begins without a submission: {told.event['detail']}"
+    return f"submitted (attempt {number}, {told.money} reserved)"
+
+
+def _interrupted(told: Told) -> str:
+    if told.event["detail"] == UNSENT:
+        return "nothing was sent: that request is asked for instead"
+    return (
+        f"the runner had ended before an answer: whether the provider took it was not known{told.because()}"
+    )
+
+
 def _found(told: Told) -> str:
     if told.person:
         return f"adopted as {told.request} on the word of {told.person}: nothing paid again"
@@ -151,9 +166,7 @@ def _filed(told: Told) -> str:
 
 
 SENTENCES: Mapping[EventKind, Callable[[Told], str]] = {
-    EventKind.INTENT: lambda told: (
-        f"submitted (attempt {told.attempt.get('number', '?')}, {told.money} reserved)"
-    ),
+    EventKind.INTENT: _intended,
     EventKind.ACCEPTED: lambda told: (
         f"taken by the provider as {told.request}"
         f"{told.because(told.http, _quoted(told.evidence.get('status')))}"
@@ -163,9 +176,7 @@ SENTENCES: Mapping[EventKind, Callable[[Told], str]] = {
     EventKind.UNCLEAR: lambda told: (
         f"no answer came: whether the provider took it was not known{told.because(told.http)}"
     ),
-    EventKind.INTERRUPTED: lambda told: (
-        f"the runner had ended before an answer: whether the provider took it was not known{told.because()}"
-    ),
+    EventKind.INTERRUPTED: _interrupted,
     EventKind.FOUND: _found,
     EventKind.GAVE_UP: _gave_up,
     EventKind.REOPENED: lambda told: f"a new run asks the provider for {told.request} once more, free",

@@ -33,6 +33,7 @@ from batchrunner.engine.run import Run
 from batchrunner.engine.steps import Stop
 from batchrunner.errors import InvariantError
 from batchrunner.rules import retry
+from batchrunner.rules.states import UNSENT
 from batchrunner.store.changes import Noted, Stored
 from batchrunner.store.lost import DUPLICATE
 from batchrunner.values import JSON, AttemptState, Evidence, Reason, RemoteJob
@@ -130,8 +131,9 @@ def _swept(run: Run, outcome: Swept, now_s: float, now_us: int) -> None:
     for job, payload, remote in run.sweeper.swept(outcome, run.health.account or ""):
         run.intake.drop(job.id)
         run.books.swept += 1
-        one = run.begin(job, payload, int((remote.created_s or now_us / 1e6) * 1e6), now_us)
-        run.follow(one, lifecycle.interrupted(one.attempt, now_us))
+        submitted_us = int((remote.created_s or now_us / 1e6) * 1e6)
+        one = run.begin(job, payload, submitted_us, now_us, "a request of an earlier run was found")
+        run.follow(one, lifecycle.interrupted(one.attempt, now_us, UNSENT))
         run.follow(one, lifecycle.swept(one.attempt, remote, now_us, run.terms, run.tools.rng))
         taken.add(remote.request_id)
     unknown = run.desk.in_state(AttemptState.UNKNOWN)

@@ -51,9 +51,8 @@ def after_submit(attempt: Attempt, reply: Reply, now_us: int, terms: Terms, rng:
     return replace(step, stop=Stop.CREDIT if reason is Reason.CREDIT else None, detail=reply.detail)
 
 
-def interrupted(attempt: Attempt, now_us: int) -> Step:
+def interrupted(attempt: Attempt, now_us: int, why: str = "stopped before the answer") -> Step:
     """The row says `submitting` and nobody is: the runner died or was stopped around the POST."""
-    why = "stopped before the answer"
     return go(attempt, EventKind.INTERRUPTED, now_us, Reason.INTERRUPTED, why, next_s=0.0, lost_us=now_us)
 
 

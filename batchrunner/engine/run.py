@@ -116,8 +116,10 @@ class Run:
         if self.ending is None or (self.ending in DRAINING and why not in DRAINING):
             self.ending, self.detail = why, detail
 
-    def begin(self, job: PendingJob, payload: Payload, submitted_us: int, now_us: int) -> Live:
-        """Write an attempt down as `submitting`. What is sent for it, or was, is for others to say."""
+    def begin(
+        self, job: PendingJob, payload: Payload, submitted_us: int, now_us: int, detail: str = ""
+    ) -> Live:
+        """Write an attempt down as `submitting`; `detail`: why nothing is sent for it, where that is so."""
         attempt = Attempt(
             id=self.next_id,
             job=job.id,
@@ -135,7 +137,7 @@ class Run:
         )
         self.next_id += 1
         self.books.intended(attempt)
-        self.changes.append(Intended(attempt, now_us))
+        self.changes.append(Intended(attempt, now_us, detail))
         return self.desk.put(attempt)
 
     def heard(self, error: ProviderError | None) -> None:

@@ -25,6 +25,8 @@ from enum import StrEnum
 from batchrunner.errors import InvariantError
 from batchrunner.values import AttemptState, JobState
 
+UNSENT = "nothing was sent for it"  # detail of `interrupted`, where a request was there before the attempt
+
 
 class EventKind(StrEnum):
     """What happened to an attempt, as the events table has it."""

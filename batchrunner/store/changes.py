@@ -12,10 +12,11 @@ from batchrunner.values import JSON, Attempt, AttemptState, JobState, Reason
 
 @dataclass(frozen=True, slots=True)
 class Intended:
-    """A new attempt: durable before its POST."""
+    """A new attempt: durable before its POST. `detail`: why there will be none, where that is so."""
 
     attempt: Attempt
     at_us: int
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

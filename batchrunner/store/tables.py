@@ -287,7 +287,7 @@ def _event(change: Change) -> tuple[Any, ...]:
             states = (change.kind, change.source, one.state, one.reason, change.detail)
             return (at, one.job, one.id, *states, _evidence(change.evidence))
         case Intended(attempt=one):
-            return (at, one.job, one.id, EventKind.INTENT, None, one.state, None, "", None)
+            return (at, one.job, one.id, EventKind.INTENT, None, one.state, None, change.detail, None)
         case JobRuled():
             ruled = (change.kind, None, change.state, change.reason, change.detail)
             return (at, change.job, None, *ruled, _evidence(change.evidence))
