@@ -114,7 +114,7 @@ class Night:
             if quiet == 2 or not self._work_left:
                 self._finish(ended.stop)
                 break
-            self.world.sleep(QUIET_S if quiet else self.world.rng.uniform(60.0, 1800.0))
+            self.world.sleep(QUIET_S if quiet else self.world.rng.uniform(300.0, 3600.0))
         else:
             self.report.wrongs.append(f"not over after {LIVES_MAX} runs")
         self.report.steps, self.report.crashes = self.world.steps, self.world.crashes
@@ -222,8 +222,10 @@ class Night:
     # --- checks ---------------------------------------------------------------------------------------
 
     def _check_money(self, runner: Runner) -> None:
-        """After every tick: the books are the table's, and within the budget."""
+        """After every tick that wrote: the books are the table's, and within the budget."""
         last = runner.last
+        if last is not None and not last.changes:
+            return
         spent, reserved = reading.money(runner.store.db)
         if last is not None and not runner.mind.asleep:
             told = (last.spent_micros, last.reserved_micros)

@@ -21,7 +21,6 @@ from tests.simulation.schedule import CALM_POSTS
 from tests.simulation.world import START_US, Mind, World
 
 ORIGIN = "https://queue.test"
-PAGE = 10
 FINAL = frozenset({"moderation", "cancelled"})
 WORDS = {
     "failed": "unknown error, please try again",
@@ -81,7 +80,7 @@ class Provider:
         self._bad_key_until_s = 0.0
         for number in range(world.schedule.foreign):
             payload = {"image_url": "https://example.com/a.png", "prompt": "somebody else's", "seed": number}
-            request = self._take("m", payload, world.rng.uniform(0.0, world.schedule.storm_s), ours=False)
+            request = self._take("m", payload, world.rng.uniform(0.0, 600.0), ours=False)
             request.fate = "success"
 
     # --- what it does with a POST ---------------------------------------------------------------------
@@ -103,7 +102,7 @@ class Provider:
         word, _, then = fate.partition(" ")
         order = json.loads(body)
         if then != "dropped":
-            late_s = rng.uniform(0.0, world.schedule.late_s) if fate == "late" and mind.alive else 0.0
+            late_s = rng.random() ** 0.3 * world.schedule.late_s if fate == "late" and mind.alive else 0.0
             request = self._accept(order["model"], order["payload"], late_s)
             if fate == "instant":
                 request.over_s = world.steady_s
@@ -142,8 +141,8 @@ class Provider:
         if sum(one.stands for one in mine) > self.group[request.fingerprint]:
             self.duplicates[request.fingerprint] += 1
             world.tell(f"DUPLICATE {request.id}")
-        over = sum(one.stands or one.fate in FINAL for one in mine)
-        if over > self.group[request.fingerprint] and not all(one.stands for one in mine):
+        finals = sum(one.told and one.fate in FINAL for one in mine)
+        if finals and finals + sum(one.stands for one in mine) > self.group[request.fingerprint]:
             self.wrongs.append(f"{request.id}: sent again after a final no")
         world.tell(f"accepted {request.id} seed {payload.get('seed')} at {request.born_s:.1f} s")
         return request
@@ -200,13 +199,12 @@ class Provider:
         seen = [one for one in self.requests.values() if one.listed_s <= world.steady_s - stale_s]
         seen.sort(key=lambda one: one.born_s, reverse=True)
         rows = seen
-        told: dict[str, Any] = {"total": len(seen)} if rng.random() < 0.5 else {}
+        told: dict[str, Any] = {"total": len(seen)} if schedule.tells_total else {}
         if not world.calm and rng.random() < schedule.short:
-            if len(rows) >= PAGE and not told:
-                rows = rows[:PAGE]  # a page, and not a word about more
-            elif rows:  # the pages shifted under the reader: a row has slipped through
-                rows = [one for one in rows if one is not rng.choice(rows)]
-                told = {"total": len(seen)}
+            rows = rows[: schedule.page]
+            if told and rows and rng.random() < 0.2:  # pages shifted under the reader: a row slipped through
+                slipped = rng.choice(rows)
+                rows = [one for one in rows if one is not slipped]
         world.tell(f"list shows {[one.id for one in rows]} of {len(seen)}")
         return _json(200, {"requests": [self._record(one, listed=True) for one in rows], **told})
 
