@@ -24,7 +24,7 @@ class Paged(FakeProvider):
 
 
 def test_a_twin_finds_the_request_that_its_elder_left_behind(tmp_path: Path) -> None:
-    """The elder took the younger's request, long after its own: the younger must find the elder's (seed 1992)."""
+    """The elder took the younger's request, long after its own: the younger must find the elder's."""
     jobs = [a_job(1), a_job(2), a_job(3), a_job(4), a_job(5, seed=1)]
     rig = Rig(tmp_path, jobs=jobs, limits=Limits(in_flight=8, submits_per_minute=1))
     rig.provider = Paged(rig.clock, ["lost", "ok", "ok", "ok", "lost"])

@@ -1,1 +1,1 @@
-"""Whole nights in milliseconds: the real engine in a world where all time, chance and weather are one seed."""
+"""Whole nights in milliseconds: the real engine in a world where time, chance and weather are one seed."""

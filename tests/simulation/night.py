@@ -10,7 +10,7 @@ import functools
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -24,14 +24,14 @@ from batchrunner.providers.gmi import Gmi
 from batchrunner.providers.http import Http
 from batchrunner.rules.polling import Schedule as Polling
 from batchrunner.store import reading
-from batchrunner.store.changes import Change, Intended, Moved
 from batchrunner.store.tables import Store
 from tests.fakes import a_manifest
 from tests.simulation import oracle
 from tests.simulation.clips import Shelf
 from tests.simulation.provider import ORIGIN, Line, Provider
 from tests.simulation.schedule import Schedule
-from tests.simulation.world import Crash, Crew, Endless, Mind, Watch, World
+from tests.simulation.table import Table
+from tests.simulation.world import Crash, Crew, EndlessError, Mind, Watch, World
 
 LIVES_MAX = 80
 QUIET_S = 4_000.0  # longer than any request is late
@@ -57,24 +57,6 @@ class Report:
         return bool(self.wrongs)
 
 
-class Table(Store):
-    """The real state table; a runner may die just before and just after each of its commits."""
-
-    def __init__(self, path: Path, world: World, mind: Mind) -> None:
-        super().__init__(path, create=False)
-        self._world = world
-        self._mind = mind
-
-    def commit(self, changes: Sequence[Change]) -> None:
-        """See `Store`."""
-        self._world.step(self._mind, "about to commit")
-        super().commit(changes)
-        if self._world.story is not None:
-            for change in changes:
-                self._world.tell(f"runner {self._mind.number} wrote {_told(change)}")
-        self._world.step(self._mind, "committed")
-
-
 @dataclass(slots=True)
 class Runner:
     """One process: what it knows, and its ticks."""
@@ -88,7 +70,9 @@ class Runner:
 class Night:
     """One schedule being played over one state table."""
 
-    def __init__(self, schedule: Schedule, folder: Path, crash_at: int | None, story: list[str] | None) -> None:
+    def __init__(
+        self, schedule: Schedule, folder: Path, crash_at: int | None, story: list[str] | None
+    ) -> None:
         self.schedule = schedule
         self.folder = folder
         self.world = World(schedule, story)
@@ -144,7 +128,7 @@ class Night:
             self._check(runner)
             runner.store.close()
             return None
-        except (BatchrunnerError, Endless) as error:
+        except (BatchrunnerError, EndlessError) as error:
             self._wrong(f"{type(error).__name__}: {error}")
             if runner is not None:
                 runner.store.close()
@@ -240,7 +224,7 @@ class Night:
         found = oracle.check(self.schedule, self.provider, self.shelf, runner.store.db)
         self.report.duplicates += found.duplicates
         self.report.lost += found.lost
-        self.report.gambles_lost = found.gambles_lost
+        self.report.gambles_lost = max(self.report.gambles_lost, found.gambles_lost)
         for wrong in found.wrongs:
             self._wrong(wrong)
 
@@ -287,13 +271,3 @@ def _empty_table() -> bytes:
     path = _home() / "empty.db"
     Store(path).close()
     return path.read_bytes()
-
-
-def _told(change: Change) -> str:
-    match change:
-        case Moved(attempt=one):
-            id_ = f" {one.request_id}" if one.request_id else ""
-            return f"{one.job} #{one.id}{id_}: {change.source} -> {one.state} ({change.kind}) {change.detail}"
-        case Intended(attempt=one):
-            return f"{one.job} #{one.id}: intent"
-    return repr(change)

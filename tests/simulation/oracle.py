@@ -24,7 +24,12 @@ OPEN = frozenset({"submitting", "unknown", "accepted", "ready", "fetched", "done
 IN_DOUBT = frozenset({"submitting", "unknown", "held"})
 MOVES = frozenset(
     {
-        *((None, "submitting"), ("submitting", "accepted"), ("submitting", "refused"), ("submitting", "unknown")),
+        *(
+            (None, "submitting"),
+            ("submitting", "accepted"),
+            ("submitting", "refused"),
+            ("submitting", "unknown"),
+        ),
         *(("unknown", "accepted"), ("unknown", "held"), ("unknown", "waived")),
         *(("accepted", "ready"), ("accepted", "failed"), ("accepted", "cancelled"), ("accepted", "held")),
         *(("ready", "fetched"), ("ready", "held"), ("fetched", "done")),
@@ -106,7 +111,9 @@ def check_end(provider: Provider, db: Database, *, out_of_budget: bool) -> Found
     cost = sum(one["cost_usd_micros"] or one["reserved_usd_micros"] or 0 for one in attempts if _paid(one))
     spent, reserved = reading.money(db)
     if spent + reserved != cost or cost < billed * provider.world.schedule.jobs[0].cost_micros:  # type: ignore[operator]
-        found.wrongs.append(f"{billed} requests are billed; the table counts {spent} + {reserved}, not {cost}")
+        found.wrongs.append(
+            f"{billed} requests are billed; the table counts {spent} + {reserved}, not {cost}"
+        )
     _check_events(db, found)
     _check_refusals(db, found)
     return found
@@ -118,8 +125,8 @@ def check_end(provider: Provider, db: Database, *, out_of_budget: bool) -> Found
 def _attempts(db: Database) -> list[dict[str, Any]]:
     return list(
         db.query(
-            """SELECT id, job, number, state, fingerprint, request_id, cost_usd_micros, reserved_usd_micros, files
-               FROM attempts ORDER BY id"""
+            """SELECT id, job, number, state, fingerprint, request_id, cost_usd_micros,
+                      reserved_usd_micros, files FROM attempts ORDER BY id"""
         )
     )
 
@@ -193,7 +200,8 @@ def _check_events(db: Database, found: Found) -> None:
     """The events tell each attempt's life without a gap, by legal moves, to the state it is in."""
     at: dict[int, str | None] = {}
     for attempt, source, target in db.execute(
-        "SELECT attempt, from_state, to_state FROM events WHERE attempt IS NOT NULL AND to_state IS NOT NULL ORDER BY id"
+        """SELECT attempt, from_state, to_state FROM events
+           WHERE attempt IS NOT NULL AND to_state IS NOT NULL ORDER BY id"""
     ).fetchall():
         if (source, target) not in MOVES or at.get(attempt) != source:
             found.wrongs.append(f"attempt {attempt} moved from {source} to {target} out of {at.get(attempt)}")

@@ -2,7 +2,8 @@
 
 The real adapter (providers/gmi.py) stands on this, so what an answer proves is decided by the real tables.
 Fates of a POST: a word, and for answers that prove nothing whether it was `accepted` or `dropped` all the
-same; `lost` is accepted at once and unanswered, `late` is accepted only after the connection is gone.
+same; `lost` is accepted at once and unanswered, `late` is accepted only after the connection is gone, and
+`slow` is answered after up to three minutes.
 """
 
 from __future__ import annotations
@@ -67,7 +68,10 @@ class Request:
 
 
 class Provider:
-    """One account. `wrongs` collects what the runner should never have sent."""
+    """One account. `wrongs` collects what the runner should never have sent.
+
+    `duplicates`, by payload: how many requests more than jobs stood at once, at the worst moment.
+    """
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -80,7 +84,7 @@ class Provider:
         self._bad_key_until_s = 0.0
         for number in range(world.schedule.foreign):
             payload = {"image_url": "https://example.com/a.png", "prompt": "somebody else's", "seed": number}
-            request = self._take("m", payload, world.rng.uniform(0.0, 600.0), ours=False)
+            request = self._take("m", payload, world.rng.uniform(-900.0, 600.0), ours=False)
             request.fate = "success"
 
     # --- what it does with a POST ---------------------------------------------------------------------
@@ -106,7 +110,9 @@ class Provider:
             request = self._accept(order["model"], order["payload"], late_s)
             if fate == "instant":
                 request.over_s = world.steady_s
-            if fate in {"ok", "instant"}:
+            if fate == "slow":
+                world.answer_after_s = rng.uniform(20.0, 170.0)
+            if fate in {"ok", "instant", "slow"}:
                 return _json(200, self._record(request, listed=False))
         if word in UNCLEAR:
             status, text = UNCLEAR[word]
@@ -138,11 +144,12 @@ class Provider:
         world = self.world
         request = self._take(model, payload, world.steady_s + late_s, ours=True)
         mine = [one for one in self.requests.values() if one.ours and one.fingerprint == request.fingerprint]
-        if sum(one.stands for one in mine) > self.group[request.fingerprint]:
-            self.duplicates[request.fingerprint] += 1
+        standing = sum(one.stands for one in mine)
+        if (excess := standing - self.group[request.fingerprint]) > 0:
+            self.duplicates[request.fingerprint] = max(excess, self.duplicates[request.fingerprint])
             world.tell(f"DUPLICATE {request.id}")
         finals = sum(one.told and one.fate in FINAL for one in mine)
-        if finals and finals + sum(one.stands for one in mine) > self.group[request.fingerprint]:
+        if world.schedule.bounded and finals and finals + standing > self.group[request.fingerprint]:
             self.wrongs.append(f"{request.id}: sent again after a final no")
         world.tell(f"accepted {request.id} seed {payload.get('seed')} at {request.born_s:.1f} s")
         return request
@@ -197,7 +204,7 @@ class Provider:
             return _json(500, {"error": "list is down"})
         stale_s = rng.uniform(0.0, schedule.stale_s) if rng.random() < 0.3 else 0.0
         seen = [one for one in self.requests.values() if one.listed_s <= world.steady_s - stale_s]
-        seen.sort(key=lambda one: one.born_s, reverse=True)
+        seen.sort(key=lambda one: one.born_s, reverse=schedule.newest_first)
         rows = seen
         told: dict[str, Any] = {"total": len(seen)} if schedule.tells_total else {}
         if not world.calm and rng.random() < schedule.short:
@@ -231,8 +238,10 @@ class Provider:
             request.told = True
             return "cancelled", {}
         request.reads += 1
-        if request.fate.startswith("no url") and not self.world.calm and (
-            request.fate == "no url" or request.reads <= 3
+        if (
+            request.fate.startswith("no url")
+            and not self.world.calm
+            and (request.fate == "no url" or request.reads <= 3)
         ):
             return "success", {}
         until_s = self.world.steady_s + self.world.schedule.url_life_s

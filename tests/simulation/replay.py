@@ -1,4 +1,4 @@
-"""Play one seed again and print its story: `python -m tests.simulation.replay SEED [--crash STEP] [--mutant NAME]`."""
+"""Play one seed again and print its story: `python -m tests.simulation.replay SEED [--crash STEP]`."""
 
 from __future__ import annotations
 

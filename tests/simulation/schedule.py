@@ -1,15 +1,15 @@
 """From a seed to a schedule: the campaign, the policy, the weather, and when the runner is killed.
 
-All weather stays within what the protocol assumes of a provider (docs/safety.md): refusals are truthful,
-one POST makes one request at most, and under `on_absent: resubmit` whatever was accepted is in the list
-before `grace` ends. Under `hold` it may come later than that; then nothing but time may be lost.
+All weather stays within what the protocol assumes of a provider: refusals are truthful, one POST makes one
+request at most, and whatever was accepted is in the list before `grace` ends. Some nights break the last of
+these: under `hold` nothing but time may then be lost, under `resubmit` no more than the gambles it allows.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from batchrunner.values import Job, Limits, Recovery
 from tests.fakes import a_job
@@ -23,7 +23,8 @@ CALM_POSTS: Mapping[str, float] = {"ok": 1.0}
 POST_FATES: Mapping[str, float] = {
     "instant": 0.3,
     "lost": 1.0,
-    "late": 1.0,
+    "late": 2.0,
+    "slow": 1.0,
     "dropped": 0.7,
     "never_left": 0.4,
     "500 accepted": 0.6,
@@ -68,8 +69,9 @@ class Schedule:
     stale_s: float  # how old a list may be, now and then
     skew_s: float  # the provider's clock against ours
     trouble: float  # a repeatable call fails
-    short: float  # the list shows only its newest `page`
+    short: float  # the list shows only its first `page`
     page: int
+    newest_first: bool
     tells_total: bool
     echo: str  # of the list: whole, some, none; a request itself tells its payload, or (mute) does not
     foreign: int  # requests that somebody else makes with the same key
@@ -81,7 +83,6 @@ class Schedule:
     kills: tuple[int, ...] = ()  # each after so many steps of life
     takeover: int = 0  # the tick after which a second runner starts beside the first; 0: never
     power_cuts: bool = False
-    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def bounded(self) -> bool:
@@ -113,7 +114,7 @@ def draw(seed: int) -> Schedule:
         late_s = rng.uniform(600.0, 3000.0)  # later than grace: what is given up must still turn up
     jobs = _jobs(rng)
     rough, tells_total = rng.choice((0.1, 0.3, 0.6)), rng.random() < 0.5
-    return Schedule(
+    night = Schedule(
         seed=seed,
         jobs=jobs,
         limits=Limits(
@@ -133,6 +134,7 @@ def draw(seed: int) -> Schedule:
         trouble=rng.choice((0.0, 0.05, 0.3)),
         short=rng.choice((0.0, 0.0, 0.5, 1.0)),
         page=3 if tells_total else 10,
+        newest_first=rng.random() < 0.7,
         tells_total=tells_total,
         echo=rng.choice(("whole", "whole", "some", "none", "mute")),
         foreign=rng.choice((0, 0, 2, 12)),
@@ -145,6 +147,23 @@ def draw(seed: int) -> Schedule:
         takeover=rng.randint(1, 12) if rng.random() < 0.2 else 0,
         power_cuts=rng.random() < 0.5,
     )
+    return _themed(night, rng, latest_s)
+
+
+def _themed(night: Schedule, rng: random.Random, latest_s: float) -> Schedule:
+    """Let some nights have one trouble only, at its worst: what is rare in mixed weather is tried there."""
+    theme = rng.random()
+    if theme >= 0.2:
+        return night
+    gamble = replace(night.recovery, on_absent="resubmit", risk=rng.randint(1, 3))
+    night = replace(night, recovery=gamble, echo="whole", trouble=0.0, outages=(), list_down=())
+    if theme < 0.08:  # acceptance as late as grace allows, in a list that is always whole
+        return replace(night, posts={"ok": 0.4, "late": 0.6}, late_s=latest_s, short=0.0)
+    if theme < 0.12:  # later than grace: a gamble may now be lost, and is counted as such
+        return replace(night, posts={"ok": 0.4, "late": 0.6}, late_s=3000.0)
+    # One page of the oldest, and no word about more.
+    night = replace(night, posts={"ok": 0.4, "lost": 0.6}, late_s=min(night.late_s, latest_s))
+    return replace(night, newest_first=False, foreign=12, short=1.0, page=10, tells_total=False)
 
 
 def _jobs(rng: random.Random) -> tuple[Job, ...]:
@@ -162,7 +181,7 @@ def _budget(rng: random.Random, jobs: int) -> int | None:
 
 def _mixed(rng: random.Random, fates: Mapping[str, float], share: float, good: str) -> dict[str, float]:
     """Pick a few of some fates; together they have `share`, the good one has the rest."""
-    chosen = {fate: fates[fate] for fate in rng.sample(sorted(fates), rng.randint(1, 5)) if fate != good}
+    chosen = {fate: fates[fate] for fate in rng.sample(sorted(fates), rng.randint(1, 6)) if fate != good}
     whole = sum(chosen.values()) or 1.0
     mixed = {fate: weight / whole * share for fate, weight in chosen.items()}
     return {good: 1.0 - sum(mixed.values()), **mixed}

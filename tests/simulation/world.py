@@ -20,15 +20,15 @@ T = TypeVar("T")
 START_US = 1_764_000_000_000_000
 STEPS_MAX = 40_000  # of one schedule: whatever needs more does not end
 
-# What becomes of a POST that a dead runner had begun: its bytes are lost, had arrived, or are still on the way.
+# What becomes of a POST that a dead runner had begun: its bytes are lost, have arrived, or are on the way.
 POSTS_OF_THE_DEAD = ("lost", "arrived", "on its way")
 
 
-class Crash(BaseException):  # noqa: N818 - not an error: nothing may catch it, as nothing catches kill -9
-    """The runner dies here."""
+class Crash(BaseException):
+    """The runner dies here. Not an Exception: nothing may catch it, as nothing catches kill -9."""
 
 
-class Endless(AssertionError):
+class EndlessError(AssertionError):
     """The schedule does not come to an end."""
 
 
@@ -192,7 +192,7 @@ class World:
     def _count(self) -> None:
         self._order += 1
         if self._order > STEPS_MAX:
-            raise Endless(f"more than {STEPS_MAX} events and waits")
+            raise EndlessError(f"more than {STEPS_MAX} events and waits")
 
 
 @dataclass(frozen=True, slots=True)
