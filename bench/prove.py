@@ -1,6 +1,6 @@
 """Prove the safety of the protocol: thousands of simulated nights, every crash point, every broken rule.
 
-    python bench/prove.py [--seeds N] [--bases N] [--workers N]
+    python bench/prove.py [--seeds N] [--first N] [--bases N] [--workers N]
     python bench/prove.py --seed N [-v]      play one seed; -v tells its story
 
 Prints schedules, crashes, duplicates, lost, over budget, and for each mutant of the protocol the seed at
@@ -71,9 +71,9 @@ def _count(sums: Counter[str], bad: list[Bad], seed: int, step: int | None, repo
 def _sum_up(title: str, results: Iterable[tuple[Counter[str], list[Bad]]]) -> int:
     """Add up and print; return how many schedules were bad."""
     started, sums, bad = time.perf_counter(), Counter[str](), list[Bad]()
-    for some, wrong in results:
+    for some, found in results:
         sums += some
-        bad += wrong
+        bad += found
     print(f"\n{title}, {time.perf_counter() - started:.0f} s")
     for name in ("schedules", "crashes", "POSTs", "duplicates", "lost", "over_budget"):
         print(f"  {name.replace('_', ' '):14}{sums[name]:>10,}")
@@ -112,6 +112,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=20_000)
+    parser.add_argument("--first", type=int, default=0, help="the first of the seeds")
     parser.add_argument("--bases", type=int, default=60)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seed", type=int)
@@ -122,7 +123,9 @@ def main() -> int:
         print("\n".join([*(story if given.verbose else ()), str(report)]))
         return int(report.bad)
     with ProcessPoolExecutor(given.workers) as workers:
-        bad = _sum_up("simulated nights", workers.map(nights, range(0, given.seeds, CHUNK)))
+        bad = _sum_up(
+            "simulated nights", workers.map(nights, range(given.first, given.first + given.seeds, CHUNK))
+        )
         bases = f"every crash point of {given.bases} nights"
         bad += _sum_up(bases, workers.map(crash_points, _bases(given.bases)))
         bad += _mutants(workers.map(caught, MUTANTS))

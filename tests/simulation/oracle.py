@@ -77,7 +77,7 @@ def check(schedule: Schedule, provider: Provider, shelf: Shelf, db: Database) ->
         lost = len(_unowned(provider, owners, print_)) - doubted - waived
         if lost > 0:
             found.lost += lost
-            found.wrongs.append(f"{lost} accepted requests of {some[0]['job']} are known to nobody")
+            found.wrongs.append(f"{lost} accepted requests of the payload {print_[:8]} are known to nobody")
         _check_one_open(provider, some, found)
     _check_files(shelf, attempts, found)
     return found
@@ -184,15 +184,15 @@ def _check_files(shelf: Shelf, attempts: list[dict[str, Any]], found: Found) -> 
     """A finished job has its own clip under its name; a name is only there once its hash is committed."""
     by_id = {one["id"]: one for one in attempts}
     for path, name in shelf.names.items():
-        one = by_id[name.attempt_id]
+        one = by_id.get(name.attempt_id, {"state": "nothing", "files": None})
         files = json.loads(one["files"] or "[]")
         if one["state"] not in {"fetched", "done"} or name.sha256 not in {file["sha256"] for file in files}:
             found.wrongs.append(f"{path} was published before its hash was committed")
     for one in attempts:
         if one["state"] == "done":
-            for file in json.loads(one["files"]):
+            for file in json.loads(one["files"] or "[]"):
                 name_ = shelf.names.get(file["path"])
-                if name_ is None or name_.sha256 != sha256_of(one["request_id"]):
+                if name_ is None or name_.sha256 != sha256_of(str(one["request_id"])):
                     found.wrongs.append(f"{one['job']} is done, its clip is not there")
 
 
