@@ -59,7 +59,7 @@ class Searching:
             return None
         listing = self._free(outcome.listing, account)
         everyone = [
-            _lost(attempt) for attempt in (*lost, *self.held.values()) if attempt.model == outcome.model
+            self._lost(attempt) for attempt in (*lost, *self.held.values()) if attempt.model == outcome.model
         ]
         vague = [
             job.request_id
@@ -80,7 +80,7 @@ class Searching:
         assert outcome.listing is not None  # noqa: S101 - only a look that succeeded is finished
         everyone = [*lost, *(one for one in self.held.values() if one.model == outcome.model)]
         listing = self._free(outcome.listing, account)
-        found = look([_lost(attempt) for attempt in everyone], listing, owned=())
+        found = look([self._lost(attempt) for attempt in everyone], listing, owned=())
         for one in found:
             self.doubtful.discard(one.attempt_id)
             if one.attempt_id not in self.held:
@@ -101,8 +101,8 @@ class Searching:
         owned = reading.owned(self._db, account, [job.request_id for job in listing.jobs])
         return Listing(tuple(job for job in listing.jobs if job.request_id not in owned), listing.complete)
 
-
-def _lost(attempt: Attempt) -> Lost:
-    sent_s = attempt.submitted_us / 1e6
-    lost_s = (attempt.lost_us or attempt.submitted_us) / 1e6
-    return Lost(attempt.id, attempt.payload, sent_s, lost_s)
+    def _lost(self, attempt: Attempt) -> Lost:
+        """Say what to look for. Equal payloads share one window: any of them may have the other's request."""
+        own = (attempt.submitted_us, attempt.lost_us or attempt.submitted_us)
+        sent_us, lost_us = reading.lost_span_us(self._db, attempt.fingerprint) or own
+        return Lost(attempt.id, attempt.payload, sent_us / 1e6, lost_us / 1e6)

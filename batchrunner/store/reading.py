@@ -182,6 +182,15 @@ def owned(db: Database, account: str, request_ids: Iterable[str]) -> set[str]:
     return found
 
 
+def lost_span_us(db: Database, fingerprint: str) -> tuple[int, int] | None:
+    """Return when the first of equal submissions whose answer was lost was sent, and the last given up."""
+    sent, lost = db.execute(
+        "SELECT min(submitted_at), max(lost_at) FROM attempts WHERE fingerprint = ? AND lost_at IS NOT NULL",
+        [fingerprint],
+    ).fetchone()
+    return (utc_us(sent), utc_us(lost)) if sent else None
+
+
 def submit_times_us(db: Database, since_us: int) -> list[int]:
     """Return when attempts were submitted since a time, oldest first."""
     rows = db.execute(

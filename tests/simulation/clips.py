@@ -1,0 +1,76 @@
+"""The disk for finished clips: in memory, with the one difference that counts, durable or not yet."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from batchrunner.media.trouble import MediaError
+from batchrunner.values import Attempt, MediaFile
+from tests.simulation.world import World
+
+
+def sha256_of(request_id: str) -> str:
+    """Return the hash of the clip that a request made."""
+    return hashlib.sha256(request_id.encode()).hexdigest()
+
+
+@dataclass(slots=True)
+class Name:
+    """A file under its final name."""
+
+    attempt_id: int
+    sha256: str
+    durable: bool = False
+
+
+class Shelf:
+    """Part files by attempt (durable once `fetch` has returned) and files under their final names."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.parts: dict[int, MediaFile] = {}
+        self.names: dict[str, Name] = {}
+        self.wrongs: list[str] = []
+
+    def fetch(self, attempt: Attempt, urls: Sequence[str]) -> tuple[MediaFile, ...]:
+        """See `Clips`."""
+        world = self.world
+        place, _, until = urls[0].partition("?until=")
+        world.answer_after_s = world.rng.uniform(0.0, 30.0)
+        if world.steady_s > float(until):
+            raise MediaError("the address has expired", gone=True)
+        if not world.calm and world.rng.random() < world.schedule.fetch_trouble:
+            word = world.rng.choice(("gone", "bad", "trouble"))
+            raise MediaError(word, gone=word == "gone", bad=word == "bad")
+        sha256 = sha256_of(place.rpartition("/")[2])
+        self.parts[attempt.id] = MediaFile(f"{attempt.name}.mp4", sha256, 1000, 5.0, 64, 64)
+        return (self.parts[attempt.id],)
+
+    def publish(self, attempt: Attempt) -> tuple[MediaFile, ...]:
+        """See `Clips`."""
+        for file in attempt.files:
+            there = self.names.get(file.path)
+            if there is not None and there.sha256 == file.sha256:
+                continue
+            if there is not None:
+                self.wrongs.append(f"{file.path}: a paid file would have been overwritten")
+            if attempt.id not in self.parts:
+                raise MediaError("the part file is gone", gone=True)
+            del self.parts[attempt.id]
+            self.names[file.path] = Name(attempt.id, file.sha256)
+        return attempt.files
+
+    def sync(self, files: Sequence[MediaFile]) -> None:
+        """See `Clips`."""
+        for file in files:
+            if file.path in self.names:
+                self.names[file.path].durable = True
+
+    def power_cut(self) -> None:
+        """Lose the renames that no sync had made durable: the file is a part file again, or gets its name."""
+        for path, name in list(self.names.items()):
+            if not name.durable and self.world.rng.random() < 0.5:
+                del self.names[path]
+                self.parts[name.attempt_id] = MediaFile(path, name.sha256, 1000, 5.0, 64, 64)
