@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -18,6 +19,7 @@ from batchrunner.engine.pool import Threads
 from batchrunner.engine.progress import Progress, Tally
 from batchrunner.engine.run import Tools
 from batchrunner.engine.steps import Stop, Terms
+from batchrunner.engine.sweep import WATCH_US
 from batchrunner.errors import CredentialsError, LocalError, MissingExtraError, UsageError
 from batchrunner.manifest.expand import count, expand
 from batchrunner.manifest.load import load
@@ -31,6 +33,8 @@ from batchrunner.standing import Status, read_status, state_path
 from batchrunner.store import reading
 from batchrunner.store.database import maybe_readonly
 from batchrunner.store.lock import runner_lock
+from batchrunner.store.lost import is_watching
+from batchrunner.store.place import check_place
 from batchrunner.store.tables import Store
 from batchrunner.values import Job, Limits, Manifest, Picture
 
@@ -174,10 +178,13 @@ class Campaign:
         """
         self._check_before_side_effects()
         make_folder(self._state, 0o700)
+        check_place(self._state)
         since = utc_text(self._clock.now_us())
-        with runner_lock(self.state_path.with_suffix(".lock"), since), self._store() as store:
+        with runner_lock(self.state_path.with_suffix(".lock"), since) as lock, self._store() as store:
             started_s = self._clock.elapsed_s()
-            last = self._work(store, on_progress) if reading.has_work(store.db) else None
+            rolled_back = store.epoch <= lock.epoch
+            last = self._work(store, rolled_back, on_progress) if self._has_work(store) else None
+            lock.note(store.epoch)
             return Ended(
                 campaign=self.name,
                 stop=last.stop if last else None,
@@ -231,11 +238,18 @@ class Campaign:
         finally:
             store.close()
 
-    def _work(self, store: Store, on_progress: Callable[[Progress], None] | None) -> Progress | None:
+    def _has_work(self, store: Store) -> bool:
+        return reading.has_work(store.db) or is_watching(store.db, self._clock.now_us() - WATCH_US)
+
+    def _work(
+        self, store: Store, rolled_back: bool, on_progress: Callable[[Progress], None] | None
+    ) -> Progress | None:
         make_folder(self.output_path, 0o755)
         last: Progress | None = None
         with self._provider() as (provider, http), self._tools(provider, http) as tools:
-            self._loop = Loop(store, tools, self._terms(), self._limits(), local_pictures(self.manifest))
+            pictures = local_pictures(self.manifest)
+            terms, limits = self._terms(), self._limits()
+            self._loop = Loop(store, tools, terms, limits, pictures, rolled_back=rolled_back)
             for last in self._loop.run():
                 if on_progress is not None:
                     on_progress(last)
@@ -269,10 +283,18 @@ class Campaign:
             Threads(1, "publish"),
         )
         try:
-            yield Tools(provider, clips, self._clock, self._rng, *pools)
+            yield Tools(provider, clips, self._clock, self._rng, *pools, self._free_bytes)
         finally:
             for pool in pools:
                 pool.close()
+
+    def _free_bytes(self) -> int:
+        try:
+            return min(shutil.disk_usage(folder).free for folder in (self.output_path, self._state))
+        except OSError as error:
+            raise LocalError(
+                f"cannot see how full the disk is: {error.filename}: {error.strerror}"
+            ) from error
 
     def _limits(self) -> Limits:
         limits = self.manifest.limits

@@ -32,9 +32,9 @@ class Verdict(StrEnum):
 
 
 def retry_failed(folder: Path, campaign: str, jobs: tuple[str, ...], clock: Clock, who: str) -> list[str]:
-    """Make failed jobs pending again with a fresh count of failures; return their ids.
+    """Make failed jobs, and those that were spared, pending again with a fresh count of failures.
 
-    `jobs`: the ids to retry; empty means every failed job of the manifest.
+    `jobs`: the ids to retry; empty means every one of the manifest. Returns their ids.
 
     Raises:
         UsageError: a named job is not there or has not failed.
@@ -43,6 +43,7 @@ def retry_failed(folder: Path, campaign: str, jobs: tuple[str, ...], clock: Cloc
     """
     with _opened(folder, campaign, clock) as store:
         failed = [row["id"] for row in reading.jobs(store.db, JobState.FAILED, None)]
+        failed += reading.spared_jobs(store.db)
         for wanted in jobs:
             if wanted not in failed:
                 raise UsageError(f"{wanted} is not a failed job of {campaign}")

@@ -89,6 +89,8 @@ def read_jobs(
 
 def settle_command(campaign: str, held: HeldJob) -> str:
     """Return the command that settles a held job."""
+    if not held.sent:
+        return f"mend it, or let it try all the same: batchrunner retry {campaign} {held.job}"
     if held.request_id:
         again = "run again: it is asked for again, free"
         return f"{again}; or give it up: batchrunner resolve {campaign} {held.job} --abandon"

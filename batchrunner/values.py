@@ -195,7 +195,7 @@ class Reason(StrEnum):
     STUCK = "stuck"
     NO_MEDIA = "no_media"
     BAD_MEDIA = "bad_media"
-    PICTURE = "picture"  # a local picture that cannot be read or uploaded
+    PICTURE = "picture"  # one that cannot be read or uploaded, or is refused for itself
     INTERRUPTED = "interrupted"  # the runner stopped while the submission was on the wire
 
 
@@ -340,3 +340,4 @@ class HeldJob:
     detail: str
     request_id: str | None
     at_stake_micros: int
+    sent: bool = True  # False: spared, because others like it were refused; nothing was paid

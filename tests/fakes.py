@@ -91,7 +91,7 @@ class FakeProvider:
     """A queue that renders in `render_s`; `script` says what the first submissions meet, in order.
 
     Script words: ok, never_left, lost (accepted, answer lost), dropped (not accepted, answer lost), 429,
-    402, 401, 400, 503, failed, moderation, instant (finished in the first answer).
+    402, 401, 400, 404, pixels, 503, failed, moderation, instant (finished in the first answer).
     """
 
     name = "fake"
@@ -107,6 +107,7 @@ class FakeProvider:
         self.key_ok = True
         self.list_down = False
         self.echo = True
+        self.hidden: set[str] = set()  # requests that the list does not show
         self.uploads: list[str] = []
         self.polls = 0
 
@@ -119,11 +120,14 @@ class FakeProvider:
             "402": Reason.CREDIT,
             "401": Reason.CREDENTIALS,
             "400": Reason.REQUEST,
+            "404": Reason.MODEL,
             "503": Reason.CAPACITY,
             "500": Reason.BACKEND,
         }
         if word in refusals:
             return Reply(Evidence.REFUSED, refusals[word], status=int(word), detail=f"refused with {word}")
+        if word == "pixels":
+            return Reply(Evidence.REFUSED, Reason.PICTURE, status=400, detail="Image pixel is invalid")
         if word == "never_left":
             return Reply(Evidence.NEVER_LEFT, Reason.NETWORK, detail="no route")
         if word == "dropped":
@@ -152,7 +156,8 @@ class FakeProvider:
         self._answer()
         if self.list_down:
             raise ProviderError(Reason.SERVER, "list is down", status=500)
-        jobs = tuple(self._shown(request_id) for request_id in self.ledger.jobs)
+        listed = (request_id for request_id in self.ledger.jobs if request_id not in self.hidden)
+        jobs = tuple(self._shown(request_id) for request_id in listed)
         return Listing(jobs if self.echo else tuple(replace(job, payload={}) for job in jobs), complete=True)
 
     def upload(self, picture: Picture) -> str:

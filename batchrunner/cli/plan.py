@@ -61,6 +61,7 @@ def show_plan(campaign: Campaign, *, as_json: bool) -> None:
     width = max(len(f"{number:,}") for number in (made.jobs, made.gone))
     for number, words in (
         (made.new, "new"),
+        (made.changed, "changed since the last run (what they were before is kept)"),
         (made.unchanged, "unchanged since the last run"),
         (made.gone, "recorded, no longer in the manifest (kept)"),
         (made.done, "done already"),
@@ -68,6 +69,8 @@ def show_plan(campaign: Campaign, *, as_json: bool) -> None:
     ):
         click.echo(f"  {number:>{width},}  {words}")
     click.echo(f"  at most {money(made.cost_micros)} still to pay ({made.price})")
+    if made.again_micros:
+        click.echo(f"  {money(made.again_micros)} of that for changed jobs that were paid for as they were")
     click.echo(f"  spent so far {money(made.spent_micros)}")
     if made.budget_micros is not None:
         click.echo(f"  budget {money(made.budget_micros)}")
@@ -77,6 +80,6 @@ def show_plan(campaign: Campaign, *, as_json: bool) -> None:
 def plan_json(made: Plan) -> dict[str, object]:
     """Return a plan as `--json` shows it: money in dollars."""
     values = asdict(made)
-    for name in ("cost", "total", "spent", "budget"):
+    for name in ("cost", "again", "total", "spent", "budget"):
         values[name] = dollars(values.pop(f"{name}_micros"))
     return values

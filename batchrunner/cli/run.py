@@ -179,6 +179,15 @@ def show_end(ended: Ended) -> None:
         left = sum(1 for held in ended.held if held.request_id is None)
         doubt = f"{count(tally.in_doubt, 'submission')} in doubt at the start"
         click.echo(f"  {doubt}: {tally.found} found at the provider (nothing paid again), {left} held")
+    if tally.duplicates:
+        twice = f"{count(tally.duplicates, 'request')} that had been given up as absent"
+        click.echo(f"  {twice} turned up at the provider after all: paid twice; no more is given up this way")
+    if tally.spared:
+        saved = f"{count(tally.spared, 'job')} ({money(tally.spared_micros)})"
+        click.echo(f"  {saved} held back, because others like them were refused: see below")
+    if tally.swept:
+        paid = f"{count(tally.swept, 'request')} of an earlier run that the state table had lost"
+        click.echo(f"  {paid}: found at the provider and taken over (nothing paid again)")
     if ended.missing:
         named = ", ".join(ended.missing[:MISSING_SHOWN]) + (
             " …" if len(ended.missing) > MISSING_SHOWN else ""

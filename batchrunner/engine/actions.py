@@ -85,6 +85,13 @@ class Survey:
 
 
 @dataclass(frozen=True, slots=True)
+class Sweep:
+    """List the recent requests of a model, to learn what the state table may have lost."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class Search:
     """List the recent requests of a model; then ask one by one for those whose echo was missing."""
 
@@ -108,7 +115,7 @@ class Publish:
     attempts: tuple[Attempt, ...]
 
 
-Action: TypeAlias = Probe | Upload | Submit | Poll | Survey | Search | Download | Publish
+Action: TypeAlias = Probe | Upload | Submit | Poll | Survey | Sweep | Search | Download | Publish
 
 
 # --- outcomes -----------------------------------------------------------------------------------------
@@ -150,6 +157,15 @@ class Polled:
 
 @dataclass(frozen=True, slots=True)
 class Surveyed:
+    """`listing` or what went wrong."""
+
+    model: str
+    listing: Listing | None
+    error: ProviderError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
     """`listing` or what went wrong."""
 
     model: str
@@ -201,7 +217,7 @@ class Crashed:
 
 
 Outcome: TypeAlias = (
-    Probed | Uploaded | Submitted | Polled | Surveyed | Searched | Downloaded | Published | Crashed
+    Probed | Uploaded | Submitted | Polled | Surveyed | Swept | Searched | Downloaded | Published | Crashed
 )
 
 
@@ -227,7 +243,9 @@ def _perform(action: Action, provider: Provider, clips: Clips) -> Outcome:
         case Publish(attempts):
             return Published(_publish(attempts, clips))
         case Survey(model):
-            return _survey(model, provider)
+            return Surveyed(model, *_list(model, provider))
+        case Sweep(model):
+            return Swept(model, *_list(model, provider))
         case Search():
             return _search(action, provider)
         case Upload(picture):
@@ -273,11 +291,11 @@ def _probe(provider: Provider) -> Probed:
         return Probed(None, error)
 
 
-def _survey(model: str, provider: Provider) -> Surveyed:
+def _list(model: str, provider: Provider) -> tuple[Listing | None, ProviderError | None]:
     try:
-        return Surveyed(model, provider.recent(model))
+        return provider.recent(model), None
     except ProviderError as error:
-        return Surveyed(model, None, error)
+        return None, error
 
 
 def _search(action: Search, provider: Provider) -> Searched:

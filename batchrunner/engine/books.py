@@ -11,20 +11,25 @@ from collections.abc import Iterable, Mapping
 from batchrunner.engine.progress import Tally
 from batchrunner.rules.states import EventKind
 from batchrunner.store.changes import Change, Moved
-from batchrunner.values import Attempt, AttemptState, JobState, Totals
+from batchrunner.values import Attempt, AttemptState, JobState, PendingJob, Totals
 
 
 class Books:
     """Money in micro-dollars; `problem` is the last thing that went wrong, for people."""
 
-    def __init__(self, totals: Totals) -> None:
+    def __init__(self, totals: Totals, *, may_gamble: bool = True) -> None:
         self._jobs: Counter[JobState] = Counter(totals.jobs)
         self._in_doubt = 0
         self._found = 0
         self._downloads = 0
-        self._submissions = 0
+        self.submissions = 0
+        self.swept = 0
+        self._spared = 0
+        self._spared_micros = 0
         self.spent_micros = totals.spent_micros
         self.reserved_micros = totals.reserved_micros
+        self._duplicates = 0
+        self.may_gamble = may_gamble
         self.waived = totals.attempts.get(AttemptState.WAIVED, 0)
         self.problem = ""
 
@@ -36,16 +41,24 @@ class Books:
     @property
     def tally(self) -> Tally:
         """What this run has done."""
-        return Tally(self._submissions, self._downloads, self._in_doubt, self._found)
+        return Tally(
+            submissions=self.submissions,
+            downloads=self._downloads,
+            in_doubt=self._in_doubt,
+            found=self._found - self.swept,
+            swept=self.swept,
+            spared=self._spared,
+            spared_micros=self._spared_micros,
+            duplicates=self._duplicates,
+        )
 
     def doubted(self, count: int) -> None:
         """Note how many submissions were in doubt when the run began."""
         self._in_doubt = count
 
     def intended(self, attempt: Attempt) -> None:
-        """Count a submission that is about to be made."""
+        """Count an attempt that begins."""
         self.reserved_micros += attempt.open_micros
-        self._submissions += 1
         self._shift(JobState.PENDING, JobState.ACTIVE)
 
     def followed(self, before: Attempt, after: Attempt, changes: Iterable[Change]) -> None:
@@ -61,6 +74,18 @@ class Books:
         """Count a pending job that failed without an attempt."""
         self._shift(JobState.PENDING, JobState.FAILED)
         self.problem = f"{job}: {detail}"
+
+    def duplicate(self, attempt: Attempt, request_id: str) -> None:
+        """Count a gamble that was lost: there are no more of them."""
+        self._duplicates += 1
+        self.may_gamble = False
+        self.problem = f"{attempt.job}: {request_id} was given up and turned up after all: paid twice"
+
+    def spared(self, job: PendingJob) -> None:
+        """Count a pending job that is held back, and the money that it would have cost."""
+        self._shift(JobState.PENDING, JobState.HELD)
+        self._spared += 1
+        self._spared_micros += job.cost_micros or 0
 
     def _moved(self, change: Moved) -> None:
         if change.attempt.listed:

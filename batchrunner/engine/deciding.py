@@ -22,6 +22,8 @@ from batchrunner.engine.actions import (
     Submitted,
     Survey,
     Surveyed,
+    Sweep,
+    Swept,
     Upload,
     Uploaded,
 )
@@ -31,14 +33,16 @@ from batchrunner.engine.run import Run
 from batchrunner.engine.steps import Stop
 from batchrunner.errors import InvariantError
 from batchrunner.rules import retry
-from batchrunner.store.changes import Stored
-from batchrunner.values import AttemptState, Evidence, Reason, RemoteJob
+from batchrunner.store.changes import Noted, Stored
+from batchrunner.store.lost import DUPLICATE
+from batchrunner.values import JSON, AttemptState, Evidence, Reason, RemoteJob
 
 LOOK_AGAIN_S = 3.0
 ACTION_OF: Mapping[type, type] = {
     Submitted: Submit,
     Polled: Poll,
     Surveyed: Survey,
+    Swept: Sweep,
     Downloaded: Download,
     Published: Publish,
     Searched: Search,
@@ -70,6 +74,7 @@ def decide(run: Run, outcome: Outcome) -> None:
             for attempt_id, remote in run.polls.surveyed(outcome):
                 _polled(run, attempt_id, remote, now_us)
         case Downloaded(attempt_id, files, failure):
+            run.space.fetched(files)
             one = run.desk.live[attempt_id]
             run.follow(
                 one,
@@ -80,6 +85,8 @@ def decide(run: Run, outcome: Outcome) -> None:
                 one = run.desk.live[done.attempt_id]
                 step = after_publish(one.attempt, one.tries, done.files, done.error, now_us, run.tools.rng)
                 run.follow(one, step)
+        case Swept():
+            _swept(run, outcome, now_s, now_us)
         case Searched():
             _searched(run, outcome, now_s, now_us)
         case Uploaded():
@@ -111,6 +118,31 @@ def _probed(run: Run, outcome: Probed, now_s: float) -> None:
         run.books.problem = detail
     if stop := run.health.probed(outcome, now_s):
         run.end(stop, detail)
+
+
+def _swept(run: Run, outcome: Swept, now_s: float, now_us: int) -> None:
+    run.heard(outcome.error)
+    if outcome.error is not None:
+        run.sweeper.failed(outcome, now_s, run.tools.rng)
+        run.books.problem = f"the provider's list cannot be read: {outcome.error.detail}"
+        return
+    taken: set[str] = set()
+    for job, payload, remote in run.sweeper.swept(outcome, run.health.account or ""):
+        run.intake.drop(job.id)
+        run.books.swept += 1
+        one = run.begin(job, payload, int((remote.created_s or now_us / 1e6) * 1e6), now_us)
+        run.follow(one, lifecycle.interrupted(one.attempt, now_us))
+        run.follow(one, lifecycle.swept(one.attempt, remote, now_us, run.terms, run.tools.rng))
+        taken.add(remote.request_id)
+    unknown = run.desk.in_state(AttemptState.UNKNOWN)
+    open_ = {one.attempt.fingerprint for one in (*unknown, *run.desk.in_state(AttemptState.SUBMITTING))}
+    for given_up, remote in run.sweeper.orphans(outcome, run.health.account or "", open_):
+        if remote.request_id not in taken:
+            evidence: dict[str, JSON] = {"request_id": remote.request_id, "created": remote.created_s}
+            detail = f"{remote.request_id} was given up and turned up after all: paid twice"
+            note = Noted(DUPLICATE, now_us, given_up.job, given_up.id, None, detail, evidence)
+            run.changes.append(note)
+            run.books.duplicate(given_up, remote.request_id)
 
 
 def _searched(run: Run, outcome: Searched, now_s: float, now_us: int) -> None:
@@ -148,7 +180,7 @@ def _searched(run: Run, outcome: Searched, now_s: float, now_us: int) -> None:
             now_s,
             run.terms,
             run.tools.rng,
-            may_gamble=run.books.waived < run.terms.recovery.risk,
+            may_gamble=run.books.may_gamble and run.books.waived < run.terms.recovery.risk,
         )
         run.follow(one, step)
         if step.attempt.state is not AttemptState.UNKNOWN:

@@ -9,8 +9,7 @@ from batchrunner.engine.run import Run
 from batchrunner.engine.steps import Stop
 from batchrunner.errors import InvariantError
 from batchrunner.rules import budget
-from batchrunner.store.changes import Intended
-from batchrunner.values import Attempt, AttemptState, PendingJob, fingerprint
+from batchrunner.values import AttemptState, PendingJob
 
 SUBMITS_AHEAD = 32  # POSTs on record as under way: what a kill leaves in doubt at most
 PUBLISH_TOGETHER = 32
@@ -33,6 +32,7 @@ def start_due(run: Run) -> None:
         run.actions.extend(run.polls.start(run.hands[Poll]))
     _join_publishes(run)
     if api:
+        run.actions.extend(run.sweeper.start(now_s))
         models = run.searching.unlooked_models()
         run.actions.extend(Search(model) for model in models if run.searching.wants(model))
     _plan_submits(run, now_s, now_us)
@@ -87,6 +87,7 @@ def _plan_submits(run: Run, now_s: float, now_us: int) -> None:
 
 
 def _situation(run: Run, now_s: float) -> Situation:
+    run.no_room = run.space.lacks(len(run.desk.live), now_s)
     return Situation(
         stopping=run.ending is not None,
         account_known=run.health.account is not None,
@@ -94,6 +95,8 @@ def _situation(run: Run, now_s: float) -> Situation:
         outage=run.health.outage,
         unlooked=len(run.searching.doubtful),
         list_down=run.searching.list_down and bool(run.desk.in_state(AttemptState.UNKNOWN)),
+        unswept=not run.sweeper.over,
+        no_room=bool(run.no_room),
         in_flight=run.desk.in_flight,
         in_flight_limit=run.limits.in_flight,
         pace_ready_s=run.pace.ready_at_s(now_s),
@@ -103,27 +106,9 @@ def _situation(run: Run, now_s: float) -> Situation:
 
 def _intend(run: Run, job: PendingJob, now_s: float, now_us: int) -> None:
     """Put one paid submission into this tick: its row first, its POST after the commit."""
-    payload = run.intake.payload(job)
-    attempt = Attempt(
-        id=run.next_id,
-        job=job.id,
-        number=job.attempts + 1,
-        name=job.name,
-        failures=job.failures,
-        state=AttemptState.SUBMITTING,
-        model=job.model,
-        account=run.health.account or "",
-        origin=run.tools.provider.origin,
-        payload=payload,
-        fingerprint=fingerprint(job.model, payload),
-        reserved_micros=job.cost_micros or 0,
-        submitted_us=now_us,
-    )
-    run.next_id += 1
-    run.books.intended(attempt)
+    attempt = run.begin(job, run.intake.payload(job), now_us, now_us).attempt
+    run.books.submissions += 1
     run.pace.submitted(now_s)
-    run.desk.put(attempt)
-    run.changes.append(Intended(attempt, now_us))
     run.actions.append(Submit(attempt, run.terms.submit_timeout_s))
 
 

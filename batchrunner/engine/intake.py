@@ -45,6 +45,13 @@ class Intake:
         self._taken.add(job.id)
         return job
 
+    def drop(self, job_id: str) -> None:
+        """Forget a pending job that begins its attempt without a submission."""
+        self._buffer = deque(job for job in self._buffer if job.id != job_id)
+        for jobs in self._waiting.values():
+            jobs[:] = [job for job in jobs if job.id != job_id]
+        self._taken.add(job_id)
+
     def committed(self, changes: Iterable[Change]) -> None:
         """Learn what the table knows now: the jobs that were taken, and those that are pending again."""
         self._taken.clear()

@@ -128,6 +128,12 @@ def after_look(
     return Step(attempt, next_s=search.next_s(now_s, recovery.grace_s, recovery.give_up_s) - now_s)
 
 
+def swept(attempt: Attempt, remote: RemoteJob, now_us: int, terms: Terms, rng: random.Random) -> Step:
+    """A request of an earlier run, whose record is lost, is this job's: it is taken over."""
+    found = {"request_id": remote.request_id, "created": remote.created_s, "sweep": True}
+    return _accepted(attempt, remote, EventKind.FOUND, now_us, terms, rng, found)
+
+
 def give_up_search(attempt: Attempt, now_us: int, detail: str) -> Step:
     """The list could not be read until patience ran out, or cannot answer for this account."""
     return go(attempt, EventKind.GAVE_UP, now_us, attempt.reason, detail)

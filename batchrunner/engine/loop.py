@@ -19,6 +19,7 @@ from batchrunner.engine.planner import Wait
 from batchrunner.engine.pool import Pool
 from batchrunner.engine.progress import Progress
 from batchrunner.engine.run import Run, Tools
+from batchrunner.engine.space import LOOK_S
 from batchrunner.engine.steps import Stop, Terms
 from batchrunner.store import reading
 from batchrunner.store.changes import Change
@@ -36,9 +37,16 @@ class Loop:
     """One run of one campaign over an open store: make it, then iterate `run()`."""
 
     def __init__(
-        self, store: Store, tools: Tools, terms: Terms, limits: Limits, pictures: Mapping[str, Picture]
+        self,
+        store: Store,
+        tools: Tools,
+        terms: Terms,
+        limits: Limits,
+        pictures: Mapping[str, Picture],
+        *,
+        rolled_back: bool = False,
     ) -> None:
-        self._run = Run(store, tools, terms, limits, pictures)
+        self._run = Run(store, tools, terms, limits, pictures, rolled_back=rolled_back)
         self._inbox: SimpleQueue[Outcome | None] = SimpleQueue()
         self._aborting = False
 
@@ -168,6 +176,8 @@ class Loop:
             return False
         if run.ending is None and run.short and not run.desk.in_flight:
             run.end(Stop.BUDGET)
+        if run.ending is None and run.wait is Wait.SPACE:
+            run.end(Stop.LOCAL, f"{run.no_room}; make room and run again")
         if run.ending is not None:
             return True
         return run.intake.empty and not run.uploads
@@ -178,6 +188,10 @@ class Loop:
         times = [run.health.next_probe_s(), run.desk.next_due_s(api=run.may_call), run.uploads.next_due_s()]
         if run.wait is Wait.PACE:
             times.append(run.pace.ready_at_s(now_s))
+        if run.wait is Wait.SPACE:
+            times.append(now_s + LOOK_S)
+        if run.may_call:
+            times.append(run.sweeper.next_s())
         due_us = run.intake.next_due_us()
         if run.wait is Wait.NOTHING and due_us is not None:
             times.append(now_s + (due_us - now_us) / 1e6)

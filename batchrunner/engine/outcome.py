@@ -17,6 +17,7 @@ STOP_CODES: Mapping[Stop, int] = {
     Stop.CREDIT: 6,
     Stop.BUDGET: 6,
     Stop.OUTAGE: 7,
+    Stop.MODEL: 3,
     Stop.SIGNAL: 130,
 }
 WORST_FIRST = (70, 8, 9, 5, 6, 7, 10, 130, 4, 3, 0)
@@ -67,6 +68,7 @@ class Ended:
             Stop.CREDIT: f"add credit to the account, then go on with: {self.again}",
             Stop.BUDGET: f"raise limits.budget in the manifest, then go on with: {self.again}",
             Stop.OUTAGE: f"when the provider answers again, go on with: {self.again}",
+            Stop.MODEL: f"mend what it names, then: batchrunner retry {self.campaign} && {self.again}",
             Stop.SIGNAL: f"go on with: {self.again}",
         }
         if self.stop is not None:

@@ -40,6 +40,7 @@ class Wait(StrEnum):
     OUTAGE = "the provider is out of reach"
     LOOKING = "looking for submissions in doubt"
     FULL = "in-flight limit"
+    SPACE = "room on the disk"
     PACE = "submission pace"
     NOTHING = ""
 
@@ -54,6 +55,8 @@ class Situation:
     outage: bool
     unlooked: int  # attempts of unknown fate that no list has been searched for yet
     list_down: bool
+    unswept: bool  # the list has not been searched yet for what the state table may have lost
+    no_room: bool
     in_flight: int
     in_flight_limit: int
     pace_ready_s: float
@@ -66,7 +69,8 @@ def submit_wait(situation: Situation) -> Wait:
         (situation.stopping, Wait.STOPPING),
         (situation.outage, Wait.OUTAGE),
         (not situation.account_known or situation.key_in_doubt, Wait.KEY),
-        (situation.unlooked > 0 or situation.list_down, Wait.LOOKING),
+        (situation.unlooked > 0 or situation.list_down or situation.unswept, Wait.LOOKING),
+        (situation.no_room, Wait.SPACE),
         (situation.in_flight >= situation.in_flight_limit, Wait.FULL),
         (situation.pace_ready_s > situation.now_s, Wait.PACE),
     )

@@ -19,6 +19,10 @@ class Tally:
     downloads: int = 0
     in_doubt: int = 0  # submissions of unknown fate found at the start
     found: int = 0  # of those in doubt, now or then: found in the provider's list
+    swept: int = 0  # paid for in an earlier run whose record is lost, and taken over
+    spared: int = 0  # held back, because others like them were refused
+    spared_micros: int = 0
+    duplicates: int = 0  # given up as absent and paid for again, and found after all
 
 
 @dataclass(frozen=True, slots=True)

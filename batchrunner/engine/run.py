@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from batchrunner.clock import Clock
@@ -17,17 +17,31 @@ from batchrunner.engine.planner import Wait
 from batchrunner.engine.polls import Polls
 from batchrunner.engine.pool import Pool
 from batchrunner.engine.searching import Searching
+from batchrunner.engine.space import Space
 from batchrunner.engine.steps import Step, Stop, Terms
+from batchrunner.engine.sweep import Sweeper
 from batchrunner.engine.uploads import Uploads
 from batchrunner.providers.base import Provider, ProviderError
 from batchrunner.rules.pacing import HOUR_S, Pace
-from batchrunner.store import reading
-from batchrunner.store.changes import Change, JobRuled
+from batchrunner.rules.states import EventKind
+from batchrunner.rules.suspects import Suspect, Suspects
+from batchrunner.store import lost, reading
+from batchrunner.store.changes import Change, Intended, JobRuled, Moved
 from batchrunner.store.tables import Store
-from batchrunner.values import JobState, Limits, PendingJob, Picture, Reason
+from batchrunner.values import (
+    Attempt,
+    AttemptState,
+    JobState,
+    Limits,
+    Payload,
+    PendingJob,
+    Picture,
+    Reason,
+    fingerprint,
+)
 
 # These let the run finish what is paid for; any other reason ends it as soon as no POST is on the wire.
-DRAINING = frozenset({Stop.CREDENTIALS, Stop.CREDIT, Stop.BUDGET})
+DRAINING = frozenset({Stop.CREDENTIALS, Stop.CREDIT, Stop.BUDGET, Stop.MODEL})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +56,21 @@ class Tools:
     callers: Pool  # short calls to the provider's API
     fetchers: Pool  # up- and downloads
     filers: Pool  # no calls: files get their names, one batch after the other
+    free_bytes: Callable[[], int]  # where clips and state go, whichever has less
 
 
 class Run:
     """What has come in, what is to be written (`changes`), and what may start once it is (`actions`)."""
 
     def __init__(
-        self, store: Store, tools: Tools, terms: Terms, limits: Limits, pictures: Mapping[str, Picture]
+        self,
+        store: Store,
+        tools: Tools,
+        terms: Terms,
+        limits: Limits,
+        pictures: Mapping[str, Picture],
+        *,
+        rolled_back: bool,
     ) -> None:
         self.store = store
         self.tools = tools
@@ -59,8 +81,11 @@ class Run:
         self.intake = Intake(store, pictures, tools.provider.origin)
         self.health = Health(limits.max_outage_s)
         self.searching = Searching(store)
+        self.sweeper = Sweeper(store, tools.clock.now_us(), must=rolled_back)
+        self.suspects = Suspects()
         self.uploads = Uploads()
-        self.books = Books(reading.totals(store.db))
+        self.space = Space(tools.free_bytes)
+        self.books = Books(reading.totals(store.db), may_gamble=not lost.has_duplicate(store.db))
         self.pace = Pace(limits, _past_submissions(store, tools.clock))
         self.changes: list[Change] = []
         self.actions: list[Action] = []
@@ -68,6 +93,7 @@ class Run:
         self.ending: Stop | None = None
         self.detail = ""  # of the ending
         self.short = False  # the next job does not fit into the budget as things stand
+        self.no_room = ""  # why nothing more can be stored
         self.wait = Wait.NOTHING
         self.next_id = reading.last_attempt_id(store.db) + 1
 
@@ -90,6 +116,28 @@ class Run:
         if self.ending is None or (self.ending in DRAINING and why not in DRAINING):
             self.ending, self.detail = why, detail
 
+    def begin(self, job: PendingJob, payload: Payload, submitted_us: int, now_us: int) -> Live:
+        """Write an attempt down as `submitting`. What is sent for it, or was, is for others to say."""
+        attempt = Attempt(
+            id=self.next_id,
+            job=job.id,
+            number=job.attempts + 1,
+            name=job.name,
+            failures=job.failures,
+            state=AttemptState.SUBMITTING,
+            model=job.model,
+            account=self.health.account or "",
+            origin=self.tools.provider.origin,
+            payload=payload,
+            fingerprint=fingerprint(job.model, payload),
+            reserved_micros=job.cost_micros or 0,
+            submitted_us=submitted_us,
+        )
+        self.next_id += 1
+        self.books.intended(attempt)
+        self.changes.append(Intended(attempt, now_us))
+        return self.desk.put(attempt)
+
     def heard(self, error: ProviderError | None) -> None:
         """Count a call that may be repeated: an answer, or what went wrong."""
         now_s = self.tools.clock.elapsed_s()
@@ -107,6 +155,34 @@ class Run:
             self.books.problem = f"{step.attempt.job}: {step.detail}"
         if step.stop is not None:
             self.end(step.stop, step.detail)
+        for change in step.changes:
+            if isinstance(change, Moved):
+                self._learn(change)
+
+    def _learn(self, change: Moved) -> None:
+        """Look for what this failure has in common with others, and spare the jobs that would share it."""
+        one = change.attempt
+        if change.kind is EventKind.ACCEPTED:
+            self.suspects.accepted(one.model)
+        if change.job is not JobState.FAILED or one.reason is None:
+            return
+        if self.suspects.refuses(one.model, one.reason):
+            self.end(
+                Stop.MODEL, f"{one.model} refused its first jobs all for the same reason: {change.detail}"
+            )
+        image, prompt = reading.subject(self.store.db, one.job)
+        for suspect in self.suspects.failed(one.job, image, prompt, one.reason):
+            self._spare(suspect, one.reason, change)
+
+    def _spare(self, suspect: Suspect, reason: Reason, last: Moved) -> None:
+        detail = f"not sent: {suspect} was refused more than once ({last.detail})"
+        begun = {change.attempt.job for change in self.changes if isinstance(change, Intended)}
+        ruled = {change.job for change in self.changes if isinstance(change, JobRuled)}
+        for job in reading.pending_like(self.store.db, suspect.image, suspect.prompt):
+            if job.id not in begun | ruled:
+                self.intake.drop(job.id)
+                self.changes.append(JobRuled(job.id, JobState.HELD, last.at_us, "spared", reason, detail))
+                self.books.spared(job)
 
     def rule_out(self, job: PendingJob, detail: str, now_us: int) -> None:
         """Fail a job whose picture the provider will never take."""

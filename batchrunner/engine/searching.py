@@ -105,4 +105,4 @@ class Searching:
 def _lost(attempt: Attempt) -> Lost:
     sent_s = attempt.submitted_us / 1e6
     lost_s = (attempt.lost_us or attempt.submitted_us) / 1e6
-    return Lost(attempt.id, attempt.payload, attempt.fingerprint, sent_s, lost_s)
+    return Lost(attempt.id, attempt.payload, sent_s, lost_s)

@@ -22,6 +22,7 @@ class Stop(StrEnum):
     CREDIT = "credit"
     BUDGET = "budget"
     OUTAGE = "outage"
+    MODEL = "model"
     LOCAL = "local"
     SIGNAL = "signal"
     TAKEN_OVER = "taken over"

@@ -51,11 +51,14 @@ TEXTS: tuple[tuple[re.Pattern[str], Reason], ...] = (
     ),
     (
         re.compile(
-            r"image pixel is invalid|required parameter|is invalid|invalid payload|exceeds maximum|"
-            r"(unable to|failed to|could not|cannot) (download|fetch|access)|not (reachable|accessible)|"
-            r"unreachable",
+            r"image pixel is invalid|(unable to|failed to|could not|cannot) (download|fetch|access)|"
+            r"not (reachable|accessible)|unreachable",
             re.IGNORECASE,
         ),
+        Reason.PICTURE,
+    ),
+    (
+        re.compile(r"required parameter|is invalid|invalid payload|exceeds maximum", re.IGNORECASE),
         Reason.REQUEST,
     ),
     (
@@ -63,6 +66,9 @@ TEXTS: tuple[tuple[re.Pattern[str], Reason], ...] = (
         Reason.TRANSIENT,
     ),
 )
+
+# What a refusal of the request as such says about one part of it.
+OF_ITSELF = frozenset({Reason.MODERATION, Reason.PICTURE})
 
 
 def post_refusal(status: int, error: str | None) -> tuple[Evidence, Reason]:
@@ -79,7 +85,7 @@ def post_refusal(status: int, error: str | None) -> tuple[Evidence, Reason]:
     if refusal is None:
         return Evidence.UNKNOWN, Reason.UNCLEAR
     told = text_reason(error)
-    if told is Reason.CREDIT or (told is Reason.MODERATION and refusal is Reason.REQUEST):
+    if told is Reason.CREDIT or (told in OF_ITSELF and refusal is Reason.REQUEST):
         return Evidence.REFUSED, told
     return Evidence.REFUSED, refusal
 

@@ -31,7 +31,6 @@ class Lost:
 
     attempt_id: int
     payload: Payload
-    fingerprint: str
     sent_s: float
     lost_s: float
 

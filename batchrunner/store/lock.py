@@ -2,7 +2,10 @@
 
 The lock file is separate from the state table, because closing any descriptor of a SQLite file drops the
 locks that SQLite holds on it. The kernel drops this lock when its owner dies, however it dies, so there
-is nothing to clean up and no process id to guess about; what the file says is only for people.
+is nothing to clean up and no process id to guess about; who has it is written down only for people.
+
+The file also keeps the epoch that the state table had last. A table with a lower one was deleted, or put
+back from an old copy, and has forgotten something.
 """
 
 from __future__ import annotations
@@ -14,12 +17,30 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from batchrunner.errors import LocalError, LockedError
 
 
+class Lock:
+    """The lock, held. `epoch` is the one that the last run noted, 0 where none did."""
+
+    def __init__(self, descriptor: int, since: str) -> None:
+        self._descriptor = descriptor
+        self._since = since
+        self.epoch: int = _int(_read(descriptor).get("epoch"))
+        self.note(self.epoch)
+
+    def note(self, epoch: int) -> None:
+        """Write down who has the lock, and the epoch that the state table has now."""
+        owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": self._since, "epoch": epoch}
+        text = json.dumps(owner).encode() + b"\n"
+        os.pwrite(self._descriptor, text, 0)
+        os.ftruncate(self._descriptor, len(text))
+
+
 @contextlib.contextmanager
-def runner_lock(path: Path, since: str) -> Iterator[None]:
+def runner_lock(path: Path, since: str) -> Iterator[Lock]:
     """Hold the lock at `path` and write this process, this host and `since` into it.
 
     Raises:
@@ -35,17 +56,25 @@ def runner_lock(path: Path, since: str) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LockedError(f"another runner has this campaign: {_owner_text(descriptor)}") from None
-        owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": since}
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(owner).encode() + b"\n", 0)
-        yield
+        yield Lock(descriptor, since)
     finally:
         os.close(descriptor)
 
 
 def _owner_text(descriptor: int) -> str:
-    try:
-        owner = json.loads(os.pread(descriptor, 4096, 0))
-        return f"process {owner['pid']} on {owner['host']}, since {owner['since']}"
-    except (ValueError, KeyError, TypeError):
+    owner = _read(descriptor)
+    if not owner.keys() >= {"pid", "host", "since"}:
         return "it has not written its name yet"
+    return f"process {owner['pid']} on {owner['host']}, since {owner['since']}"
+
+
+def _read(descriptor: int) -> dict[str, Any]:
+    try:
+        told = json.loads(os.pread(descriptor, 4096, 0))
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _int(value: Any) -> int:
+    return value if isinstance(value, int) else 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlite_utils import Database
 
 from batchrunner.clock import utc_text, utc_us
-from batchrunner.rules.states import LIVE
+from batchrunner.rules.states import CLOSED, LIVE
 from batchrunner.store.schema import table
 from batchrunner.values import (
     Attempt,
@@ -61,11 +61,40 @@ def held_jobs(db: Database) -> list[HeldJob]:
     """Return the jobs that wait for a person, in the manifest's order."""
     rows = db.execute(
         """SELECT j.id, coalesce(a.reason, j.reason, ''), coalesce(a.detail, j.detail, ''), a.request_id,
-                  coalesce(a.cost_usd_micros, a.reserved_usd_micros, 0)
+                  coalesce(a.cost_usd_micros, a.reserved_usd_micros, 0), a.id IS NOT NULL
            FROM jobs j LEFT JOIN attempts a ON a.job = j.id AND a.state = 'held'
            WHERE j.state = 'held' ORDER BY j.position IS NULL, j.position"""
     ).fetchall()
-    return [HeldJob(*row) for row in rows]
+    return [
+        HeldJob(job, reason, detail, request_id, at_stake, sent=bool(sent))
+        for job, reason, detail, request_id, at_stake, sent in rows
+    ]
+
+
+def spared_jobs(db: Database) -> list[str]:
+    """Return the jobs that are held without ever having been sent, because others like them were refused."""
+    rows = db.execute(
+        f"""SELECT id FROM jobs WHERE state = 'held' AND position IS NOT NULL AND NOT EXISTS
+            (SELECT 1 FROM attempts a WHERE a.job = jobs.id AND a.state NOT IN ({_texts(CLOSED)}))
+            ORDER BY position"""
+    ).fetchall()
+    return [job for (job,) in rows]
+
+
+def subject(db: Database, job: str) -> tuple[str, str]:
+    """Return the image and the prompt of a job, by their ids in the manifest."""
+    image, prompt = db.execute("SELECT image, prompt FROM jobs WHERE id = ?", [job]).fetchone()
+    return image, prompt
+
+
+def pending_like(db: Database, image: str | None, prompt: str | None) -> list[PendingJob]:
+    """Return the pending jobs with an image, with a prompt, or with both; None stands for any."""
+    rows = db.execute(
+        f"""SELECT {PENDING} FROM jobs WHERE state = 'pending' AND position IS NOT NULL
+            AND image = coalesce(?, image) AND prompt = coalesce(?, prompt)""",
+        [image, prompt],
+    ).fetchall()
+    return [pending_job(row) for row in rows]
 
 
 def done_files(db: Database) -> Iterator[tuple[str, str, int]]:
@@ -101,29 +130,18 @@ def jobs(db: Database, state: JobState | None, limit: int | None) -> Iterator[di
         yield {**row, "payload": json.loads(row["payload"])}
 
 
-def job_states(db: Database, ids: Iterable[str]) -> dict[str, JobState]:
-    """Return the states of those of `ids` that are recorded."""
-    found: dict[str, JobState] = {}
-    wanted = list(ids)
-    for start in range(0, len(wanted), CHUNK):
-        chunk = wanted[start : start + CHUNK]
-        rows = table(db, "jobs").rows_where(f"id IN ({_marks(chunk)})", chunk, select="id, state")
-        found.update((row["id"], JobState(row["state"])) for row in rows)
-    return found
+PENDING = "id, name, model, payload, attempts, failures, cost_usd_micros"
 
 
 def pending(db: Database, now_us: int, limit: int) -> list[PendingJob]:
     """Return the next jobs that may start now, in the manifest's order."""
     rows = db.execute(
-        """SELECT id, name, model, payload, attempts, failures, cost_usd_micros FROM jobs
+        f"""SELECT {PENDING} FROM jobs
            WHERE state = 'pending' AND position IS NOT NULL AND (due_at IS NULL OR due_at <= ?)
            ORDER BY position LIMIT ?""",
         [utc_text(now_us), limit],
     ).fetchall()
-    return [
-        PendingJob(id_, name, model, json.loads(payload), attempts, failures, cost)
-        for id_, name, model, payload, attempts, failures, cost in rows
-    ]
+    return [pending_job(row) for row in rows]
 
 
 def next_due_us(db: Database, now_us: int) -> int | None:
@@ -157,7 +175,7 @@ def owned(db: Database, account: str, request_ids: Iterable[str]) -> set[str]:
     for start in range(0, len(wanted), CHUNK):
         chunk = wanted[start : start + CHUNK]
         rows = db.execute(
-            f"SELECT request_id FROM attempts WHERE account = ? AND request_id IN ({_marks(chunk)})",
+            f"SELECT request_id FROM attempts WHERE account = ? AND request_id IN ({marks(chunk)})",
             [account, *chunk],
         ).fetchall()
         found.update(row[0] for row in rows)
@@ -201,11 +219,6 @@ def pending_cost(db: Database) -> int | None:
     return None if unpriced else int(cost)
 
 
-def count_jobs(db: Database) -> int:
-    """Count all recorded jobs, those no longer in the manifest included."""
-    return table(db, "jobs").count
-
-
 def has_work(db: Database) -> bool:
     """Tell whether a run would have anything to do: held jobs are looked at again in every run."""
     (work,) = db.execute(
@@ -224,6 +237,12 @@ def last_attempt_id(db: Database) -> int:
 def files_text(files: Iterable[MediaFile]) -> str:
     """Write downloaded files as the JSON that the table keeps."""
     return json.dumps([file.as_json() for file in files])
+
+
+def pending_job(row: Sequence[Any]) -> PendingJob:
+    """Read a row of the columns `PENDING`."""
+    id_, name, model, payload, attempts, failures, cost = row
+    return PendingJob(id_, name, model, json.loads(payload), attempts, failures, cost)
 
 
 def _attempt(row: Mapping[str, Any]) -> Attempt:
@@ -255,5 +274,6 @@ def _texts(states: Iterable[AttemptState]) -> str:
     return ", ".join(f"'{state}'" for state in sorted(states))
 
 
-def _marks(values: list[str]) -> str:
+def marks(values: list[str]) -> str:
+    """Return as many question marks as there are values."""
     return ", ".join("?" * len(values))

@@ -154,8 +154,13 @@ class Store:
         """
         with explained(self.path), immediate(self.db):
             self._check_epoch()
-            self._moved([change for change in changes if isinstance(change, Moved)])
-            self._intended([change for change in changes if isinstance(change, Intended)])
+            intended = [change for change in changes if isinstance(change, Intended)]
+            moved = [change for change in changes if isinstance(change, Moved)]
+            # Moves go first, since one of them may close the attempt that a job's next one comes after.
+            new = {change.attempt.id for change in intended}
+            self._moved([change for change in moved if change.attempt.id not in new])
+            self._intended(intended)
+            self._moved([change for change in moved if change.attempt.id in new])
             for change in changes:
                 if isinstance(change, JobRuled):
                     self._job_ruled(change)

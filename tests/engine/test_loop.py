@@ -42,6 +42,8 @@ class Rig:
     pictures: dict[str, Picture] = field(default_factory=dict)
     clips: FakeClips = field(default_factory=FakeClips)
     script: Sequence[str] = ()
+    rolled_back: bool = False
+    free_bytes: int = 1 << 40
     provider: FakeProvider = field(init=False)
     loop: Loop = field(init=False)
     store: Store = field(init=False)
@@ -57,13 +59,14 @@ class Rig:
             "card",
             lambda: self.jobs,
             output_folder=self.folder,
-            version="1",
+            version=f"for {len(self.jobs)} jobs",  # other jobs are written down anew
             now_us=self.clock.now_us(),
         )
-        tools = Tools(
-            self.provider, self.clips, self.clock, a_random(), Inline(), Inline(), Inline(), Inline()
+        pools = (Inline(), Inline(), Inline(), Inline())
+        tools = Tools(self.provider, self.clips, self.clock, a_random(), *pools, lambda: self.free_bytes)
+        self.loop = Loop(
+            self.store, tools, self.terms, self.limits, self.pictures, rolled_back=self.rolled_back
         )
-        self.loop = Loop(self.store, tools, self.terms, self.limits, self.pictures)
         try:
             for last in self.loop.run():
                 if until(last):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from batchrunner.rules.matching import CLOCKS_APART_S, LATE_S, Echo, Looked, Lost, Search, compare, look
-from batchrunner.values import Listing, RemoteJob, RemotePhase, fingerprint
+from batchrunner.values import Listing, RemoteJob, RemotePhase
 
 SENT = {"prompt": "café", "duration": "5", "seed": 7, "generate_audio_switch": False}
 
@@ -15,7 +15,7 @@ SENT = {"prompt": "café", "duration": "5", "seed": 7, "generate_audio_switch": 
 def lost(number: int = 1, sent_s: float = 1000.0, payload: dict[str, Any] | None = None) -> Lost:
     """Return a lost attempt."""
     body = payload or SENT
-    return Lost(number, body, fingerprint("m", body), sent_s, sent_s + 180)
+    return Lost(number, body, sent_s, sent_s + 180)
 
 
 def remote(

@@ -1,0 +1,79 @@
+"""What a plan says of a manifest that was changed between runs: in jobs and in money."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from batchrunner import Campaign
+from batchrunner.manifest.expand import expand
+from batchrunner.planning import Plan
+from batchrunner.store.tables import Store
+
+MANIFEST = """\
+version: 1
+campaign: night
+model: pixverse-v5.6-i2v
+provider: emulator
+seed: 1
+takes: {takes}
+images: [{{id: a, url: "https://example.com/a.png"}}]
+prompts: [{{id: p, text: "{prompt}"}}, {{id: q, text: "Pan left"}}]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder in which two takes of two prompts are recorded; those of `p` are done."""
+    campaign = written(tmp_path)
+    (tmp_path / "state").mkdir()
+    store = Store(campaign.state_path)
+    jobs = list(expand(campaign.manifest, campaign.card))
+    store.record(campaign.manifest, "card", lambda: jobs, output_folder=tmp_path, version="1", now_us=1)
+    store.db.execute("UPDATE jobs SET state = 'done' WHERE prompt = 'p'")
+    store.close()
+    return tmp_path
+
+
+def written(folder: Path, prompt: str = "Slow push-in", takes: int = 2) -> Campaign:
+    """Write the manifest and return its campaign."""
+    path = folder / "night.yaml"
+    path.write_text(MANIFEST.format(prompt=prompt, takes=takes), encoding="utf-8")
+    return Campaign(path, state=folder / "state")
+
+
+def counts(plan: Plan) -> tuple[int, int, int, int]:
+    """Return how many jobs are new, changed, unchanged and gone."""
+    return plan.new, plan.changed, plan.unchanged, plan.gone
+
+
+def test_an_unchanged_manifest_has_nothing_new(folder: Path) -> None:
+    """Two done, two to submit."""
+    plan = written(folder).plan()
+
+    assert counts(plan) == (0, 0, 4, 0)
+    assert (plan.done, plan.to_submit, plan.again_micros) == (2, 2, 0)
+
+
+def test_changed_words_are_changed_jobs_and_what_was_paid_is_paid_again(folder: Path) -> None:
+    """The clips of the old words are kept; the new ones cost as much once more."""
+    plan = written(folder, prompt="Slow pull-out").plan()
+
+    assert counts(plan) == (0, 2, 2, 2)
+    assert plan.cost_micros is not None
+    assert plan.again_micros == plan.cost_micros // 2
+
+
+def test_more_takes_are_new_jobs_and_fewer_are_gone_ones(folder: Path) -> None:
+    """Takes keep their places."""
+    assert counts(written(folder, takes=3).plan()) == (2, 0, 4, 0)
+    assert counts(written(folder, takes=1).plan()) == (0, 0, 2, 2)
+
+
+def test_without_a_state_table_everything_is_new(tmp_path: Path) -> None:
+    """And nothing is paid again."""
+    plan = written(tmp_path).plan()
+
+    assert counts(plan) == (4, 0, 0, 0)
+    assert plan.again_micros == 0
