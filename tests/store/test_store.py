@@ -178,9 +178,9 @@ def test_the_second_runner_is_told_who_has_the_lock(tmp_path: Path) -> None:
 
 def test_recording_tries_nothing_out(tmp_path: Path) -> None:
     """No trial tables, as sqlite-utils' upsert makes them: their failure on a full disk loses rows unsaid."""
-    with closing(opened(tmp_path, [a_job()])) as store:
+    with closing(opened(tmp_path, [a_job(1)])) as store:
         (before,) = store.db.execute("PRAGMA schema_version").fetchone()
-    with closing(opened(tmp_path, [a_job(), a_job(2)], "1" * 64)) as store:
+    with closing(opened(tmp_path, [a_job(1), a_job(2)], "1" * 64)) as store:
         (after,) = store.db.execute("PRAGMA schema_version").fetchone()
 
         assert after == before
