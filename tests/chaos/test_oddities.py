@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
 import subprocess
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +16,10 @@ from pathlib import Path
 import pytest
 
 from batchrunner.emulator.process import EmbeddedEmulator
+from batchrunner.engine.sweep import TRIES
 from tests.chaos.faults import RUN, can_mount
 from tests.chaos.rig import LONGEST_S, WEATHER, Night
-from tests.shell import wait_for
+from tests.shell import Done, wait_for
 
 
 @contextlib.contextmanager
@@ -28,7 +31,7 @@ def new_night(folder: Path, *, takes: int = 3, post_delay_s: float = 0.03) -> It
 
 @pytest.mark.parametrize("accepted", [0, 1])
 def test_a_suspended_run_goes_on_where_it_was(tmp_path: Path, accepted: int) -> None:
-    """Stopped with a POST on the wire, or with a request accepted: what was answered meanwhile is read later."""
+    """Stopped with a POST on the wire, or with a request accepted: what was answered is read later."""
     with new_night(tmp_path, post_delay_s=0.4) as night:
         running = night.shell.start("run", "night.yaml", "--quiet")
         wait_for(lambda: "POST /requests" in night.shell.ledger()["requests"])
@@ -106,3 +109,40 @@ def test_a_state_table_of_yesterday_costs_nothing(tmp_path: Path, killed_at: str
 
         assert max(night.accepted().values()) == 1
         assert set(night.states().values()) <= {"done", "held"}
+
+
+@pytest.mark.parametrize("lost", ["deleted", "of yesterday"])
+def test_no_list_no_submission_where_a_killed_run_knew_more_than_the_table(tmp_path: Path, lost: str) -> None:
+    """The killed run left word beside the table that it had begun: then the look at the list is a must."""
+    with new_night(tmp_path) as night:
+        night.killed_at("intent.before:1")
+        yesterday = night.table.read_bytes()
+        night.killed_at("done.after:1")
+        known = night.accepted()
+        if lost == "deleted":
+            night.table.unlink()
+        else:
+            night.table.write_bytes(yesterday)
+        configure(night, list_fault_rate=1.0, list_faults=["500"])
+        running = night.shell.start("run", "night.yaml", "--quiet", "--json")
+        begun = looks(night)
+        wait_for(lambda: looks(night) > begun + TRIES or night.accepted() != known)
+        assert night.accepted() == known
+        configure(night, list_fault_rate=0.0)
+        out, said = running.communicate(timeout=LONGEST_S)
+
+        assert running.returncode == 0, said
+        night.last = Done(0, out, said)
+        assert night.judge().wrong == ()
+
+
+def looks(night: Night) -> int:
+    """Return how often the provider's list was asked for."""
+    count: int = night.shell.ledger()["requests"].get("GET /requests", 0)
+    return count
+
+
+def configure(night: Night, **knobs: object) -> None:
+    """Set knobs of the night's emulator."""
+    call = urllib.request.Request(f"{night.api}/_emulator/config", json.dumps(knobs).encode(), method="PUT")
+    urllib.request.urlopen(call, timeout=10).close()
