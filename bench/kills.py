@@ -12,13 +12,17 @@ import itertools
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.chaos.campaigns import Kill, at_a_point, at_a_time, campaigns
-from tests.chaos.rig import Verdict
+from batchrunner.emulator.process import EmbeddedEmulator
+from tests.chaos.campaigns import AT_ONCE, Kill, at_a_point, at_a_time, campaigns
+from tests.chaos.faults import can_inject, faults, wrong_with
+from tests.chaos.rig import WEATHER, Night, Verdict
 
 BATCH = 8  # campaigns against one emulator
 KILLS_EACH = 4
+CLIP_CALLS = 3  # a campaign of three clips makes each of its calls three times
 
 
 def kill_until(kill: Kill, kills: int, first_seed: int, folder: Path) -> Verdict:
@@ -32,11 +36,28 @@ def kill_until(kill: Kill, kills: int, first_seed: int, folder: Path) -> Verdict
     return verdict
 
 
+def fail_calls(last_call: int, first_seed: int, folder: Path) -> list[str]:
+    """Let every kind of system call fail at its first, second, … call; return what is wrong."""
+    todo = faults(range(1, last_call + 1), range(1, min(last_call, CLIP_CALLS) + 1))
+    with EmbeddedEmulator(WEATHER) as emulator, ThreadPoolExecutor(AT_ONCE) as pool:
+
+        def one(number: int) -> tuple[bool, list[str]]:
+            seed = first_seed + number
+            return wrong_with(Night(folder / f"fault-{seed}", emulator.api, emulator.key, seed), todo[number])
+
+        outcomes = list(pool.map(one, range(len(todo))))
+    fell = sum(fell for fell, _wrong in outcomes)
+    wrong = [one for _fell, found in outcomes for one in found]
+    print(f"failing system calls: {len(todo)} tried, {fell} fell, {len(wrong)} not as promised", flush=True)
+    return wrong
+
+
 def main() -> int:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--kills", type=int, default=400, help="at least so many (default 400)")
     parser.add_argument("--seed", type=int, default=1, help="the first campaign's")
+    parser.add_argument("--syscalls", type=int, default=0, help="also let calls 1 to N fail (needs strace)")
     options = parser.parse_args()
     begun_s, whole = time.monotonic(), Verdict()
     with tempfile.TemporaryDirectory() as folder:
@@ -44,10 +65,15 @@ def main() -> int:
             verdict = kill_until(kill, options.kills // 2, options.seed, Path(folder))
             print(f"{name}: {verdict}", flush=True)
             whole += verdict
+        wrong = list(whole.wrong)
+        if options.syscalls and can_inject():
+            wrong += fail_calls(options.syscalls, options.seed, Path(folder))
+        elif options.syscalls:
+            print("failing system calls: not tried, strace is not here or may not trace")
     print(f"all: {whole}; {time.monotonic() - begun_s:.0f} s")
-    for one in whole.wrong:
+    for one in wrong:
         print(f"  wrong: {one}")
-    return 1 if whole.wrong else 0
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

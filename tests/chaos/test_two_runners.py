@@ -9,26 +9,29 @@ from pathlib import Path
 
 from batchrunner.emulator.process import EmbeddedEmulator
 from tests.chaos.rig import LONGEST_S, WEATHER, Night
+from tests.shell import Done
 
 STARTS = 20
-AT_ONCE = 2
+AT_ONCE = 4
 
 
-def finished(running: subprocess.Popen[str]) -> tuple[int, int, str]:
-    """Return a runner's exit code, its process id and what it said."""
-    _out, said = running.communicate(timeout=LONGEST_S)
-    return running.returncode, running.pid, said
+def finished(running: subprocess.Popen[str]) -> tuple[Done, int]:
+    """Return what a runner left behind, and its process id."""
+    out, said = running.communicate(timeout=LONGEST_S)
+    return Done(running.returncode, out, said), running.pid
 
 
 def wrong_with_two(night: Night) -> Iterator[str]:
     """Start two runners together; yield what is not as promised."""
-    runners = [night.shell.start("run", "night.yaml", "--quiet") for _ in range(2)]
-    (worked, first, said), (refused, _second, why) = sorted(finished(one) for one in runners)
-    if (worked, refused) != (0, 9):
-        yield f"exit codes {worked} and {refused}: {said}{why}"
-    elif f"process {first} on " not in why and "it has not written its name yet" not in why:
-        yield f"does not name the first, {first}: {why}"
-    night.finish()
+    runners = [night.shell.start("run", "night.yaml", "--quiet", "--json") for _ in range(2)]
+    ended = sorted((finished(one) for one in runners), key=lambda one: one[0].code)
+    (worked, first), (refused, _second) = ended
+    if (worked.code, refused.code) != (0, 9):
+        yield f"{worked} {refused}"
+        return
+    if f"process {first} on " not in refused.err and "it has not written its name yet" not in refused.err:
+        yield f"does not name the first, {first}: {refused}"
+    night.last = worked
     verdict = night.judge()
     yield from verdict.wrong
     if (verdict.accepted, verdict.held) != (night.takes, 0):
