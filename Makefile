@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types bench prove clean lock wheel
+.PHONY: help setup demo test check lint types bench prove kills clean lock wheel
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,8 +40,12 @@ bench: $(READY) ## measure, side by side with a plain script
 	$(BIN)/python bench/memory.py
 	$(BIN)/python bench/startup.py
 
-prove: $(READY) ## prove the safety: 20,000 simulated nights, every crash point, every broken rule
+prove: $(READY) ## prove the safety: 20,000 simulated nights, every crash point, every broken rule, 400 kills
 	$(BIN)/python bench/prove.py $(ARGS)
+	$(BIN)/python -m bench.kills --kills 400
+
+kills: $(READY) ## kill the real program 400 times and count what that cost
+	$(BIN)/python -m bench.kills --kills 400
 
 wheel: $(READY) ## build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist .

@@ -183,8 +183,10 @@ class Campaign:
         with runner_lock(self.state_path.with_suffix(".lock"), since) as lock, self._store() as store:
             started_s = self._clock.elapsed_s()
             rolled_back = store.epoch <= lock.epoch
+            lock.note(max(lock.epoch, store.epoch))  # first: a run that is killed leaves word too
             last = self._work(store, rolled_back, on_progress) if self._has_work(store) else None
-            lock.note(store.epoch)
+            if last is not None and last.stop is None:
+                lock.note(store.epoch)  # lower only once what was forgotten has been looked for
             return Ended(
                 campaign=self.name,
                 stop=last.stop if last else None,

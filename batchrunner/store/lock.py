@@ -25,18 +25,26 @@ from batchrunner.errors import LocalError, LockedError
 class Lock:
     """The lock, held. `epoch` is the one that the last run noted, 0 where none did."""
 
-    def __init__(self, descriptor: int, since: str) -> None:
+    def __init__(self, path: Path, descriptor: int, since: str) -> None:
+        self._path = path
         self._descriptor = descriptor
         self._since = since
         self.epoch: int = _int(_read(descriptor).get("epoch"))
         self.note(self.epoch)
 
     def note(self, epoch: int) -> None:
-        """Write down who has the lock, and the epoch that the state table has now."""
+        """Write down who has the lock, and the epoch that the state table has now.
+
+        Raises:
+            LocalError: the disk.
+        """
         owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": self._since, "epoch": epoch}
         text = json.dumps(owner).encode() + b"\n"
-        os.pwrite(self._descriptor, text, 0)
-        os.ftruncate(self._descriptor, len(text))
+        try:
+            os.pwrite(self._descriptor, text, 0)
+            os.ftruncate(self._descriptor, len(text))
+        except OSError as error:
+            raise LocalError(f"cannot write the lock file {self._path}: {error.strerror}") from error
 
 
 @contextlib.contextmanager
@@ -45,7 +53,7 @@ def runner_lock(path: Path, since: str) -> Iterator[Lock]:
 
     Raises:
         LockedError: another process holds it; the text names the one in the file.
-        LocalError: the file cannot be made.
+        LocalError: the file cannot be made or written.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -56,7 +64,7 @@ def runner_lock(path: Path, since: str) -> Iterator[Lock]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LockedError(f"another runner has this campaign: {_owner_text(descriptor)}") from None
-        yield Lock(descriptor, since)
+        yield Lock(path, descriptor, since)
     finally:
         os.close(descriptor)
 

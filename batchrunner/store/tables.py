@@ -21,7 +21,7 @@ from batchrunner.rules.states import CLOSED, EventKind, move
 from batchrunner.store import reading
 from batchrunner.store.changes import Change, Intended, JobRuled, Moved, Noted, Stored
 from batchrunner.store.database import explained, immediate, open_database
-from batchrunner.store.schema import table
+from batchrunner.store.puts import PUT_CAMPAIGN, PUT_JOB, PUT_UPLOAD
 from batchrunner.values import Attempt, AttemptState, Job, JobState, Manifest, canonical
 
 
@@ -91,7 +91,8 @@ class Store:
             known = (manifest.sha256, card_sha256, version)
             same = known == tuple(row.get(key) for key in ("manifest_sha256", "card_sha256", "version"))
             count = row["jobs_recorded"] if same else self._record_jobs(jobs())
-            table(self.db, "campaign").upsert(
+            self.db.conn.execute(
+                PUT_CAMPAIGN,
                 {
                     "slug": manifest.campaign,
                     "manifest_path": str(manifest.path),
@@ -108,7 +109,6 @@ class Store:
                     "created_at": row["created_at"],
                     "recorded_at": row["recorded_at"] if same else utc_text(now_us),
                 },
-                pk="slug",
             )
             evidence = {"version": version, "manifest": manifest.sha256, "jobs": count}
             self._many(_INSERT_EVENTS, [(*_event(Noted("run", now_us, evidence=evidence)), self.epoch)])
@@ -134,7 +134,7 @@ class Store:
                     "cost_usd_micros": job.cost_micros,
                 }
 
-        table(self.db, "jobs").upsert_all(rows(), pk="id")
+        self.db.conn.executemany(PUT_JOB, rows())
         return count
 
     def take_over(self) -> None:
@@ -199,7 +199,8 @@ class Store:
         )
 
     def _stored(self, change: Stored) -> None:
-        table(self.db, "uploads").upsert(
+        self.db.conn.execute(
+            PUT_UPLOAD,
             {
                 "origin": change.origin,
                 "account": change.account,
@@ -207,7 +208,6 @@ class Store:
                 "public_url": change.public_url,
                 "uploaded_at": utc_text(change.at_us),
             },
-            pk=("origin", "account", "sha256"),
         )
 
 

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -173,6 +174,17 @@ def test_the_second_runner_is_told_who_has_the_lock(tmp_path: Path) -> None:
         runner_lock(tmp_path / "x.lock", "2026-11-24T00:00:00Z"),
     ):
         pass
+
+
+def test_recording_tries_nothing_out(tmp_path: Path) -> None:
+    """No trial tables, as sqlite-utils' upsert makes them: their failure on a full disk loses rows unsaid."""
+    with closing(opened(tmp_path, [a_job(1)])) as store:
+        (before,) = store.db.execute("PRAGMA schema_version").fetchone()
+    with closing(opened(tmp_path, [a_job(1), a_job(2)], "1" * 64)) as store:
+        (after,) = store.db.execute("PRAGMA schema_version").fetchone()
+
+        assert after == before
+        assert store.db["jobs"].count == 2
 
 
 def test_a_changed_manifest_adds_and_keeps(tmp_path: Path) -> None:

@@ -1,0 +1,28 @@
+"""Statements that add a row or overwrite the one with its key.
+
+Not sqlite-utils' `upsert`: that finds out by trying whether SQLite knows ON CONFLICT, takes a full disk for a
+no, and goes on with INSERT OR IGNORE, which drops a row with a missing value without a word. A run then found
+no jobs, and ended with "all 0 jobs done".
+"""
+
+from __future__ import annotations
+
+
+def _put(name: str, key: str, *columns: str) -> str:
+    names = (*key.split(", "), *columns)
+    return f"""INSERT INTO {name} ({", ".join(names)}) VALUES ({", ".join(f":{one}" for one in names)})
+        ON CONFLICT ({key}) DO UPDATE SET {", ".join(f"{one} = excluded.{one}" for one in columns)}"""
+
+
+PUT_CAMPAIGN = _put(
+    "campaign",
+    "slug",
+    *("manifest_path", "manifest_sha256", "manifest_text", "card_sha256", "model", "provider", "seed"),
+    *("output_folder", "version", "epoch", "jobs_recorded", "created_at", "recorded_at"),
+)
+PUT_JOB = _put(
+    "jobs",
+    "id",
+    *("position", "image", "prompt", "take", "seed", "model", "payload", "name", "cost_usd_micros"),
+)
+PUT_UPLOAD = _put("uploads", "origin, account, sha256", "public_url", "uploaded_at")
