@@ -5,32 +5,27 @@ redirect, no retry; and it "never left" only if that connection itself says that
 address was none. Everything else that goes wrong is unclear. And the key's calls go to the API only: storage
 hosts are reached through `stream` and `put`, which know no key.
 
-One rule makes it fast. `requests` spends its time preparing, choosing pools and wrapping answers, not
-sending: so requests are built ready-made, pools are found by origin, one TLS context is shared (loading the
-CA bundle costs 30 ms), and cookies, proxies and .netrc from the environment do not exist here.
+What the requests travel on is in `adapters.py`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-import certifi
 import requests
-from requests.adapters import HTTPAdapter
 from requests.utils import requote_uri
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from batchrunner.clock import SystemClock
+from batchrunner.providers.adapters import Adapter, LoneAdapter, Tls, send
 from batchrunner.providers.addresses import is_loopback, is_public, redacted, resolve
-from batchrunner.providers.failures import never_left, words
+from batchrunner.providers.failures import NotSentError, RefusedUrlError, UnclearError, words
+
+__all__ = ["BODY_MAX", "Http", "NotSentError", "RefusedUrlError", "Response", "Stream", "UnclearError"]
 
 CONNECT_S = 10.0
 READ_S = 60.0
@@ -39,18 +34,6 @@ BODY_S = 120.0  # a body that trickles in for longer is given up
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 REDIRECTS_MAX = 3
 CHUNK = 1 << 18
-
-
-class NotSentError(Exception):
-    """No connection came to stand, so nothing can have reached the other side."""
-
-
-class UnclearError(Exception):
-    """Whether anything reached the other side is not known."""
-
-
-class RefusedUrlError(Exception):
-    """A URL that this program does not visit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +68,8 @@ class Http:
     ) -> None:
         self._elapsed_s = elapsed_s or SystemClock().elapsed_s
         self._loopback = is_loopback(base_url)
-        self._tls = _Tls()
-        self._pooled = _Adapter(self._tls, connections)
+        self._tls = Tls()
+        self._pooled = Adapter(self._tls, connections)
         if not (self._loopback or base_url.lower().startswith("https://")):
             raise RefusedUrlError(f"only https is visited: {redacted(base_url)}")
 
@@ -115,7 +98,7 @@ class Http:
             NotSentError: the connection never stood.
             UnclearError: anything else, an answer larger than the cap included.
         """
-        adapter = _LoneAdapter(self._tls)
+        adapter = LoneAdapter(self._tls)
         lone = {**headers, "Connection": "close"}
         try:
             return self._whole(adapter, "POST", url, lone, body, (CONNECT_S, read_s))
@@ -146,7 +129,7 @@ class Http:
         for _ in range(REDIRECTS_MAX + 1):
             url = _quoted(url)  # first: what is checked must be the very text that is visited
             self.check(url)
-            answer = _send(self._pooled, "GET", url, sent, None, (CONNECT_S, READ_S))
+            answer = send(self._pooled, "GET", url, sent, None, (CONNECT_S, READ_S))
             with contextlib.closing(answer):
                 if answer.status_code not in REDIRECTS:
                     yield Stream(answer.status_code, answer.headers, _chunks(answer))
@@ -180,7 +163,7 @@ class Http:
 
     def _whole(
         self,
-        adapter: HTTPAdapter,
+        adapter: Adapter,
         method: str,
         url: str,
         headers: Mapping[str, str],
@@ -188,7 +171,7 @@ class Http:
         timeout: tuple[float, float],
         max_bytes: int = BODY_MAX,
     ) -> Response:
-        answer = _send(adapter, method, url, headers, body, timeout)
+        answer = send(adapter, method, url, headers, body, timeout)
         try:
             data = self._body(answer.raw, max_bytes)
         except (HTTPError, OSError, ValueError) as error:
@@ -213,164 +196,6 @@ class Http:
             if self._elapsed_s() > until_s:
                 raise UnclearError(f"the answer was not whole after {BODY_S:.0f} s")
         return b"".join(pieces)
-
-
-# --- the adapters -------------------------------------------------------------------------------------
-
-
-class _Tls:
-    """One TLS context for every connection, made when the first one needs it."""
-
-    @cached_property
-    def context(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=certifi.where())
-
-
-class _Adapter(HTTPAdapter):
-    """An HTTPAdapter without what is decided already: pools by origin, bare responses, no proxies."""
-
-    def __init__(self, tls: _Tls, connections: int = 1) -> None:
-        self._tls = tls
-        self._connections = connections
-        self._pools: dict[tuple[str, str], HTTPConnectionPool] = {}
-        super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=0)
-
-    def get_connection_with_tls_context(
-        self, request: Any, verify: Any, proxies: Any = None, cert: Any = None
-    ) -> Any:
-        """Return the pool of the request's origin."""
-        scheme, _, rest = request.url.partition("://")
-        key = (scheme, rest.partition("/")[0])
-        pool = self._pools.get(key)
-        if pool is None:
-            pool = self._pools.setdefault(key, self._new_pool(request.url))
-        return pool
-
-    def _new_pool(self, url: str) -> HTTPConnectionPool:
-        return _pool(url, self._tls, {"maxsize": self._connections})
-
-    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Do nothing: the shared context verifies, and knows the CA bundle already."""
-
-    def request_url(self, request: Any, proxies: Any) -> str:
-        """Return path and query; there is no proxy."""
-        _scheme, _, rest = request.url.partition("://")
-        _host, slash, path = rest.partition("/")
-        return f"{slash or '/'}{path.partition('#')[0]}"
-
-    def build_response(self, req: Any, resp: Any) -> requests.Response:
-        """Return a response without cookies and encodings: bodies are read as bytes."""
-        response = requests.Response()
-        response.status_code = resp.status
-        response.headers = resp.headers
-        response.raw = resp
-        response.url = req.url
-        response.request = req
-        return response
-
-    def close(self) -> None:
-        """Close every pool."""
-        for pool in self._pools.values():
-            pool.close()
-        super().close()
-
-
-class _LoneAdapter(_Adapter):
-    """Carries one request on one new connection, which notes here whether it came to stand."""
-
-    def __init__(self, tls: _Tls) -> None:
-        self.stood = False
-        self.fell = False
-        super().__init__(tls)
-
-    def proves_unsent(self, error: Exception) -> bool:
-        """Tell whether nothing can have left: the connection says so, or there was no address to go to.
-
-        Only a spoken "it failed" counts, never a missing "it stood": so a library that went another way than
-        through this adapter's connection could not turn a paid request into one that "never left".
-        """
-        return not self.stood and (self.fell or isinstance(error, NotSentError))
-
-    def _new_pool(self, url: str) -> HTTPConnectionPool:
-        return _pool(url, self._tls, {"maxsize": 1}, noting=self)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make none: this adapter has its own pool, once."""
-
-    def close(self) -> None:
-        """Close the connection."""
-        for pool in self._pools.values():
-            pool.close()
-
-
-class _NotingHTTP(HTTPConnection):
-    """A connection that notes on its adapter whether it came to stand."""
-
-    def __init__(self, *args: Any, noting: _LoneAdapter, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._noting = noting
-
-    def connect(self) -> None:
-        """Connect, and note what came of it."""
-        with _noted(self._noting):
-            super().connect()
-
-
-class _NotingHTTPS(HTTPSConnection):
-    """The same over TLS: it stands once the handshake is over."""
-
-    def __init__(self, *args: Any, noting: _LoneAdapter, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._noting = noting
-
-    def connect(self) -> None:
-        """Connect, and note what came of it."""
-        with _noted(self._noting):
-            super().connect()
-
-
-@contextlib.contextmanager
-def _noted(adapter: _LoneAdapter) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        adapter.fell = True
-        raise
-    adapter.stood = True
-
-
-def _pool(
-    url: str, tls: _Tls, options: dict[str, Any], noting: _LoneAdapter | None = None
-) -> HTTPConnectionPool:
-    parts = urlsplit(url)
-    host, kept = parts.hostname or "", options if noting is None else {**options, "noting": noting}
-    pool: HTTPConnectionPool
-    if parts.scheme == "https":
-        pool = HTTPSConnectionPool(host, parts.port or 443, ssl_context=tls.context, **kept)
-    else:
-        pool = HTTPConnectionPool(host, parts.port or 80, **kept)
-    if noting is not None:
-        pool.ConnectionCls = _NotingHTTPS if parts.scheme == "https" else _NotingHTTP
-    return pool
-
-
-def _send(
-    adapter: HTTPAdapter,
-    method: str,
-    url: str,
-    headers: Mapping[str, str],
-    body: bytes | None,
-    timeout: tuple[float, float],
-) -> requests.Response:
-    prepared = requests.PreparedRequest()
-    prepared.method, prepared.url, prepared.body = method, url, body
-    prepared.headers = dict(headers)  # type: ignore[assignment]
-    if body is not None:
-        prepared.headers["Content-Length"] = str(len(body))
-    try:
-        return adapter.send(prepared, stream=True, timeout=timeout)
-    except Exception as error:
-        raise (NotSentError if never_left(error) else UnclearError)(words(error)) from error
 
 
 def _chunks(answer: requests.Response) -> Iterator[bytes]:
