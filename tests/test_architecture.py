@@ -29,7 +29,7 @@ FLOORS = (
 )
 DOORS = {
     "requests": {"providers/http.py", "providers/adapters.py"},
-    "urllib3": {"providers/http.py", "providers/adapters.py"},
+    "urllib3": {"providers/http.py", "providers/adapters.py", "providers/pinned.py"},
     "yaml": {"manifest/yamlread.py"},
     "sqlite3": {"store/database.py"},
     "sqlite_utils": {"store", "planning.py", "standing.py"},

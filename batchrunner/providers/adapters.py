@@ -8,10 +8,12 @@ from the environment do not exist here.
 from __future__ import annotations
 
 import contextlib
+import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import certifi
@@ -19,17 +21,43 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util.connection import create_connection
 
+from batchrunner.providers.addresses import Resolve, resolve
 from batchrunner.providers.failures import NotSentError, UnclearError, never_left, words
+
+Kinds: TypeAlias = tuple[type[HTTPConnection], type[HTTPSConnection]]
+
+
+def _public_trust() -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=certifi.where())
+
+
+@dataclass(frozen=True, slots=True)
+class Net:
+    """The outside as it is reached: names, sockets, certificates. Tests hand in another."""
+
+    resolve: Resolve = resolve
+    connect: Callable[..., socket.socket] = create_connection
+    trust: Callable[[], ssl.SSLContext] = _public_trust
 
 
 class Tls:
     """One TLS context for every connection, made when the first one needs it."""
 
+    def __init__(self, trust: Callable[[], ssl.SSLContext]) -> None:
+        self._trust = trust
+
     @cached_property
     def context(self) -> ssl.SSLContext:
-        """Verifies certificates against certifi, whatever the environment says."""
-        return ssl.create_default_context(cafile=certifi.where())
+        """Verifies names and certificates, whatever the environment says."""
+        return self._trust()
+
+
+class _Request(requests.PreparedRequest):
+    """A request that knows where its connection may go."""
+
+    addresses: tuple[str, ...] = ()
 
 
 class Adapter(HTTPAdapter):
@@ -45,15 +73,14 @@ class Adapter(HTTPAdapter):
         self, request: Any, verify: Any, proxies: Any = None, cert: Any = None
     ) -> Any:
         """Return the pool of the request's origin."""
-        scheme, _, rest = request.url.partition("://")
-        key = (scheme, rest.partition("/")[0])
+        key = origin(request.url)
         pool = self._pools.get(key)
         if pool is None:
             pool = self._pools.setdefault(key, self._new_pool(request.url))
         return pool
 
     def _new_pool(self, url: str) -> HTTPConnectionPool:
-        return _pool(url, self._tls, {"maxsize": self._connections})
+        return pool_of(url, self._tls, maxsize=self._connections)
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Do nothing: the shared context verifies, and knows the CA bundle already."""
@@ -98,7 +125,7 @@ class LoneAdapter(Adapter):
         return not self.stood and (self.fell or isinstance(error, NotSentError))
 
     def _new_pool(self, url: str) -> HTTPConnectionPool:
-        return _pool(url, self._tls, {"maxsize": 1}, noting=self)
+        return pool_of(url, self._tls, (_NotingHTTP, _NotingHTTPS), maxsize=1, noting=self)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make none: this adapter has its own pool, once."""
@@ -145,18 +172,23 @@ def _noted(adapter: LoneAdapter) -> Iterator[None]:
     adapter.stood = True
 
 
-def _pool(
-    url: str, tls: Tls, options: dict[str, Any], noting: LoneAdapter | None = None
-) -> HTTPConnectionPool:
+def origin(url: str) -> tuple[str, str]:
+    """Return scheme and authority, by which pools are found."""
+    scheme, _, rest = url.partition("://")
+    return scheme, rest.partition("/")[0]
+
+
+def pool_of(url: str, tls: Tls, kinds: Kinds | None = None, **kept: Any) -> HTTPConnectionPool:
+    """Return a new pool for a URL's origin, of connections of these kinds."""
     parts = urlsplit(url)
-    host, kept = parts.hostname or "", options if noting is None else {**options, "noting": noting}
+    host = parts.hostname or ""
     pool: HTTPConnectionPool
     if parts.scheme == "https":
         pool = HTTPSConnectionPool(host, parts.port or 443, ssl_context=tls.context, **kept)
     else:
         pool = HTTPConnectionPool(host, parts.port or 80, **kept)
-    if noting is not None:
-        pool.ConnectionCls = _NotingHTTPS if parts.scheme == "https" else _NotingHTTP
+    if kinds is not None:
+        pool.ConnectionCls = kinds[parts.scheme == "https"]
     return pool
 
 
@@ -167,13 +199,15 @@ def send(
     headers: Mapping[str, str],
     body: bytes | None,
     timeout: tuple[float, float],
+    addresses: tuple[str, ...] = (),
 ) -> requests.Response:
-    """Send one request; the body of the answer is still to be read.
+    """Send one request; the body of the answer is still to be read. `addresses` are for a PinnedAdapter.
 
     Raises:
         NotSentError, UnclearError: there is no answer.
     """
-    prepared = requests.PreparedRequest()
+    prepared = _Request()
+    prepared.addresses = addresses
     prepared.method, prepared.url, prepared.body = method, url, body
     prepared.headers = dict(headers)  # type: ignore[assignment]
     if body is not None:

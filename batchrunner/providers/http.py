@@ -3,7 +3,8 @@
 Two rules make it safe. A POST travels alone: a connection of its own that is closed afterwards, no
 redirect, no retry; and it "never left" only if that connection itself says that it failed to stand, or the
 address was none. Everything else that goes wrong is unclear. And the key's calls go to the API only: storage
-hosts are reached through `stream` and `put`, which know no key.
+hosts are reached through `stream` and `put`, which know no key, and at the very addresses that were found
+to be public.
 
 What the requests travel on is in `adapters.py`.
 """
@@ -14,18 +15,19 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import requests
 from requests.utils import requote_uri
 from urllib3.exceptions import HTTPError
 
 from batchrunner.clock import SystemClock
-from batchrunner.providers.adapters import Adapter, LoneAdapter, Tls, send
-from batchrunner.providers.addresses import is_loopback, is_public, redacted, resolve
+from batchrunner.providers.adapters import Adapter, LoneAdapter, Net, Tls, send
+from batchrunner.providers.addresses import Gate, is_loopback, redacted
 from batchrunner.providers.failures import NotSentError, RefusedUrlError, UnclearError, words
+from batchrunner.providers.pinned import PinnedAdapter
 
-__all__ = ["BODY_MAX", "Http", "NotSentError", "RefusedUrlError", "Response", "Stream", "UnclearError"]
+__all__ = ["BODY_MAX", "Http", "Net", "NotSentError", "RefusedUrlError", "Response", "Stream", "UnclearError"]
 
 CONNECT_S = 10.0
 READ_S = 60.0
@@ -64,14 +66,21 @@ class Http:
     """
 
     def __init__(
-        self, base_url: str, *, connections: int = 16, elapsed_s: Callable[[], float] | None = None
+        self,
+        base_url: str,
+        *,
+        connections: int = 16,
+        elapsed_s: Callable[[], float] | None = None,
+        net: Net | None = None,
     ) -> None:
-        self._elapsed_s = elapsed_s or SystemClock().elapsed_s
-        self._loopback = is_loopback(base_url)
-        self._tls = Tls()
-        self._pooled = Adapter(self._tls, connections)
-        if not (self._loopback or base_url.lower().startswith("https://")):
+        if not (is_loopback(base_url) or base_url.lower().startswith("https://")):
             raise RefusedUrlError(f"only https is visited: {redacted(base_url)}")
+        net = net or Net()
+        self._elapsed_s = elapsed_s or SystemClock().elapsed_s
+        self._gate = Gate(base_url, self._elapsed_s, net.resolve)
+        self._tls = Tls(net.trust)
+        self._pooled = Adapter(self._tls, connections)
+        self._pinned = PinnedAdapter(self._tls, net.connect, connections)
 
     def get(
         self, url: str, headers: Mapping[str, str], *, read_s: float = READ_S, max_bytes: int = BODY_MAX
@@ -114,8 +123,8 @@ class Http:
             RefusedUrlError: the host is not one to visit.
             NotSentError, UnclearError: there is no answer.
         """
-        self.check(url)
-        return self._whole(self._pooled, "PUT", url, headers, data, (CONNECT_S, READ_S))
+        where = self.check(url)
+        return self._whole(self._pinned, "PUT", url, headers, data, (CONNECT_S, READ_S), addresses=where)
 
     @contextlib.contextmanager
     def stream(self, url: str, headers: Mapping[str, str]) -> Iterator[Stream]:
@@ -128,8 +137,8 @@ class Http:
         sent = {**headers, "Accept-Encoding": "identity"}
         for _ in range(REDIRECTS_MAX + 1):
             url = _quoted(url)  # first: what is checked must be the very text that is visited
-            self.check(url)
-            answer = send(self._pooled, "GET", url, sent, None, (CONNECT_S, READ_S))
+            where = self.check(url)
+            answer = send(self._pinned, "GET", url, sent, None, (CONNECT_S, READ_S), where)
             with contextlib.closing(answer):
                 if answer.status_code not in REDIRECTS:
                     yield Stream(answer.status_code, answer.headers, _chunks(answer))
@@ -137,29 +146,19 @@ class Http:
                 url = _target(url, answer.headers.get("Location", ""))
         raise RefusedUrlError(f"more than {REDIRECTS_MAX} redirects")
 
-    def check(self, url: str) -> None:
-        """Refuse what is not https to a public address (or loopback, for a loopback base).
+    def check(self, url: str) -> tuple[str, ...]:
+        """Return the addresses at which a storage URL is visited: public ones over https (see `Gate`).
 
         Raises:
             RefusedUrlError: with the reason.
             NotSentError: the name cannot be resolved.
         """
-        scheme, host, port = _place(url)
-        if self._loopback and is_loopback(url) and scheme in {"http", "https"}:
-            return
-        if scheme != "https":
-            raise RefusedUrlError(f"only https is visited: {redacted(url)}")
-        try:
-            addresses = resolve(host, port)
-        except OSError as error:
-            raise NotSentError(f"cannot resolve {host}: {error.strerror or error}") from error
-        private = sorted(address for address in addresses if not is_public(address))
-        if private:
-            raise RefusedUrlError(f"{host} is not a public address ({private[0]})")
+        return self._gate.admit(url)
 
     def close(self) -> None:
         """Close the kept-alive connections."""
         self._pooled.close()
+        self._pinned.close()
 
     def _whole(
         self,
@@ -170,8 +169,9 @@ class Http:
         body: bytes | None,
         timeout: tuple[float, float],
         max_bytes: int = BODY_MAX,
+        addresses: tuple[str, ...] = (),
     ) -> Response:
-        answer = send(adapter, method, url, headers, body, timeout)
+        answer = send(adapter, method, url, headers, body, timeout, addresses)
         try:
             data = self._body(answer.raw, max_bytes)
         except (HTTPError, OSError, ValueError) as error:
@@ -205,21 +205,6 @@ def _chunks(answer: requests.Response) -> Iterator[bytes]:
             yield chunk
     except (HTTPError, OSError, ValueError) as error:
         raise UnclearError(words(error)) from error
-
-
-def _place(url: str) -> tuple[str, str, int]:
-    """Return scheme, host and port of a URL that has nothing else before its path.
-
-    Raises:
-        RefusedUrlError: it is malformed, or carries a user or a password.
-    """
-    try:
-        parts = urlsplit(url)
-        if parts.hostname and parts.username is None and parts.password is None:
-            return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError as error:
-        raise RefusedUrlError("not a valid URL") from error
-    raise RefusedUrlError(f"not a plain URL: {redacted(url)}")
 
 
 def _quoted(url: str) -> str:
