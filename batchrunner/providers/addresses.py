@@ -23,9 +23,10 @@ KEPT_MAX = 256
 PUBLIC6 = ipaddress.IPv6Network("2000::/3")
 CARRIERS6 = (ipaddress.IPv6Network("2001::/32"), ipaddress.IPv6Network("2002::/16"))
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-# Reserved by IANA, and not known as such to every Python: documentation (RFC 9637), 6to4 relays (RFC 7526).
+# Reserved by IANA, and not known as such to every Python: protocol assignments (Oracle's metadata service is
+# at 192.0.0.192), 6to4 relays (RFC 7526), documentation (RFC 9637).
+RESERVED4 = (ipaddress.IPv4Network("192.0.0.0/24"), ipaddress.IPv4Network("192.88.99.0/24"))
 RESERVED6 = ipaddress.IPv6Network("3fff::/20")
-RESERVED4 = ipaddress.IPv4Network("192.88.99.0/24")
 AZURE = ipaddress.IPv4Address("168.63.129.16")  # looks public, and is every Azure machine's own host
 
 
@@ -45,7 +46,8 @@ def is_public(address: str) -> bool:
         ip = ip.ipv4_mapped or (ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in NAT64 else ip)
     if isinstance(ip, ipaddress.IPv6Address):
         return ip in PUBLIC6 and ip.is_global and not any(ip in block for block in (*CARRIERS6, RESERVED6))
-    return ip.is_global and not ip.is_multicast and ip not in RESERVED4 and ip != AZURE
+    reserved = ip.is_multicast or ip == AZURE or any(ip in block for block in RESERVED4)
+    return ip.is_global and not reserved
 
 
 def redacted(url: str) -> str:
@@ -83,10 +85,16 @@ class Gate:
 
     Only https to public addresses passes; loopback too, in its literal names and over plain http, where the
     base URL is loopback itself. An answer holds for a minute, a refusal for no time.
+
+    Raises:
+        RefusedUrlError: the base URL itself is plain http and not loopback, or holds a user or a password.
     """
 
     def __init__(self, base_url: str, elapsed_s: Callable[[], float], resolve: Resolve) -> None:
+        scheme, _host, _port = _place(base_url)  # a password in it would be stored with every attempt
         self._loopback = is_loopback(base_url)
+        if scheme != "https" and not (self._loopback and scheme == "http"):
+            raise RefusedUrlError(f"only https is visited: {redacted(base_url)}")
         self._elapsed_s = elapsed_s
         self._resolve = resolve
         self._kept: dict[tuple[str, str, int], tuple[float, tuple[str, ...]]] = {}

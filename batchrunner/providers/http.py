@@ -23,7 +23,7 @@ from urllib3.exceptions import HTTPError
 
 from batchrunner.clock import SystemClock
 from batchrunner.providers.adapters import Adapter, LoneAdapter, Net, Tls, send
-from batchrunner.providers.addresses import Gate, is_loopback, redacted
+from batchrunner.providers.addresses import Gate
 from batchrunner.providers.failures import NotSentError, RefusedUrlError, UnclearError, words
 from batchrunner.providers.pinned import PinnedAdapter
 
@@ -62,7 +62,7 @@ class Http:
     Loopback addresses and plain http are visited only if `base_url` is itself a loopback address.
 
     Raises:
-        RefusedUrlError: `base_url` is plain http and not loopback.
+        RefusedUrlError: `base_url` is plain http and not loopback, or holds a user or a password.
     """
 
     def __init__(
@@ -73,8 +73,6 @@ class Http:
         elapsed_s: Callable[[], float] | None = None,
         net: Net | None = None,
     ) -> None:
-        if not (is_loopback(base_url) or base_url.lower().startswith("https://")):
-            raise RefusedUrlError(f"only https is visited: {redacted(base_url)}")
         net = net or Net()
         self._elapsed_s = elapsed_s or SystemClock().elapsed_s
         self._gate = Gate(base_url, self._elapsed_s, net.resolve)

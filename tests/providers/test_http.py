@@ -361,6 +361,10 @@ def test_a_plain_base_url_is_refused_unless_it_is_loopback() -> None:
     """The key does not travel in the clear."""
     with pytest.raises(RefusedUrlError):
         Http("http://console.example.com")
+    for base in ("https://user:canary@8.8.8.8", "https://canary@8.8.8.8", "ftp://127.0.0.1", ""):
+        with pytest.raises(RefusedUrlError) as caught:
+            Http(base)
+        assert "canary" not in str(caught.value)
 
     Http("http://localhost:8080").close()
 
