@@ -261,7 +261,7 @@ def test_media_addresses_may_be_signed(tmp_path: Path) -> None:
 
 def test_a_careless_error_repeats_the_key(tmp_path: Path) -> None:
     """The headers of the very request stand in the text, for POST, poll and list alike."""
-    scripts = {name: ("500_echo",) for name in ("submit_script", "status_script", "list_script")}
+    scripts = dict.fromkeys(("submit_script", "status_script", "list_script"), ("500_echo",))
     with emulator(tmp_path, key="canary", **scripts) as client:
         told = [client.post(), client.status(client.accepted())]
         told.append(client.call("GET", f"{BASE}/requests"))
