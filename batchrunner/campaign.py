@@ -341,7 +341,7 @@ def make_folder(folder: Path, mode: int) -> None:
     try:
         folder.mkdir(mode=mode, parents=True, exist_ok=True)
         probe = folder / f".batchrunner-{os.getpid()}"
-        probe.touch(exist_ok=False)
+        probe.touch(mode=0o600, exist_ok=False)
         probe.unlink()
     except OSError as error:
         raise LocalError(f"cannot write to the folder {folder}: {error.strerror}") from error

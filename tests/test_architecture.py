@@ -29,8 +29,8 @@ FLOORS = (
     ("cli", "__main__", "__init__"),
 )
 DOORS = {
-    "requests": {"providers/http.py"},
-    "urllib3": {"providers/http.py"},
+    "requests": {"providers/http.py", "providers/adapters.py"},
+    "urllib3": {"providers/http.py", "providers/adapters.py", "providers/pinned.py"},
     "yaml": {"manifest/yamlread.py"},
     "sqlite3": {"store/database.py"},
     "sqlite_utils": {"store", "planning.py", "standing.py"},

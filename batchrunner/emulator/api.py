@@ -7,9 +7,10 @@ import json
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from batchrunner.emulator.catalogue import detail
-from batchrunner.emulator.faults import Scope, fraction
+from batchrunner.emulator.faults import HEADERS, Scope, fraction
 from batchrunner.emulator.ledger import TERMINAL
 from batchrunner.emulator.objects import CONTENT_TYPES
 from batchrunner.emulator.service import USER_ID, Service, told
@@ -31,6 +32,10 @@ class Api:
 
     async def __call__(self, call: Call) -> Answer:
         """Answer one call."""
+        answer = await self._answer(call)
+        return _echoing(answer, call) if answer.status >= 500 else answer
+
+    async def _answer(self, call: Call) -> Answer:
         if call.path.startswith(_CONTROL):
             return self._control(call)
         route = _route(call)
@@ -154,6 +159,12 @@ def summary(service: Service) -> dict[str, JSON]:
         "requests": dict(service.requests),
         "auth_leaks": service.auth_leaks,
     }
+
+
+def _echoing(answer: Answer, call: Call) -> Answer:
+    """Fill the request's headers in where a fault repeats them."""
+    headers = json.dumps("; ".join(f"{name}: {value}" for name, value in call.headers.items()))[1:-1]
+    return replace(answer, body=answer.body.replace(HEADERS.encode(), headers.encode()))
 
 
 def _route(call: Call) -> tuple[str, ...]:

@@ -85,6 +85,7 @@ class EmulatorConfig:
     # --- media
     canned: bool = False  # every clip is one and the same small clip: nothing is rendered or fetched
     render_workers: int = 2
+    media_query: str = ""  # stands behind every media address, as a signature would: a secret to keep
     media_script: tuple[str, ...] = ()
     media_fault_rate: float = 0.0
     media_faults: tuple[str, ...] = ()

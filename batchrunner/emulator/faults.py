@@ -36,6 +36,7 @@ class Fault:
 
 
 OK = Fault()
+HEADERS = "(its headers)"  # stands in a fault's text for the headers of the request, the key among them
 _ANSWERS: Mapping[str, Callable[[Mapping[str, str]], Answer]] = {
     "400": lambda _: error(400, "invalid request"),  # made up
     "400_image": lambda _: error(400, "failed to download image from image_url"),  # made up
@@ -46,6 +47,7 @@ _ANSWERS: Mapping[str, Callable[[Mapping[str, str]], Answer]] = {
     "404": lambda _: error(404, "request does not exist"),  # made up
     "429": lambda wish: error(429, "rate limit exceeded", wish),  # made up
     "500": lambda _: error(500, "internal server error"),  # made up
+    "500_echo": lambda _: error(500, f"cannot handle a request with {HEADERS}"),  # made up: a careless log
     "500_backend": lambda _: error(500, "Backend error (400). Please try again."),
     "502_html": lambda _: page(502, "Bad Gateway"),
     "503_html": lambda wish: Answer(503, page(503, "Service Unavailable").body, HTML, wish),

@@ -122,7 +122,9 @@ def _outcome(service: Service, record: Record, status: str) -> JSON:
     if status != "success":
         return None
     base = f"{service.storage_origin}{media_path(service.config.org_id, record.request_id, '')}"
-    clip, thumbnail = f"{base}sample_0.mp4", {"thumbnail_image_url": f"{base}thumbnail_0.jpg"}
+    query = f"?{service.config.media_query}" if service.config.media_query else ""
+    clip = f"{base}sample_0.mp4{query}"
+    thumbnail = {"thumbnail_image_url": f"{base}thumbnail_0.jpg{query}"}
     if record.fate == "no_url":
         return {"media_urls": [], **thumbnail}
     match service.config.outcome:

@@ -11,12 +11,12 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from batchrunner.cards import Card
-from batchrunner.errors import Problem
+from batchrunner.errors import ManifestError, Problem
 from batchrunner.manifest import pathnames, settings, templates
 from batchrunner.manifest.pictures import PictureError, from_file, from_url
 from batchrunner.manifest.slugs import is_reserved, slug
 from batchrunner.manifest.templates import TemplateError
-from batchrunner.manifest.yamlread import Document, Path, path_text
+from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, Path, path_text
 from batchrunner.values import Image, Picture, Prompt
 
 # The provider's keys are JWTs of some 250 characters: one in a manifest would be stored and shared.
@@ -46,7 +46,11 @@ class Checker:
         self.problems: list[Problem] = []
 
     def run(self) -> None:
-        """Check everything that can be checked."""
+        """Check everything that can be checked.
+
+        Raises:
+            ManifestError: there is too much wrong to go on.
+        """
         self._no_keys()
         if self._sound("campaign"):
             self._not_reserved(self._data["campaign"], ("campaign",))
@@ -74,6 +78,8 @@ class Checker:
     def _say(self, path: Path, message: str, *, key: bool = False) -> None:
         line, column = self._document.place(path, key=key)
         self.problems.append(Problem(str(self._path), line, column, path_text(path), message))
+        if len(self.problems) >= PROBLEMS_MAX:
+            raise ManifestError(self.problems)
 
     # --- images and prompts ---------------------------------------------------------------------------
 

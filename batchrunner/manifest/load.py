@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 
 from batchrunner.cards import Card, load_card
 from batchrunner.errors import ManifestError, Problem, UsageError
 from batchrunner.manifest import shape
 from batchrunner.manifest.check import KEY_FOUND, KEY_LIKE, Checker
-from batchrunner.manifest.yamlread import SIZE_MAX, Document, place_of, read
+from batchrunner.manifest.yamlread import PROBLEMS_MAX, SIZE_MAX, Document, place_of, read
 from batchrunner.manifest.yamlread import Path as At
 from batchrunner.values import JSON, Limits, Manifest, Price, Recovery
 
@@ -73,7 +74,7 @@ def _card(document: Document, name: str) -> tuple[Card | None, list[Problem]]:
 
 def _keys_in_comments(text: str, name: str, told: set[int]) -> list[Problem]:
     """Return what looks like a key outside the values: comments are stored with the manifest too."""
-    places = [place_of(text, match.start()) for match in KEY_LIKE.finditer(text)]
+    places = [place_of(text, match.start()) for match in islice(KEY_LIKE.finditer(text), PROBLEMS_MAX)]
     return [Problem(name, *place, "", KEY_FOUND) for place in places if place[0] not in told]
 
 

@@ -11,9 +11,9 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from batchrunner.errors import Problem
+from batchrunner.errors import ManifestError, Problem
 from batchrunner.files import schema_text
-from batchrunner.manifest.yamlread import Document, Path, path_text
+from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, Path, path_text
 from batchrunner.sentences import value_message
 
 
@@ -24,7 +24,11 @@ def validator() -> Draft202012Validator:
 
 
 def problems(document: Document, name: str) -> list[tuple[Path, Problem]]:
-    """Return every way in which a document breaks the schema, with its path."""
+    """Return every way in which a document breaks the schema, with its path.
+
+    Raises:
+        ManifestError: there are too many to go on.
+    """
     if not isinstance(document.data, dict):
         what = (
             "there is nothing in it: a manifest begins with `version: 1`"
@@ -37,6 +41,8 @@ def problems(document: Document, name: str) -> list[tuple[Path, Problem]]:
         for path, is_key, message in _told(error):
             line, column = document.place(path, key=is_key)
             found.append((path, Problem(name, line, column, path_text(path), message)))
+            if len(found) >= PROBLEMS_MAX:
+                raise ManifestError([problem for _path, problem in dict.fromkeys(found)])
     return list(dict.fromkeys(found))  # one error a missing key, each of which names them all
 
 

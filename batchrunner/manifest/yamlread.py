@@ -21,6 +21,7 @@ from batchrunner.values import JSON
 SIZE_MAX = 4 << 20
 DEPTH_MAX = 32
 NODES_MAX = 1_000_000
+PROBLEMS_MAX = 100  # told at once; a hostile file of 4 MiB could hold a million
 INT_MAX = 2**53  # beyond it, JSON readers disagree
 INT_DIGITS_MAX = 16  # of INT_MAX: whatever is longer is not even converted
 
@@ -234,6 +235,8 @@ class _Reader:
 
     def _say(self, event: Any, path: Path, message: str) -> None:
         self._problems.append(self._problem(event, path, message))
+        if len(self._problems) >= PROBLEMS_MAX:
+            raise ManifestError(self._problems)
 
     def _problem(self, event: Any, path: Path, message: str) -> Problem:
         return Problem(self._name, *_begin(event), path_text(path), message)

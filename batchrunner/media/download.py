@@ -136,12 +136,16 @@ def _write(answer: Stream, part: StrPath, have: int, max_bytes: int, pace: _Pace
 def _write_small(answer: Stream, part: StrPath, expected: int, pace: _Pace) -> Fetched:
     """Bring a file over in one piece: it is whole before anything of it touches the disk."""
     pieces: list[bytes] = []
+    size = 0
     for chunk in answer.chunks:
         pieces.append(chunk)
         pace.note(len(chunk))
+        size += len(chunk)
+        if size > expected:  # chunked, and longer than announced: it need not end, and it lies in memory
+            break
     data, digest = b"".join(pieces), _Digest(answer.headers)
-    if len(data) != expected:
-        raise MediaError(f"the download broke off after {len(data):,} of {expected:,} bytes")
+    if size != expected:
+        raise MediaError(f"the download broke off after {size:,} of {expected:,} bytes")
     digest.update(data)
     if not digest.is_announced():
         raise MediaError("the file does not have the checksum that its host announced; starting over")

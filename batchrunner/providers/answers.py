@@ -12,6 +12,12 @@ from batchrunner.rules.classify import text_reason
 from batchrunner.values import RemoteJob, RemotePhase
 
 DETAIL_MAX = 300
+# What may be a bearer secret in a text: the query of an address, and the parts of one that stand alone.
+QUERY = re.compile(r"(?i)(\bhttps?://[^\s?\"'<>]*)\?[^\s\"'<>]*")
+SIGNED = re.compile(
+    r"(?i)\b((?:x-(?:goog|amz)-[a-z-]{1,40}|[a-z_-]{0,40}(?:signature|token)|sig|api[_-]?key)=)[^\s&;,\"'<>]+"
+)
+LINE_MAX = 2000  # no more of a line is searched for them; all that is shown comes from it
 TEXT_MAX = 1 << 14  # no more of a text is looked at
 REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 STATUSES = frozenset({"created", "queued", "dispatched", "processing", "success", "failed", "cancelled"})
@@ -99,11 +105,15 @@ def organization(value: Any) -> str | None:
 
 
 def clean(text: str, secret: str = "") -> str:
-    """Return text from outside as one short line: no control, format or bidi characters, and no `secret`."""
+    """Return text from outside as one short line: no control, format or bidi characters, no secrets.
+
+    Neither `secret` itself nor what signs an address is repeated.
+    """
     visible = "".join(char for char in text[:TEXT_MAX] if char in "\r\n\t" or _is_visible(char))
     line = " ".join(visible.split())
     if secret:  # after what is invisible is gone, before the cut: neither may hide a part of it
         line = line.replace(secret, "[key]")
+    line = SIGNED.sub(r"\1[…]", QUERY.sub(r"\1?[…]", line[:LINE_MAX]))
     return line if len(line) <= DETAIL_MAX else f"{line[: DETAIL_MAX - 1]}…"
 
 

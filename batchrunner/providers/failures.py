@@ -7,6 +7,19 @@ table. Names, not classes: so the tables need no import, and an older or newer l
 
 from __future__ import annotations
 
+
+class NotSentError(Exception):
+    """No connection came to stand, so nothing can have reached the other side."""
+
+
+class UnclearError(Exception):
+    """Whether anything reached the other side is not known."""
+
+
+class RefusedUrlError(Exception):
+    """A URL that this program does not visit."""
+
+
 _NO_URL = "the address is not a valid URL"
 _LOST = "the connection was lost before the answer was complete"
 _SLOW = "no answer within the time limit"

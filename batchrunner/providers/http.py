@@ -3,34 +3,31 @@
 Two rules make it safe. A POST travels alone: a connection of its own that is closed afterwards, no
 redirect, no retry; and it "never left" only if that connection itself says that it failed to stand, or the
 address was none. Everything else that goes wrong is unclear. And the key's calls go to the API only: storage
-hosts are reached through `stream` and `put`, which know no key.
+hosts are reached through `stream` and `put`, which know no key, and at the very addresses that were found
+to be public.
 
-One rule makes it fast. `requests` spends its time preparing, choosing pools and wrapping answers, not
-sending: so requests are built ready-made, pools are found by origin, one TLS context is shared (loading the
-CA bundle costs 30 ms), and cookies, proxies and .netrc from the environment do not exist here.
+What the requests travel on is in `adapters.py`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
-import certifi
 import requests
-from requests.adapters import HTTPAdapter
 from requests.utils import requote_uri
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from batchrunner.clock import SystemClock
-from batchrunner.providers.addresses import is_loopback, is_public, redacted, resolve
-from batchrunner.providers.failures import never_left, words
+from batchrunner.providers.adapters import Adapter, LoneAdapter, Net, Tls, send
+from batchrunner.providers.addresses import Gate
+from batchrunner.providers.failures import NotSentError, RefusedUrlError, UnclearError, words
+from batchrunner.providers.pinned import PinnedAdapter
+
+__all__ = ["BODY_MAX", "Http", "Net", "NotSentError", "RefusedUrlError", "Response", "Stream", "UnclearError"]
 
 CONNECT_S = 10.0
 READ_S = 60.0
@@ -39,18 +36,6 @@ BODY_S = 120.0  # a body that trickles in for longer is given up
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 REDIRECTS_MAX = 3
 CHUNK = 1 << 18
-
-
-class NotSentError(Exception):
-    """No connection came to stand, so nothing can have reached the other side."""
-
-
-class UnclearError(Exception):
-    """Whether anything reached the other side is not known."""
-
-
-class RefusedUrlError(Exception):
-    """A URL that this program does not visit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +62,23 @@ class Http:
     Loopback addresses and plain http are visited only if `base_url` is itself a loopback address.
 
     Raises:
-        RefusedUrlError: `base_url` is plain http and not loopback.
+        RefusedUrlError: `base_url` is plain http and not loopback, or holds a user or a password.
     """
 
     def __init__(
-        self, base_url: str, *, connections: int = 16, elapsed_s: Callable[[], float] | None = None
+        self,
+        base_url: str,
+        *,
+        connections: int = 16,
+        elapsed_s: Callable[[], float] | None = None,
+        net: Net | None = None,
     ) -> None:
+        net = net or Net()
         self._elapsed_s = elapsed_s or SystemClock().elapsed_s
-        self._loopback = is_loopback(base_url)
-        self._tls = _Tls()
-        self._pooled = _Adapter(self._tls, connections)
-        if not (self._loopback or base_url.lower().startswith("https://")):
-            raise RefusedUrlError(f"only https is visited: {redacted(base_url)}")
+        self._gate = Gate(base_url, self._elapsed_s, net.resolve)
+        self._tls = Tls(net.trust)
+        self._pooled = Adapter(self._tls, connections)
+        self._pinned = PinnedAdapter(self._tls, net.connect, connections)
 
     def get(
         self, url: str, headers: Mapping[str, str], *, read_s: float = READ_S, max_bytes: int = BODY_MAX
@@ -115,7 +105,7 @@ class Http:
             NotSentError: the connection never stood.
             UnclearError: anything else, an answer larger than the cap included.
         """
-        adapter = _LoneAdapter(self._tls)
+        adapter = LoneAdapter(self._tls)
         lone = {**headers, "Connection": "close"}
         try:
             return self._whole(adapter, "POST", url, lone, body, (CONNECT_S, read_s))
@@ -131,8 +121,8 @@ class Http:
             RefusedUrlError: the host is not one to visit.
             NotSentError, UnclearError: there is no answer.
         """
-        self.check(url)
-        return self._whole(self._pooled, "PUT", url, headers, data, (CONNECT_S, READ_S))
+        where = self.check(url)
+        return self._whole(self._pinned, "PUT", url, headers, data, (CONNECT_S, READ_S), addresses=where)
 
     @contextlib.contextmanager
     def stream(self, url: str, headers: Mapping[str, str]) -> Iterator[Stream]:
@@ -145,8 +135,8 @@ class Http:
         sent = {**headers, "Accept-Encoding": "identity"}
         for _ in range(REDIRECTS_MAX + 1):
             url = _quoted(url)  # first: what is checked must be the very text that is visited
-            self.check(url)
-            answer = _send(self._pooled, "GET", url, sent, None, (CONNECT_S, READ_S))
+            where = self.check(url)
+            answer = send(self._pinned, "GET", url, sent, None, (CONNECT_S, READ_S), where)
             with contextlib.closing(answer):
                 if answer.status_code not in REDIRECTS:
                     yield Stream(answer.status_code, answer.headers, _chunks(answer))
@@ -154,41 +144,32 @@ class Http:
                 url = _target(url, answer.headers.get("Location", ""))
         raise RefusedUrlError(f"more than {REDIRECTS_MAX} redirects")
 
-    def check(self, url: str) -> None:
-        """Refuse what is not https to a public address (or loopback, for a loopback base).
+    def check(self, url: str) -> tuple[str, ...]:
+        """Return the addresses at which a storage URL is visited: public ones over https (see `Gate`).
 
         Raises:
             RefusedUrlError: with the reason.
             NotSentError: the name cannot be resolved.
         """
-        scheme, host, port = _place(url)
-        if self._loopback and is_loopback(url) and scheme in {"http", "https"}:
-            return
-        if scheme != "https":
-            raise RefusedUrlError(f"only https is visited: {redacted(url)}")
-        try:
-            addresses = resolve(host, port)
-        except OSError as error:
-            raise NotSentError(f"cannot resolve {host}: {error.strerror or error}") from error
-        private = sorted(address for address in addresses if not is_public(address))
-        if private:
-            raise RefusedUrlError(f"{host} is not a public address ({private[0]})")
+        return self._gate.admit(url)
 
     def close(self) -> None:
         """Close the kept-alive connections."""
         self._pooled.close()
+        self._pinned.close()
 
     def _whole(
         self,
-        adapter: HTTPAdapter,
+        adapter: Adapter,
         method: str,
         url: str,
         headers: Mapping[str, str],
         body: bytes | None,
         timeout: tuple[float, float],
         max_bytes: int = BODY_MAX,
+        addresses: tuple[str, ...] = (),
     ) -> Response:
-        answer = _send(adapter, method, url, headers, body, timeout)
+        answer = send(adapter, method, url, headers, body, timeout, addresses)
         try:
             data = self._body(answer.raw, max_bytes)
         except (HTTPError, OSError, ValueError) as error:
@@ -215,164 +196,6 @@ class Http:
         return b"".join(pieces)
 
 
-# --- the adapters -------------------------------------------------------------------------------------
-
-
-class _Tls:
-    """One TLS context for every connection, made when the first one needs it."""
-
-    @cached_property
-    def context(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=certifi.where())
-
-
-class _Adapter(HTTPAdapter):
-    """An HTTPAdapter without what is decided already: pools by origin, bare responses, no proxies."""
-
-    def __init__(self, tls: _Tls, connections: int = 1) -> None:
-        self._tls = tls
-        self._connections = connections
-        self._pools: dict[tuple[str, str], HTTPConnectionPool] = {}
-        super().__init__(pool_connections=1, pool_maxsize=connections, max_retries=0)
-
-    def get_connection_with_tls_context(
-        self, request: Any, verify: Any, proxies: Any = None, cert: Any = None
-    ) -> Any:
-        """Return the pool of the request's origin."""
-        scheme, _, rest = request.url.partition("://")
-        key = (scheme, rest.partition("/")[0])
-        pool = self._pools.get(key)
-        if pool is None:
-            pool = self._pools.setdefault(key, self._new_pool(request.url))
-        return pool
-
-    def _new_pool(self, url: str) -> HTTPConnectionPool:
-        return _pool(url, self._tls, {"maxsize": self._connections})
-
-    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Do nothing: the shared context verifies, and knows the CA bundle already."""
-
-    def request_url(self, request: Any, proxies: Any) -> str:
-        """Return path and query; there is no proxy."""
-        _scheme, _, rest = request.url.partition("://")
-        _host, slash, path = rest.partition("/")
-        return f"{slash or '/'}{path.partition('#')[0]}"
-
-    def build_response(self, req: Any, resp: Any) -> requests.Response:
-        """Return a response without cookies and encodings: bodies are read as bytes."""
-        response = requests.Response()
-        response.status_code = resp.status
-        response.headers = resp.headers
-        response.raw = resp
-        response.url = req.url
-        response.request = req
-        return response
-
-    def close(self) -> None:
-        """Close every pool."""
-        for pool in self._pools.values():
-            pool.close()
-        super().close()
-
-
-class _LoneAdapter(_Adapter):
-    """Carries one request on one new connection, which notes here whether it came to stand."""
-
-    def __init__(self, tls: _Tls) -> None:
-        self.stood = False
-        self.fell = False
-        super().__init__(tls)
-
-    def proves_unsent(self, error: Exception) -> bool:
-        """Tell whether nothing can have left: the connection says so, or there was no address to go to.
-
-        Only a spoken "it failed" counts, never a missing "it stood": so a library that went another way than
-        through this adapter's connection could not turn a paid request into one that "never left".
-        """
-        return not self.stood and (self.fell or isinstance(error, NotSentError))
-
-    def _new_pool(self, url: str) -> HTTPConnectionPool:
-        return _pool(url, self._tls, {"maxsize": 1}, noting=self)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make none: this adapter has its own pool, once."""
-
-    def close(self) -> None:
-        """Close the connection."""
-        for pool in self._pools.values():
-            pool.close()
-
-
-class _NotingHTTP(HTTPConnection):
-    """A connection that notes on its adapter whether it came to stand."""
-
-    def __init__(self, *args: Any, noting: _LoneAdapter, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._noting = noting
-
-    def connect(self) -> None:
-        """Connect, and note what came of it."""
-        with _noted(self._noting):
-            super().connect()
-
-
-class _NotingHTTPS(HTTPSConnection):
-    """The same over TLS: it stands once the handshake is over."""
-
-    def __init__(self, *args: Any, noting: _LoneAdapter, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._noting = noting
-
-    def connect(self) -> None:
-        """Connect, and note what came of it."""
-        with _noted(self._noting):
-            super().connect()
-
-
-@contextlib.contextmanager
-def _noted(adapter: _LoneAdapter) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        adapter.fell = True
-        raise
-    adapter.stood = True
-
-
-def _pool(
-    url: str, tls: _Tls, options: dict[str, Any], noting: _LoneAdapter | None = None
-) -> HTTPConnectionPool:
-    parts = urlsplit(url)
-    host, kept = parts.hostname or "", options if noting is None else {**options, "noting": noting}
-    pool: HTTPConnectionPool
-    if parts.scheme == "https":
-        pool = HTTPSConnectionPool(host, parts.port or 443, ssl_context=tls.context, **kept)
-    else:
-        pool = HTTPConnectionPool(host, parts.port or 80, **kept)
-    if noting is not None:
-        pool.ConnectionCls = _NotingHTTPS if parts.scheme == "https" else _NotingHTTP
-    return pool
-
-
-def _send(
-    adapter: HTTPAdapter,
-    method: str,
-    url: str,
-    headers: Mapping[str, str],
-    body: bytes | None,
-    timeout: tuple[float, float],
-) -> requests.Response:
-    prepared = requests.PreparedRequest()
-    prepared.method, prepared.url, prepared.body = method, url, body
-    prepared.headers = dict(headers)  # type: ignore[assignment]
-    if body is not None:
-        prepared.headers["Content-Length"] = str(len(body))
-    try:
-        return adapter.send(prepared, stream=True, timeout=timeout)
-    except Exception as error:
-        raise (NotSentError if never_left(error) else UnclearError)(words(error)) from error
-
-
 def _chunks(answer: requests.Response) -> Iterator[bytes]:
     """Yield a body as it comes, so that whoever reads can see how fast it does."""
     try:
@@ -380,21 +203,6 @@ def _chunks(answer: requests.Response) -> Iterator[bytes]:
             yield chunk
     except (HTTPError, OSError, ValueError) as error:
         raise UnclearError(words(error)) from error
-
-
-def _place(url: str) -> tuple[str, str, int]:
-    """Return scheme, host and port of a URL that has nothing else before its path.
-
-    Raises:
-        RefusedUrlError: it is malformed, or carries a user or a password.
-    """
-    try:
-        parts = urlsplit(url)
-        if parts.hostname and parts.username is None and parts.password is None:
-            return parts.scheme, parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError as error:
-        raise RefusedUrlError("not a valid URL") from error
-    raise RefusedUrlError(f"not a plain URL: {redacted(url)}")
 
 
 def _quoted(url: str) -> str:

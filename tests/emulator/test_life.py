@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from batchrunner.emulator.ledger import Record
-from tests.emulator.client import BASE, MODEL, PAYLOAD, emulator
+from tests.emulator.client import BASE, MODEL, PAYLOAD, emulator, send
 
 
 def record(**changes: Any) -> Record:
@@ -246,3 +246,25 @@ def test_the_ledger_counts_by_fingerprint(tmp_path: Path) -> None:
     assert sorted(ledger["accepted_by_fingerprint"].values()) == [1, 2]
     assert ledger["accepted_by_fingerprint"] == ledger["charged_by_fingerprint"]
     assert ledger["requests"]["POST /requests"] == 3
+
+
+def test_media_addresses_may_be_signed(tmp_path: Path) -> None:
+    """The query stands behind each of them, and they still lead to the clip."""
+    with emulator(tmp_path, media_query="X-Goog-Signature=s") as client:
+        told = client.finished(client.accepted())["outcome"]
+        clip = told["media_urls"][0]["url"]
+
+        assert clip.endswith("/sample_0.mp4?X-Goog-Signature=s")
+        assert told["thumbnail_image_url"].endswith("?X-Goog-Signature=s")
+        assert send("GET", clip).status == 200
+
+
+def test_a_careless_error_repeats_the_key(tmp_path: Path) -> None:
+    """The headers of the very request stand in the text, for POST, poll and list alike."""
+    scripts = dict.fromkeys(("submit_script", "status_script", "list_script"), ("500_echo",))
+    with emulator(tmp_path, key="canary", **scripts) as client:
+        told = [client.post(), client.status(client.accepted())]
+        told.append(client.call("GET", f"{BASE}/requests"))
+
+        assert [500] * 3 == [one.status for one in told]
+        assert all("Authorization: Bearer canary" in one.json["error"] for one in told)

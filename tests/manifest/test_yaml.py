@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchrunner.errors import ManifestError
-from batchrunner.manifest.yamlread import Document, read
+from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, read
 from batchrunner.values import canonical
 
 JSON_VALUES = st.recursive(
@@ -148,6 +148,15 @@ def test_an_alias_bomb_unfolds_nothing() -> None:
     rows = [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]
     with pytest.raises(ManifestError, match="anchors"):
         read("\n".join(["a0: &a0 [lol]", *rows]).encode(), "m.yaml")
+
+
+@pytest.mark.parametrize("line", ["- &a x\n", "- *a\n", "a: 012\n", "- !!python/none x\n"])
+def test_no_more_than_a_hundred_problems_are_told(line: str) -> None:
+    """Nobody reads a million; to make them would take the memory that the limits save."""
+    with pytest.raises(ManifestError) as caught:
+        read(line.encode() * 100_000, "m.yaml")
+
+    assert PROBLEMS_MAX == len(caught.value.problems)
 
 
 def test_the_quick_parser_is_there() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from batchrunner.media.download import RESUMED_MIN, fetch
 from batchrunner.media.trouble import MediaError
 from batchrunner.providers.http import Http
-from tests.providers.wire import Script, Wire, always, answer, hang_up, serving
+from tests.providers.wire import Asked, Script, Wire, always, answer, hang_up, serving
 
 DIGITS = b"9" * 5000  # more than Python makes a number of
 
@@ -120,3 +121,22 @@ def test_a_redirect_to_nowhere_ends(tmp_path: Path, location: bytes) -> None:
     head = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: " + location + b"\r\n\r\n"
     with pytest.raises(MediaError):
         fetched(always(head), tmp_path / "clip.part")
+
+
+def test_a_chunked_answer_is_no_longer_than_it_says(tmp_path: Path) -> None:
+    """A small length beside chunks without end: it is given up at once, and nothing of it is kept."""
+    sent = 0
+
+    def endless(_asked: Asked, peer: socket.socket) -> None:
+        nonlocal sent
+        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for _ in range(2000):
+            peer.sendall(b"10000\r\n" + bytes(1 << 16) + b"\r\n")
+            sent += 1 << 16
+
+    part = tmp_path / "clip.part"
+    with pytest.raises(MediaError, match="of 9 bytes"):
+        fetched(endless, part)
+
+    assert sent < 64 << 20
+    assert not part.exists()

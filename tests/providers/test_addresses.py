@@ -50,7 +50,15 @@ PRIVATE = [
         "203.0.113.1",
     ),
     *("224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255", "[ff02::1]", "[ff0e::1]", "[100::1]"),
-    *("[2001:db8::1]", "[4000::1]"),
+    *("[2001:db8::1]", "[4000::1]", "[3fff::1]", "192.88.99.1", "100.127.255.255", "[::ffff:100.64.0.1]"),
+    *(
+        "0.255.255.255",
+        "169.254.0.1",
+        "[::ffff:169.254.0.1]",
+        "[64:ff9b::169.254.0.1]",
+        "[64:ff9b::224.0.0.1]",
+    ),
+    *("[::ffff:0.0.0.0]", "[64:ff9b::0.0.0.0]", "[64:ff9b::100.64.0.1]", "192.0.0.192"),
 ]
 METADATA = [
     *("169.254.169.254", "2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "169.254.43518"),
@@ -80,6 +88,16 @@ def test_no_spelling_of_a_private_address_is_visited(public: Http, host: str, po
     """Decimal, octal, hexadecimal, short, wide, mapped or translated: what counts is where it leads."""
     with pytest.raises(RefusedUrlError):
         public.check(f"https://{host}{port}/latest/meta-data")
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost.", "LOCALHOST.", "127.0.0.1.", "localhost.localdomain", "ip6-localhost"]
+)
+@pytest.mark.parametrize("base", ["https://8.8.8.8", "http://127.0.0.1:1"])
+def test_other_names_of_this_machine_lead_nowhere(base: str, host: str) -> None:
+    """They stand for loopback, or for nothing; from a loopback base only the plain names count."""
+    with pytest.raises((RefusedUrlError, NotSentError)):
+        Http(base).check(f"https://{host}/x")
 
 
 @pytest.mark.parametrize("url", BAD)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -198,11 +199,25 @@ def test_an_organisation_is_a_text_or_none(value: Any) -> None:
         ("a\u202eb\u2066c\u2069d\u200fe\ufefff\u00adg", "abcdefg"),
         ("lone \ud800 surrogate", "lone surrogate"),
         ("Füchse 🦊 狐", "Füchse 🦊 狐"),
+        ("cannot get https://a.b/c.mp4?x=1&X-Goog-Signature=s now", "cannot get https://a.b/c.mp4?[…] now"),
+        ("at 'HTTPS://a.b/?s', \"http://c?t\"", "at 'HTTPS://a.b/?[…]', \"http://c?[…]\""),
+        ("X-Goog-Signature=abc; X-Amz-Credential=d/e", "X-Goog-Signature=[…]; X-Amz-Credential=[…]"),
+        ("access_token=abc&sig=d, api_key=e", "access_token=[…]&sig=[…], api_key=[…]"),
+        ("what? really? a=b, design=c", "what? really? a=b, design=c"),
     ],
 )
 def test_text_from_outside_is_one_harmless_line(text: str, line: str) -> None:
     """Nothing in it moves a cursor, names a window or turns the line around."""
     assert line == clean(text)
+
+
+@pytest.mark.parametrize("text", ["a-", "x-goog-", "http://", "token", "sig", "https://a?", "-_", "api_"])
+def test_no_text_keeps_the_search_for_secrets_busy(text: str) -> None:
+    """Every expression is done with a text in a time that its length sets."""
+    began_s = time.process_time()
+    clean(text * (1_000_000 // len(text)))
+
+    assert time.process_time() - began_s < 0.5
 
 
 def test_a_long_text_is_cut_with_a_sign() -> None:

@@ -143,6 +143,27 @@ def test_a_post_arrives_as_it_was_given(http: Http) -> None:
     assert b'{"hello": "there"}' == told.body
 
 
+HEAD = b"HTTP/1.1 200 OK\r\n"
+LONG_HEADS: Mapping[str, bytes] = {
+    "a thousand headers": HEAD + b"".join(b"X-%d: y\r\n" % n for n in range(1000)) + b"\r\n",
+    "a header without end": HEAD + b"X: " + b"y" * 200_000 + b"\r\n\r\n",
+    "a status without end": b"HTTP/1.1 200 " + b"O" * 200_000 + b"\r\n\r\n",
+    "a chunk size without end": HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"0" * 200_000,
+}
+
+
+@pytest.mark.parametrize("head", LONG_HEADS)
+def test_no_head_of_an_answer_fills_the_memory(http: Http, head: str) -> None:
+    """Counts and lengths have caps for every verb; what goes beyond them proves nothing."""
+    with serving(hang_up(LONG_HEADS[head])) as wire:
+        with pytest.raises(UnclearError):
+            http.post_once(f"{wire.url}/x", AUTH, b"{}", read_s=2)
+        with pytest.raises(UnclearError):
+            http.get(f"{wire.url}/x", AUTH, read_s=2)
+        with pytest.raises(UnclearError), http.stream(f"{wire.url}/x", {}) as told:
+            list(told.chunks)
+
+
 # --- GET ----------------------------------------------------------------------------------------------
 
 
@@ -361,6 +382,10 @@ def test_a_plain_base_url_is_refused_unless_it_is_loopback() -> None:
     """The key does not travel in the clear."""
     with pytest.raises(RefusedUrlError):
         Http("http://console.example.com")
+    for base in ("https://user:canary@8.8.8.8", "https://canary@8.8.8.8", "ftp://127.0.0.1", ""):
+        with pytest.raises(RefusedUrlError) as caught:
+            Http(base)
+        assert "canary" not in str(caught.value)
 
     Http("http://localhost:8080").close()
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 
@@ -26,12 +28,18 @@ class Asked:
 Script: TypeAlias = Callable[[Asked, socket.socket], None]
 
 
-class Wire:
-    """What a server saw."""
+# Says that its holder is storage.test and cdn.test; only tests trust it, and its key is no secret.
+CERTIFICATE = Path(__file__).with_name("storage-test.pem")
 
-    def __init__(self, listener: socket.socket, script: Script) -> None:
+
+class Wire:
+    """What a server saw; over TLS also the names that it was asked for."""
+
+    def __init__(self, listener: socket.socket, script: Script, certificate: Path | None = None) -> None:
         self.asked: list[Asked] = []
+        self.names: list[str | None] = []
         self.connections = 0
+        self._tls = self._serving_tls(certificate) if certificate else None
         self._listener = listener
         self._script = script
         self._open: list[socket.socket] = []
@@ -68,7 +76,19 @@ class Wire:
         for thread in self._threads:
             thread.join(5)
 
+    def _serving_tls(self, certificate: Path) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        context.sni_callback = lambda _peer, name, _context: self.names.append(name)
+        return context
+
     def _talk(self, peer: socket.socket, number: int) -> None:
+        if self._tls:
+            try:
+                peer = self._tls.wrap_socket(peer, server_side=True)
+            except OSError:
+                return
+            self._open.append(peer)
         with suppress(OSError, ValueError), peer, peer.makefile("rb") as stream:
             while asked := _read(stream, number):
                 self.asked.append(asked)
@@ -88,10 +108,10 @@ def _read(stream: Any, number: int) -> Asked | None:
 
 
 @contextmanager
-def serving(script: Script) -> Iterator[Wire]:
-    """Run a scripted server on loopback."""
+def serving(script: Script, certificate: Path | None = None) -> Iterator[Wire]:
+    """Run a scripted server on loopback; over TLS where there is a certificate."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        wire = Wire(listener, script)
+        wire = Wire(listener, script, certificate)
         thread = threading.Thread(target=wire.serve, daemon=True)
         thread.start()
         try:
