@@ -4,7 +4,7 @@ The provider knows no client tag and no idempotency key; a lost answer can only 
 sent and when. A listed request is a candidate when no attempt owns its id yet and it was created within
 the window of the lost POST. Among candidates, an echo that equals the payload is a match. Requests with
 equal payloads are interchangeable, so matches are dealt out oldest to oldest. A candidate without a
-readable echo proves nothing, neither presence nor absence: it is vague.
+readable echo proves nothing, neither presence nor absence: it is vague. So is an equal one of another time.
 
 Finding is always safe to act on: adopting a request never costs money. Not finding is not proof. Absence
 is believed only when every look saw a complete list without vague candidates, at least twice, the last
@@ -103,9 +103,18 @@ def look(lost: Sequence[Lost], listing: Listing, owned: Collection[str]) -> list
         match = next((job for job, echo in near if echo is Echo.SAME), None)
         if match is not None:
             free.remove(match)
-        vague = () if match else tuple(job.request_id for job, echo in near if echo is Echo.VAGUE)
-        found.append(Looked(one.attempt_id, match, vague, listing.complete))
+        vague = [job.request_id for job, echo in near if echo is Echo.VAGUE] + _at_other_times(one, free)
+        found.append(Looked(one.attempt_id, match, () if match else tuple(vague), listing.complete))
     return found
+
+
+def _at_other_times(one: Lost, free: Sequence[RemoteJob]) -> list[str]:
+    """Return the requests that equal a lost one and were not made in its window.
+
+    They are not adopted, and yet speak against absence: this machine's clock may have been wrong by hours.
+    """
+    elsewhere = (job for job in free if not in_window(job, one.sent_s, one.lost_s))
+    return [job.request_id for job in elsewhere if compare(one.payload, job.payload) is Echo.SAME]
 
 
 @dataclass(frozen=True, slots=True)

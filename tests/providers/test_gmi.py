@@ -257,7 +257,7 @@ def test_media_is_found_in_every_observed_shape_and_never_the_thumbnail(
         ("Music generation failed: rate limit exceeded(RPM)", Reason.RATE),
         ("content policy violation", Reason.MODERATION),
         ("unknown error, 1000. Please try again", Reason.TRANSIENT),
-        ("Image pixel is invalid", Reason.REQUEST),
+        ("Image pixel is invalid", Reason.PICTURE),
         ("Insufficient credits", Reason.CREDIT),
         ("render node exploded", Reason.RENDER),
     ],

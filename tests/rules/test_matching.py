@@ -58,6 +58,15 @@ def test_an_equal_request_in_the_window_is_the_lost_one() -> None:
     assert found([lost()], [remote("r1")]) == ["r1"]
 
 
+def test_an_equal_request_of_another_time_speaks_against_absence() -> None:
+    """It is not adopted; but with a clock that was wrong by hours it would be the lost one."""
+    (looked,) = look([lost()], Listing((remote("r1", created_s=9_000.0),), complete=True), ())
+
+    assert looked.match is None
+    assert looked.vague == ("r1",)
+    assert not looked.clean
+
+
 @pytest.mark.parametrize(
     ("created_s", "match"),
     [

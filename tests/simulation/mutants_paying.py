@@ -214,6 +214,12 @@ def no_allowance_for_lateness() -> list[Patch]:
 
 
 @mutant
+def equal_requests_of_other_times_ignored() -> list[Patch]:
+    """This machine's clock may have been wrong when it sent."""
+    return [(matching, "_at_other_times", lambda _one, _free: [])]
+
+
+@mutant
 def no_allowance_for_clocks() -> list[Patch]:
     """The provider's clock is not ours."""
     return [(matching, "CLOCKS_APART_S", 0.0)]

@@ -153,7 +153,7 @@ def draw(seed: int) -> Schedule:
 def _themed(night: Schedule, rng: random.Random, latest_s: float) -> Schedule:
     """Let some nights have one trouble only, at its worst: what is rare in mixed weather is tried there."""
     theme = rng.random()
-    if theme >= 0.2:
+    if theme >= 0.24:
         return night
     gamble = replace(night.recovery, on_absent="resubmit", risk=rng.randint(1, 3))
     night = replace(night, recovery=gamble, echo="whole", trouble=0.0, outages=(), list_down=())
@@ -161,6 +161,10 @@ def _themed(night: Schedule, rng: random.Random, latest_s: float) -> Schedule:
         return replace(night, posts={"ok": 0.4, "late": 0.6}, late_s=latest_s, short=0.0)
     if theme < 0.12:  # later than grace: a gamble may now be lost, and is counted as such
         return replace(night, posts={"ok": 0.4, "late": 0.6}, late_s=3000.0)
+    if (
+        theme >= 0.2
+    ):  # a clock that is wrong by hours: nothing is found by its time, nothing may be believed absent
+        return replace(night, posts={"ok": 0.4, "lost": 0.6}, skew_s=rng.choice((-7200.0, 7200.0)))
     # One page of the oldest, and no word about more.
     night = replace(night, posts={"ok": 0.4, "lost": 0.6}, late_s=min(night.late_s, latest_s))
     return replace(night, newest_first=False, foreign=12, short=1.0, page=10, tells_total=False)
