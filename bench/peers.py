@@ -193,7 +193,8 @@ def rerun(peer: Peer, seed: int) -> None:
 
 def genblaze(max_retries: int) -> Callable[[Peer, int], None]:
     """Return the design that hands each job to genblaze's pipeline and keeps the ids that it tells."""
-    lock, made = threading.Lock(), {}
+    lock = threading.Lock()
+    made: dict[str, Any] = {}
 
     def work(peer: Peer, seed: int) -> None:
         with lock:
@@ -232,7 +233,7 @@ def genblaze(max_retries: int) -> Callable[[Peer, int], None]:
 
 def _genblaze_provider(peer: Peer) -> Any:
     """Make its provider, with two changes for this place: clips by plain http, and no first wait of 24 s."""
-    base = importlib.import_module("genblaze_core.providers.base")
+    base: Any = importlib.import_module("genblaze_core.providers.base")
     base._ALLOWED_SCHEMES = frozenset({"http", "https"})
     kind = importlib.import_module("genblaze_gmicloud").GMICloudVideoProvider
     made = kind(api_key=peer.key, base_url=peer.queue, poll_interval=POLL_S)
@@ -266,7 +267,7 @@ def main() -> int:
     def work(seed: int) -> None:
         try:
             DESIGNS[name](peer, seed)
-        except Exception as problem:  # noqa: BLE001 - whatever it is, it is told
+        except Exception as problem:
             failed[seed] = f"{type(problem).__name__}: {problem}"
 
     left = [seed for seed in range(int(jobs)) if not (peer.folder / f"{seed}.mp4").exists()]
