@@ -167,7 +167,7 @@ def peer(name: str, python: Path) -> str:
     """Let one client make its call and return its row."""
     found = version(python, CALLS[name][0])
     if found is None:
-        return f"| {name} | – | – | – | not installed |"
+        return f"| {name} | - | - | - | not installed |"
     server = HangUp()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     began = time.monotonic()
@@ -177,7 +177,8 @@ def peer(name: str, python: Path) -> str:
     told = (done.stdout.strip() or done.stderr.strip() or "nothing").splitlines()[-1]
     keys = ", ".join(server.keys) or "none"
     server.shutdown()
-    return f"| {name} {found} | {server.posts} | {took_s:.0f} | {keys} | {told[:160]} |"
+    package, comma, setting = name.partition(",")
+    return f"| {package} {found}{comma}{setting} | {server.posts} | {took_s:.0f} | {keys} | {told[:160]} |"
 
 
 def run_ours(url: str, key: str) -> tuple[str, float]:
