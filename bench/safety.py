@@ -27,7 +27,7 @@ import urllib.request
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +173,7 @@ def kill_at(client: Client, wait_s: float) -> bool:
 def campaign(name: str, python: Path, seed: int, args: argparse.Namespace) -> Tally:
     """Take one design through one seed's weather and judge it by the ledger."""
     rng = random.Random(seed)
-    config = EmulatorConfig.from_json(json.dumps({**json.loads(WEATHER.to_json()), "seed": seed}))
+    config = replace(WEATHER, seed=seed, list_delay_s=args.list_lag)
     with tempfile.TemporaryDirectory() as folder, EmbeddedEmulator(config) as emulator:
         client = Client(name, python, Path(folder), emulator, args.jobs)
         kills = sum([kill_at(client, rng.uniform(0.2, 1.5)) for _ in range(args.kills)])
@@ -226,6 +226,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=3, help="of each campaign")
     parser.add_argument("--starts", type=int, default=2, help="without a kill, until it exits 0")
     parser.add_argument("--side-by-side", type=int, default=4, help="campaigns at the same time")
+    parser.add_argument("--list-lag", type=float, default=1.0, help="seconds; the grace of ours is 3")
     parser.add_argument("--only", nargs="*", help="these designs")
     parser.add_argument("--verbose", action="store_true", help="show what the clients say at the end")
     parser.add_argument(
