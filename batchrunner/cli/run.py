@@ -175,10 +175,12 @@ def show_end(ended: Ended) -> None:
             f"  this run: {count(tally.submissions, 'submission')}, {count(tally.downloads, 'download')}, "
             f"{lasted(ended.elapsed_s)}"
         )
-    if tally.in_doubt:
-        left = sum(1 for held in ended.held if held.request_id is None)
-        doubt = f"{count(tally.in_doubt, 'submission')} in doubt at the start"
-        click.echo(f"  {doubt}: {tally.found} found at the provider (nothing paid again), {left} held")
+    if tally.in_doubt or tally.unclear:
+        lost = [held for held in ended.held if held.sent and held.request_id is None]
+        stake = f", {money(sum(held.at_stake_micros for held in lost))} at stake" if lost else ""
+        doubt = f"{count(tally.in_doubt, 'submission')} in doubt at the start, {tally.unclear:,} since"
+        found = f"{tally.found:,} found at the provider (nothing paid again)"
+        click.echo(f"  {doubt}: {found}, {len(lost):,} held{stake}")
     if tally.duplicates:
         twice = f"{count(tally.duplicates, 'request')} that had been given up as absent"
         click.echo(f"  {twice} turned up at the provider after all: paid twice; no more is given up this way")

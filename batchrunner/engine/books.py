@@ -21,6 +21,7 @@ class Books:
         self._jobs: Counter[JobState] = Counter(totals.jobs)
         self._in_doubt = 0
         self._found = 0
+        self._unclear = 0
         self._downloads = 0
         self.submissions = 0
         self.swept = 0
@@ -45,6 +46,7 @@ class Books:
             submissions=self.submissions,
             downloads=self._downloads,
             in_doubt=self._in_doubt,
+            unclear=self._unclear,
             found=self._found - self.swept,
             swept=self.swept,
             spared=self._spared,
@@ -92,6 +94,7 @@ class Books:
             was_held = change.source is AttemptState.HELD
             self._shift(JobState.HELD if was_held else JobState.ACTIVE, change.job)
         self._found += change.kind is EventKind.FOUND
+        self._unclear += change.kind is EventKind.UNCLEAR
         self._downloads += change.kind is EventKind.FETCHED
         if change.detail:
             self.problem = f"{change.attempt.job}: {change.detail}"

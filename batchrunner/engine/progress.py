@@ -18,6 +18,7 @@ class Tally:
     submissions: int = 0
     downloads: int = 0
     in_doubt: int = 0  # submissions of unknown fate found at the start
+    unclear: int = 0  # submissions of this run whose answer was lost
     found: int = 0  # of those in doubt, now or then: found in the provider's list
     swept: int = 0  # paid for in an earlier run whose record is lost, and taken over
     spared: int = 0  # held back, because others like them were refused

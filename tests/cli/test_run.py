@@ -185,7 +185,7 @@ def test_a_second_signal_ends_at_once_and_nothing_is_paid_twice(tmp_path: Path) 
         assert running.returncode == 130
         assert states["unknown"] == 2
         assert again.code == 0
-        assert "2 submissions in doubt at the start: 2 found at the provider" in again.out
+        assert "2 submissions in doubt at the start, 0 since: 2 found at the provider" in again.out
         assert shell.ledger()["posts"] == 2
 
 

@@ -133,7 +133,7 @@ def test_success_at_once_without_an_outcome_needs_one_poll(tmp_path: Path) -> No
         ("moderation", RemotePhase.FAILED, Reason.MODERATION),
         ("rate_limit", RemotePhase.FAILED, Reason.RATE),
         ("try_again", RemotePhase.FAILED, Reason.TRANSIENT),
-        ("Image pixel is invalid", RemotePhase.FAILED, Reason.REQUEST),
+        ("Image pixel is invalid", RemotePhase.FAILED, Reason.PICTURE),
         ("the renderer gave up", RemotePhase.FAILED, Reason.RENDER),
     ],
 )
@@ -170,7 +170,7 @@ def test_success_without_an_address_names_no_clip(tmp_path: Path) -> None:
     ("word", "reason"),
     [
         ("400", Reason.REQUEST),
-        ("400_image", Reason.REQUEST),
+        ("400_image", Reason.PICTURE),
         ("400_rejected", Reason.MODERATION),
         ("401", Reason.CREDENTIALS),
         ("402", Reason.CREDIT),
