@@ -124,8 +124,11 @@ def _probed(run: Run, outcome: Probed, now_s: float) -> None:
 def _swept(run: Run, outcome: Swept, now_s: float, now_us: int) -> None:
     run.heard(outcome.error)
     if outcome.error is not None:
-        run.sweeper.failed(outcome, now_s, run.tools.rng)
+        waited_s = run.sweeper.failed(outcome, now_s, run.tools.rng)
         run.books.problem = f"the provider's list cannot be read: {outcome.error.detail}"
+        if waited_s > run.limits.max_outage_s:
+            why = "the state table has forgotten what an earlier run paid for, so nothing is sent until it is"
+            run.end(Stop.OUTAGE, f"{run.books.problem}; {why} searched")
         return
     taken: set[str] = set()
     for job, payload, remote in run.sweeper.swept(outcome, run.health.account or ""):

@@ -38,6 +38,7 @@ class Sweeper:
         self._left: dict[str, float] = dict.fromkeys(sorted(models), 0.0)
         self._under_way: set[str] = set()
         self._failures = 0
+        self._since_s: float | None = None  # when the list first could not be read
 
     @property
     def over(self) -> bool:
@@ -55,14 +56,19 @@ class Sweeper:
         waiting = [at_s for model, at_s in self._left.items() if model not in self._under_way]
         return min(waiting, default=None)
 
-    def failed(self, outcome: Swept, now_s: float, rng: random.Random) -> None:
-        """The list could not be read: try again; go on without where nothing is known to be lost."""
+    def failed(self, outcome: Swept, now_s: float, rng: random.Random) -> float:
+        """The list could not be read: try again; go on without where nothing is known to be lost.
+
+        Returns for how long nothing has been sent because of that, in seconds.
+        """
         self._under_way.discard(outcome.model)
         self._failures += 1
+        self._since_s = now_s if self._since_s is None else self._since_s
         if self._failures >= TRIES and not self._must:
             del self._left[outcome.model]
         else:
             self._left[outcome.model] = now_s + retry.trouble_s(self._failures, rng)
+        return now_s - self._since_s if self._left else 0.0
 
     def swept(self, outcome: Swept, account: str) -> Iterator[tuple[PendingJob, Payload, RemoteJob]]:
         """Yield the pending jobs that were paid for already: job, payload as it was sent, request."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from batchrunner.engine.progress import Progress
+from batchrunner.engine.steps import Stop
 from batchrunner.engine.sweep import as_sent
 from batchrunner.rules.states import EventKind
 from batchrunner.values import UPLOAD, JobState, Recovery
@@ -115,10 +116,12 @@ def test_without_a_list_a_campaign_that_lost_something_sends_nothing(rig: Callab
     """It waits until the outage limit ends the run."""
     one = rig(rolled_back=True)
     one.provider.list_down = True
-    last = one.run(until=lambda _: one.clock.steady_s > 3000)
+    last = one.run()
 
     assert one.provider.ledger.posts == 0
     assert last.jobs[JobState.PENDING] == 3
+    assert last.stop is Stop.OUTAGE
+    assert "forgotten" in last.detail
 
 
 def given_up(rig: Callable[..., Rig], **changes: Any) -> Rig:
