@@ -176,7 +176,7 @@ class Loop:
             return False
         if run.ending is None and run.short and not run.desk.in_flight:
             run.end(Stop.BUDGET)
-        if run.ending is None and run.wait is Wait.SPACE:
+        if run.ending is None and run.wait is Wait.SPACE and not run.intake.empty:
             run.end(Stop.LOCAL, f"{run.no_room}; make room and run again")
         if run.ending is not None:
             return True

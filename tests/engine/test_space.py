@@ -60,3 +60,18 @@ def test_a_run_goes_on_once_there_is_room_again(tmp_path: Path) -> None:
     rig.run(until=tight)
 
     assert rig.jobs_in(JobState.DONE) == 3
+
+
+def test_a_full_disk_is_no_trouble_once_everything_is_done(tmp_path: Path) -> None:
+    """The last submission is out, and nothing more is wanted: the run ends well."""
+    rig = Rig(tmp_path)
+
+    def fill(_progress: object) -> bool:
+        if rig.provider.ledger.posts == len(rig.jobs):
+            rig.free_bytes = 0
+        return False
+
+    last = rig.run(until=fill)
+
+    assert rig.jobs_in(JobState.DONE) == 3
+    assert last.stop is None
