@@ -18,7 +18,7 @@ from batchrunner.rules.states import UNSENT, EventKind
 from batchrunner.standing import dollars, settle_command, state_path
 from batchrunner.store import accounts, reading
 from batchrunner.store.database import explained, open_readonly
-from batchrunner.store.lost import DUPLICATE
+from batchrunner.store.lost import DUPLICATE, LOOKS_PAID
 from batchrunner.values import HeldJob, JobState, Reason
 
 Row: TypeAlias = Mapping[str, Any]
@@ -202,6 +202,7 @@ NOTES: Mapping[str, Callable[[Told], str]] = {
     "part vanished": lambda told: f"the downloaded file had vanished from this disk{told.because()}",
     "picture refused": lambda told: f"failed unsent: its picture cannot be sent{told.because()}",
     "spared": lambda told: f"held back unsent, because others like it were refused{told.because()}",
+    LOOKS_PAID: lambda told: f"held back unsent, because it may have been paid for{told.because()}",
     DUPLICATE: lambda told: f"what had been given up turned up: paid twice{told.because()}",
     "retry": lambda told: f"{told.person or 'a person'} lets it try again, with a fresh count of failures",
 }

@@ -7,7 +7,7 @@ one, after its attempt is durable.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
 
@@ -86,9 +86,14 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """List the recent requests of a model, to learn what the state table may have lost."""
+    """List the recent requests of a model, to learn what the state table may have lost.
+
+    Then read the pictures at some addresses in it: only their content says which they are.
+    """
 
     model: str
+    listing: Listing | None = None
+    urls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,11 +171,12 @@ class Surveyed:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """`listing` or what went wrong."""
+    """`listing` or what went wrong; `pictures`: hashes by address, once they were read."""
 
     model: str
     listing: Listing | None
     error: ProviderError | None = None
+    pictures: Mapping[str, str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +250,8 @@ def _perform(action: Action, provider: Provider, clips: Clips) -> Outcome:
             return Published(_publish(attempts, clips))
         case Survey(model):
             return Surveyed(model, *_list(model, provider))
-        case Sweep(model):
-            return Swept(model, *_list(model, provider))
+        case Sweep():
+            return _sweep(action, provider)
         case Search():
             return _search(action, provider)
         case Upload(picture):
@@ -296,6 +302,13 @@ def _list(model: str, provider: Provider) -> tuple[Listing | None, ProviderError
         return provider.recent(model), None
     except ProviderError as error:
         return None, error
+
+
+def _sweep(action: Sweep, provider: Provider) -> Swept:
+    if action.listing is None:
+        return Swept(action.model, *_list(action.model, provider))
+    pictures = {url: provider.picture_sha256(url) for url in action.urls}
+    return Swept(action.model, action.listing, pictures=pictures)
 
 
 def _search(action: Search, provider: Provider) -> Searched:

@@ -77,6 +77,11 @@ class Books:
         self._shift(JobState.PENDING, JobState.FAILED)
         self.problem = f"{job}: {detail}"
 
+    def held_back(self, job: str, detail: str) -> None:
+        """Count a pending job that is held without having been sent."""
+        self._shift(JobState.PENDING, JobState.HELD)
+        self.problem = f"{job}: {detail}"
+
     def duplicate(self, attempt: Attempt, request_id: str) -> None:
         """Count a gamble that was lost: there are no more of them."""
         self._duplicates += 1

@@ -31,12 +31,13 @@ from batchrunner.engine.desk import Live
 from batchrunner.engine.fetching import after_download, after_publish
 from batchrunner.engine.run import Run
 from batchrunner.engine.steps import Stop
+from batchrunner.engine.sweep import Claim
 from batchrunner.errors import InvariantError
 from batchrunner.rules import retry
 from batchrunner.rules.states import UNSENT
-from batchrunner.store.changes import Noted, Stored
-from batchrunner.store.lost import DUPLICATE
-from batchrunner.values import JSON, AttemptState, Evidence, Reason, RemoteJob
+from batchrunner.store.changes import JobRuled, Noted, Stored
+from batchrunner.store.lost import DUPLICATE, LOOKS_PAID
+from batchrunner.values import JSON, AttemptState, Evidence, JobState, Reason, RemoteJob
 
 LOOK_AGAIN_S = 3.0
 ACTION_OF: Mapping[type, type] = {
@@ -130,24 +131,42 @@ def _swept(run: Run, outcome: Swept, now_s: float, now_us: int) -> None:
             why = "the state table has forgotten what an earlier run paid for, so nothing is sent until it is"
             run.end(Stop.OUTAGE, f"{run.books.problem}; {why} searched")
         return
-    taken: set[str] = set()
-    for job, payload, remote in run.sweeper.swept(outcome, run.health.account or ""):
-        run.intake.drop(job.id)
-        run.books.swept += 1
-        submitted_us = int((remote.created_s or now_us / 1e6) * 1e6)
-        one = run.begin(job, payload, submitted_us, now_us, "a request of an earlier run was found")
-        run.follow(one, lifecycle.interrupted(one.attempt, now_us, UNSENT))
-        run.follow(one, lifecycle.swept(one.attempt, remote, now_us, run.terms, run.tools.rng))
-        taken.add(remote.request_id)
+    account = run.health.account or ""
+    if again := run.sweeper.unread(outcome, account):
+        run.actions.append(again)
+        return
+    claims = run.sweeper.swept(outcome, account)
+    for claim in claims:
+        run.intake.drop(claim.job.id)
+        _claimed(run, claim, now_us)
+    taken = {claim.remote.request_id for claim in claims}
     unknown = run.desk.in_state(AttemptState.UNKNOWN)
     open_ = {one.attempt.fingerprint for one in (*unknown, *run.desk.in_state(AttemptState.SUBMITTING))}
-    for given_up, remote in run.sweeper.orphans(outcome, run.health.account or "", open_):
+    for given_up, remote in run.sweeper.orphans(outcome, account, open_):
         if remote.request_id not in taken:
             evidence: dict[str, JSON] = {"request_id": remote.request_id, "created": remote.created_s}
             detail = f"{remote.request_id} was given up and turned up after all: paid twice"
             note = Noted(DUPLICATE, now_us, given_up.job, given_up.id, None, detail, evidence)
             run.changes.append(note)
             run.books.duplicate(given_up, remote.request_id)
+
+
+def _claimed(run: Run, claim: Claim, now_us: int) -> None:
+    """Take a request of an earlier run over; hold its job where it may be another picture's."""
+    job, remote = claim.job, claim.remote
+    if not claim.proved:
+        detail = (
+            f"not sent: request {remote.request_id} is the same but for its picture, which cannot be read; "
+            f"adopt it with `resolve --adopt {remote.request_id}` if it is this one"
+        )
+        run.changes.append(JobRuled(job.id, JobState.HELD, now_us, LOOKS_PAID, Reason.UNCLEAR, detail))
+        run.books.held_back(job.id, detail)
+        return
+    run.books.swept += 1
+    submitted_us = int((remote.created_s or now_us / 1e6) * 1e6)
+    one = run.begin(job, claim.sent, submitted_us, now_us, "a request of an earlier run was found")
+    run.follow(one, lifecycle.interrupted(one.attempt, now_us, UNSENT))
+    run.follow(one, lifecycle.swept(one.attempt, remote, now_us, run.terms, run.tools.rng))
 
 
 def _searched(run: Run, outcome: Searched, now_s: float, now_us: int) -> None:

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 from batchrunner.engine.actions import Sweep, Swept
 from batchrunner.rules import retry
@@ -25,6 +26,16 @@ from batchrunner.values import UPLOAD, Attempt, Payload, PendingJob, RemoteJob, 
 
 WATCH_US = 72 * 3600 * 1_000_000  # how long a request that was given up may still turn up
 TRIES = 3  # of a list that cannot be read, where nothing says that the state table lost anything
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A pending job and the request that is its own; `proved` False: a picture of it cannot be read."""
+
+    job: PendingJob
+    sent: Payload
+    remote: RemoteJob
+    proved: bool = True
 
 
 class Sweeper:
@@ -70,20 +81,43 @@ class Sweeper:
             self._left[outcome.model] = now_s + retry.trouble_s(self._failures, rng)
         return now_s - self._since_s if self._left else 0.0
 
-    def swept(self, outcome: Swept, account: str) -> Iterator[tuple[PendingJob, Payload, RemoteJob]]:
-        """Yield the pending jobs that were paid for already: job, payload as it was sent, request."""
+    def unread(self, outcome: Swept, account: str) -> Sweep | None:
+        """Return the action that reads the pictures on which a claim turns, where there are any."""
+        if outcome.pictures is not None:
+            return None
+        alike = self._alike(outcome, account)
+        urls = {url for job, some in alike for sent, _remote in some for url in pictures_of(job, sent)}
+        return Sweep(outcome.model, outcome.listing, tuple(sorted(urls))) if urls else None
+
+    def swept(self, outcome: Swept, account: str) -> list[Claim]:
+        """Return the pending jobs that were paid for already, and those that may have been."""
         self._under_way.discard(outcome.model)
         del self._left[outcome.model]
+        claims: list[Claim] = []
+        taken: set[str] = set()
+        for job, some in self._alike(outcome, account):
+            claim = _claim(
+                job, [one for one in some if one[1].request_id not in taken], outcome.pictures or {}
+            )
+            if claim is not None:
+                claims.append(claim)
+                taken.add(claim.remote.request_id)
+        return claims
+
+    def _alike(
+        self, outcome: Swept, account: str
+    ) -> list[tuple[PendingJob, list[tuple[Payload, RemoteJob]]]]:
+        """Return the pending jobs with the unowned requests that equal them but for a picture's address."""
         listed = outcome.listing.jobs if outcome.listing else ()
         owned = reading.owned(self._db, account, [job.request_id for job in listed])
         by_seed = _by_number(job for job in listed if job.request_id not in owned)
+        found = []
         for seed, job in lost.pending_with_seeds(self._db, outcome.model, by_seed.keys()):
-            for remote in by_seed[seed]:
-                sent = as_sent(job.payload, remote.payload or {})
-                if compare(sent, remote.payload) is Echo.SAME:
-                    by_seed[seed].remove(remote)
-                    yield job, sent, remote
-                    break
+            pairs = ((as_sent(job.payload, remote.payload or {}), remote) for remote in by_seed[seed])
+            some = [(sent, remote) for sent, remote in pairs if compare(sent, remote.payload) is Echo.SAME]
+            if some:
+                found.append((job, some))
+        return found
 
     def orphans(
         self, outcome: Swept, account: str, open_: Collection[str]
@@ -108,11 +142,33 @@ class Sweeper:
         ]
 
 
+def pictures_of(job: PendingJob, sent: Payload) -> dict[str, str]:
+    """Return the local pictures of a job: the address that was sent, and the content it must have."""
+    return {
+        str(sent[key]): value.removeprefix(UPLOAD).partition(".")[0]
+        for key, value in job.payload.items()
+        if isinstance(value, str) and value.startswith(UPLOAD)
+    }
+
+
+def _claim(
+    job: PendingJob, some: Iterable[tuple[Payload, RemoteJob]], pictures: Mapping[str, str | None]
+) -> Claim | None:
+    doubtful: Claim | None = None
+    for sent, remote in some:
+        found = [(pictures.get(url), sha256) for url, sha256 in pictures_of(job, sent).items()]
+        if all(is_there == wanted for is_there, wanted in found):
+            return Claim(job, sent, remote)
+        if all(is_there in {None, wanted} for is_there, wanted in found):
+            doubtful = doubtful or Claim(job, sent, remote, proved=False)
+    return doubtful
+
+
 def as_sent(payload: Payload, echo: Payload) -> Payload:
     """Return a payload with the addresses that the echo has for its local pictures.
 
-    A picture gets a new address with every upload; which picture it was, the address does not tell. The
-    seed, which is derived from the picture's name too, does.
+    A picture gets a new address with every upload, so the address does not tell which one it was; its
+    content does (`pictures_of`).
     """
     return {
         key: echo.get(key) if isinstance(value, str) and value.startswith(UPLOAD) else value

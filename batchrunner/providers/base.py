@@ -62,6 +62,12 @@ class Provider(Protocol):
             ProviderError: the file was not stored; reason PICTURE when it never will be.
         """
 
+    def picture_sha256(self, url: str) -> str | None:
+        """Read a picture that a request was made from and return its SHA-256 (hex); None if it cannot be had.
+
+        May be repeated; the key is not sent along.
+        """
+
     def account(self) -> Account:
         """Check the key and tell whose it is. May be repeated.
 

@@ -23,6 +23,7 @@ KEY_CHECK = "/api/v1/me/api-keys/current"
 # The presigned PUT answers 403 unless the type is this literal (observed 2026-09-06: jpg is image/jpg).
 UPLOAD_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "jpg": "image/jpg"}
 LIST_BYTES_MAX = 64 << 20  # nothing about paging is known: 20,000 records of some 2 kB may come at once
+PICTURE_MAX = 64 << 20
 LIST_SUSPECT = frozenset({10, 20, 25, 50, 100, 200, 250, 500, 1000})  # lengths that look like a page
 BARE_REFUSALS = frozenset({401, 402, 403, 429})  # of a call that may be repeated; a POST must say more
 
@@ -101,6 +102,22 @@ class Gmi:
             detail = f"the storage refused the upload of {picture.path.name} with {answer.status}"
             raise ProviderError(Reason.SERVER, detail, status=answer.status)
         return public_url
+
+    def picture_sha256(self, url: str) -> str | None:
+        """See `Provider`."""
+        digest, size = hashlib.sha256(), 0
+        try:
+            with self._http.stream(url, {}) as answer:
+                if answer.status != 200:
+                    return None
+                for chunk in answer.chunks:
+                    size += len(chunk)
+                    if size > PICTURE_MAX:
+                        return None
+                    digest.update(chunk)
+        except (NotSentError, UnclearError, RefusedUrlError):
+            return None
+        return digest.hexdigest()
 
     def account(self) -> Account:
         """See `Provider`."""

@@ -12,6 +12,7 @@ from batchrunner.rules.states import CLOSED
 from batchrunner.store.reading import PENDING, attempts, pending_job, texts
 from batchrunner.values import Attempt, AttemptState, PendingJob
 
+LOOKS_PAID = "looks paid"  # a job is held unsent, since a request may be its own already
 DUPLICATE = "duplicate"  # kind of the event: a request that was given up turned up after all
 
 

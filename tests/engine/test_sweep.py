@@ -14,7 +14,7 @@ from batchrunner.engine.progress import Progress
 from batchrunner.engine.steps import Stop
 from batchrunner.engine.sweep import as_sent
 from batchrunner.rules.states import EventKind
-from batchrunner.values import UPLOAD, JobState, Recovery
+from batchrunner.values import UPLOAD, JobState, Picture, Recovery
 from tests.engine.test_loop import TERMS, Rig, kinds
 from tests.fakes import a_job
 
@@ -171,6 +171,56 @@ def test_a_request_that_was_given_up_is_taken_by_its_own_job_if_it_still_waits(
     assert one.provider.ledger.posts == 1
     assert one.jobs_in(JobState.DONE) == 1
     assert last.tally.duplicates == 0
+
+
+def of_picture(content: str) -> dict[str, str]:
+    """Return the part of a payload that stands for a local picture."""
+    return {"image_url": f"{UPLOAD}{content * 64}.png"}
+
+
+def with_picture(rig: Callable[..., Rig], content: str) -> Rig:
+    """Return a campaign of one job with a local picture."""
+    picture = Picture(None, Path("fox.png"), content * 64, "png")
+    job = replace(a_job(1), payload={**a_job(1).payload, **of_picture(content)})
+    return rig(jobs=[job], pictures={content * 64: picture})
+
+
+def test_a_local_picture_is_known_by_its_content(rig: Callable[..., Rig]) -> None:
+    """The table is lost: the picture at the request's address is read, and it is the same."""
+    one = with_picture(rig, "a")
+    one.run()
+    lose(one)
+    last = one.run()
+
+    assert one.provider.ledger.posts == 1
+    assert last.tally.swept == 1
+    assert one.jobs_in(JobState.DONE) == 1
+
+
+def test_another_picture_with_the_same_words_and_seed_is_another_job(rig: Callable[..., Rig]) -> None:
+    """A manifest copied for other photographs must not be handed the first one's clips."""
+    one = with_picture(rig, "a")
+    one.run()
+    lose(one)
+    other = with_picture(rig, "b")
+    other.provider, other.clock = one.provider, one.clock
+    last = other.run()
+
+    assert one.provider.ledger.posts == 2
+    assert last.tally.swept == 0
+
+
+def test_a_picture_that_cannot_be_read_holds_the_job(rig: Callable[..., Rig]) -> None:
+    """Neither paid again nor taken over: a person is asked, and told which request it may be."""
+    one = with_picture(rig, "a")
+    one.run()
+    lose(one)
+    one.provider.hidden = {f"https://store.test/{'a' * 64}"}
+    one.run()
+
+    assert one.provider.ledger.posts == 1
+    assert one.jobs_in(JobState.HELD) == 1
+    assert (one.held[0].sent, "r1" in one.held[0].detail) == (False, True)
 
 
 def test_a_local_picture_may_have_another_address() -> None:
