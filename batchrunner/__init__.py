@@ -6,20 +6,21 @@ The public face is `Campaign`; everything else may move. It is loaded on first u
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 __all__ = ["Access", "Campaign", "__version__"]
 
 if TYPE_CHECKING:
-    from batchrunner.campaign import Access, Campaign
+    from batchrunner.access import Access
+    from batchrunner.campaign import Campaign
 
 
 def __getattr__(name: str) -> Any:
     if name in {"Access", "Campaign"}:
-        from batchrunner import campaign  # noqa: PLC0415 - the lazy import is the point
-
-        return getattr(campaign, name)
+        # Not above: `batchrunner --help` imports this package, and must not wait for all of it.
+        return getattr(import_module(f"batchrunner.{name.lower()}"), name)
     raise AttributeError(f"module 'batchrunner' has no attribute {name!r}")
 
 

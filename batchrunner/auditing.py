@@ -10,13 +10,12 @@ import contextlib
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from batchrunner.campaign import EMULATOR_PACKAGES, Access, connect
+from batchrunner.access import Access, check_access, reached
 from batchrunner.clock import Clock, utc_text, utc_us
-from batchrunner.errors import CredentialsError, LocalError, MissingExtraError, OutageError
+from batchrunner.errors import CredentialsError, LocalError, OutageError
 from batchrunner.providers.base import Provider, ProviderError
 from batchrunner.rules.audit import Books, Finding, Lists, Standing, compare_books
 from batchrunner.rules.echoes import Sought, forms
@@ -227,28 +226,20 @@ def _ask(
 
 @contextlib.contextmanager
 def _provider(folder: Path, campaign: str, provider: str, access: Access) -> Iterator[Provider]:
-    if provider != "emulator":
-        if not access.key:
-            raise CredentialsError("no API key: set GMI_API_KEY in the environment or in a .env file")
-        yield connect(access)[0]
-        return
-    if not all(map(find_spec, EMULATOR_PACKAGES)):
-        raise MissingExtraError("the emulator", "emulator")
-    from batchrunner.emulator.process import EmbeddedEmulator  # noqa: PLC0415 - an extra, seldom used
-
+    check_access(provider, access)
     root = folder / f"{campaign}.emulator"
-    if not root.is_dir():
+    if provider == "emulator" and not root.is_dir():
         raise LocalError(
             f"the emulator's folder {root} is gone, and its list with it: nothing to compare with"
         )
     with contextlib.ExitStack() as stack:
         try:
-            emulator = stack.enter_context(EmbeddedEmulator(root=root))
+            asked, _http = stack.enter_context(reached(provider, access, root))
         except LocalError as error:
             raise LocalError(
                 f"{error}; a run of {campaign} may be at work: audit again once it has ended"
             ) from error
-        yield connect(Access(emulator.key, None, emulator.api))[0]
+        yield asked
 
 
 def _sought(

@@ -7,27 +7,26 @@ import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from importlib.util import find_spec
+from dataclasses import replace
 from pathlib import Path
 
 from batchrunner import __version__
+from batchrunner.access import Access, check_access, reached
 from batchrunner.clock import Clock, SystemClock, utc_text
 from batchrunner.engine.loop import Loop
 from batchrunner.engine.outcome import Ended
-from batchrunner.engine.pool import Threads
+from batchrunner.engine.pool import SUBMITTERS_MAX, Threads, Workers
 from batchrunner.engine.progress import Progress, Tally
 from batchrunner.engine.run import Tools
 from batchrunner.engine.steps import Stop, Terms
 from batchrunner.engine.sweep import WATCH_US
-from batchrunner.errors import CredentialsError, LocalError, MissingExtraError, UsageError
+from batchrunner.errors import LocalError, UsageError
 from batchrunner.manifest.expand import count, expand
 from batchrunner.manifest.load import load
 from batchrunner.media.clips import ClipFolder, Provenance
 from batchrunner.planning import Plan, is_priced, make_plan
 from batchrunner.providers.base import Provider
-from batchrunner.providers.gmi import Gmi
-from batchrunner.providers.http import Http, RefusedUrlError
+from batchrunner.providers.http import Http
 from batchrunner.rules.polling import Schedule
 from batchrunner.standing import Status, read_status, state_path
 from batchrunner.store import reading
@@ -37,45 +36,6 @@ from batchrunner.store.lost import is_watching
 from batchrunner.store.place import check_place
 from batchrunner.store.tables import Store
 from batchrunner.values import Job, Limits, Manifest, Picture
-
-EMULATOR_PACKAGES = ("aiohttp", "av", "PIL")
-GMI_URL = "https://console.gmicloud.ai"
-
-
-@dataclass(frozen=True, slots=True)
-class Workers:
-    """How many threads make calls, and so how many connections there are at most.
-
-    POSTs may block for minutes, so `submitters` follow the in-flight limit. Short calls have few workers:
-    `requests` gets slower, not faster, with more threads. Up- and downloads have their own, so that a large
-    file never delays a poll.
-    """
-
-    submitters: int
-    callers: int = 2
-    fetchers: int = 4
-
-    @classmethod
-    def of(cls, connections: int) -> Workers:
-        """Divide a number of connections (3 at least) up."""
-        callers = max(1, connections // 4)
-        fetchers = max(1, connections // 4)
-        return cls(max(1, connections - callers - fetchers), callers, fetchers)
-
-
-SUBMITTERS_MAX = 32
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """Where the provider is and who asks. Never written down anywhere."""
-
-    key: str = ""
-    organization: str | None = None
-    base_url: str = GMI_URL
-
-    def __repr__(self) -> str:
-        return f"Access(base_url={self.base_url!r})"
 
 
 class Campaign:
@@ -212,13 +172,7 @@ class Campaign:
             self._loop.abort()
 
     def _check_before_side_effects(self) -> None:
-        if self.manifest.provider == "gmi" and not self._access.key:
-            raise CredentialsError(
-                "no API key: set GMI_API_KEY in the environment or in a .env file "
-                "(in Python: Campaign(…, access=Access(key=…)))"
-            )
-        if self.manifest.provider == "emulator" and not all(map(find_spec, EMULATOR_PACKAGES)):
-            raise MissingExtraError("the emulator", "emulator")
+        check_access(self.manifest.provider, self._access)
         if self.manifest.limits.budget_micros is not None and not is_priced(self.manifest, self.card):
             raise UsageError(
                 f"limits.budget is set, but no price of {self.card.id} is known: add `price:` to the manifest"
@@ -248,7 +202,11 @@ class Campaign:
     ) -> Progress | None:
         make_folder(self.output_path, 0o755)
         last: Progress | None = None
-        with self._provider() as (provider, http), self._tools(provider, http) as tools:
+        emulator = self._state / f"{self.name}.emulator"
+        with (
+            reached(self.manifest.provider, self._access, emulator) as (provider, http),
+            self._tools(provider, http) as tools,
+        ):
             pictures = local_pictures(self.manifest)
             terms, limits = self._terms(), self._limits()
             self._loop = Loop(store, tools, terms, limits, pictures, rolled_back=rolled_back)
@@ -256,16 +214,6 @@ class Campaign:
                 if on_progress is not None:
                     on_progress(last)
         return last
-
-    @contextlib.contextmanager
-    def _provider(self) -> Iterator[tuple[Provider, Http]]:
-        if self.manifest.provider == "gmi":
-            yield connect(self._access)
-            return
-        from batchrunner.emulator.process import EmbeddedEmulator  # noqa: PLC0415 - an extra, seldom used
-
-        with EmbeddedEmulator(root=self._state / f"{self.name}.emulator") as emulator:
-            yield connect(Access(emulator.key, None, emulator.api))
 
     @contextlib.contextmanager
     def _tools(self, provider: Provider, http: Http) -> Iterator[Tools]:
@@ -345,16 +293,3 @@ def make_folder(folder: Path, mode: int) -> None:
         probe.unlink()
     except OSError as error:
         raise LocalError(f"cannot write to the folder {folder}: {error.strerror}") from error
-
-
-def connect(access: Access) -> tuple[Provider, Http]:
-    """Return the provider and the HTTP that its storage is reached by.
-
-    Raises:
-        UsageError: the address is not one that a key may be sent to.
-    """
-    try:
-        http = Http(access.base_url)
-    except RefusedUrlError as error:
-        raise UsageError(f"GMI_BASE_URL: {error}") from error
-    return Gmi(access.base_url, access.key, access.organization, http), http

@@ -80,7 +80,7 @@ def plain(api: str, key: str, jobs: int, connections: int, folder: Path) -> None
 
 def http(api: str, key: str, jobs: int, connections: int, folder: Path) -> None:
     """Make the calls that a job takes, with our client's HTTP, and keep nothing."""
-    from batchrunner.campaign import Access, connect
+    from batchrunner.access import Access, connect
 
     provider, door = connect(Access(key, None, api))
 
@@ -107,7 +107,8 @@ def decoded(api: str, key: str, jobs: int, connections: int, folder: Path) -> No
 def ours(api: str, key: str, jobs: int, connections: int, folder: Path, *, decode: bool = False) -> None:
     """Run the real thing, durable, with every check that a plain install makes."""
     from batchrunner import Campaign
-    from batchrunner.campaign import Access, Workers
+    from batchrunner.access import Access
+    from batchrunner.engine.pool import Workers
 
     folder.mkdir(parents=True)
     manifest = folder / "bench.yaml"
@@ -127,7 +128,8 @@ def ours(api: str, key: str, jobs: int, connections: int, folder: Path, *, decod
 def waiting(api: str, key: str, jobs: int, connections: int, folder: Path) -> None:
     """Run the real thing with few jobs in flight and all others waiting, and stop after 200 clips."""
     from batchrunner import Campaign
-    from batchrunner.campaign import Access, Workers
+    from batchrunner.access import Access
+    from batchrunner.engine.pool import Workers
     from batchrunner.values import JobState
 
     folder.mkdir(parents=True)

@@ -24,7 +24,7 @@ FLOORS = (
     ("store",),
     ("emulator",),
     ("engine",),
-    ("planning", "standing", "telling"),
+    ("access", "planning", "standing", "telling"),
     ("settling", "campaign", "auditing"),
     ("cli", "__main__", "__init__"),
 )

@@ -146,7 +146,7 @@ def test_a_story_keeps_the_order_in_which_the_table_learnt_it() -> None:
     assert ["submitted (attempt 2, $0.15 reserved)", said("unclear")] == [told.text for told in tell(one)]
 
 
-HELD_LOST = HeldJob(JOB["id"], "unclear", "not found", None, 150_000)  # type: ignore[arg-type]
+HELD_LOST = HeldJob(str(JOB["id"]), "unclear", "not found", None, 150_000)
 
 
 @pytest.mark.parametrize(

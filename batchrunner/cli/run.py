@@ -11,7 +11,8 @@ from typing import Protocol
 
 import click
 
-from batchrunner.campaign import GMI_URL, Access, Campaign
+from batchrunner.access import GMI_URL, Access
+from batchrunner.campaign import Campaign
 from batchrunner.cli.options import (
     IN_FLIGHT,
     JSON_OUTPUT,

@@ -9,8 +9,32 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Protocol
+
+SUBMITTERS_MAX = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """How many threads make calls, and so how many connections there are at most.
+
+    POSTs may block for minutes, so `submitters` follow the in-flight limit. Short calls have few workers:
+    `requests` gets slower, not faster, with more threads. Up- and downloads have their own, so that a large
+    file never delays a poll.
+    """
+
+    submitters: int
+    callers: int = 2
+    fetchers: int = 4
+
+    @classmethod
+    def of(cls, connections: int) -> Workers:
+        """Divide a number of connections (3 at least) up."""
+        callers = max(1, connections // 4)
+        fetchers = max(1, connections // 4)
+        return cls(max(1, connections - callers - fetchers), callers, fetchers)
 
 
 class Pool(Protocol):

@@ -27,7 +27,8 @@ def _look(policy: dict[str, Any] | None = None, *, always: bool = False) -> list
     def look(*given: Any, may_gamble: bool) -> Step:
         *first, terms, rng = given
         terms = replace(terms, recovery=replace(terms.recovery, **(policy or {})))
-        return real(*first, terms, rng, may_gamble=may_gamble or always)  # type: ignore[no-any-return]
+        step: Step = real(*first, terms, rng, may_gamble=may_gamble or always)
+        return step
 
     return [(lifecycle, "after_look", look)]
 

@@ -169,7 +169,10 @@ def requests_without_an_echo_adopted() -> list[Patch]:
 @mutant
 def any_request_adopted() -> list[Patch]:
     """A request with another payload is another request."""
-    always = lambda _sent, _echo: matching.Echo.SAME  # noqa: E731
+
+    def always(_sent: Any, _echo: Any) -> matching.Echo:
+        return matching.Echo.SAME
+
     return [(matching, "compare", always), (searching, "compare", always)]
 
 

@@ -110,7 +110,9 @@ def check_end(provider: Provider, db: Database, *, out_of_budget: bool) -> Found
     billed = sum(one.ours and one.stands for one in provider.requests.values())
     cost = sum(one["cost_usd_micros"] or one["reserved_usd_micros"] or 0 for one in attempts if _paid(one))
     spent, reserved = reading.money(db)
-    if spent + reserved != cost or cost < billed * provider.world.schedule.jobs[0].cost_micros:  # type: ignore[operator]
+    price = provider.world.schedule.jobs[0].cost_micros
+    assert price is not None, "a night without a price proves nothing about money"
+    if spent + reserved != cost or cost < billed * price:
         found.wrongs.append(
             f"{billed} requests are billed; the table counts {spent} + {reserved}, not {cost}"
         )
