@@ -68,6 +68,7 @@ class Schedule:
     lag_s: float  # how long after its acceptance it may be missing in the list
     stale_s: float  # how old a list may be, now and then
     skew_s: float  # the provider's clock against ours
+    dated: bool  # its answers tell its time
     trouble: float  # a repeatable call fails
     short: float  # the list shows only its first `page`
     page: int
@@ -131,6 +132,7 @@ def draw(seed: int) -> Schedule:
         lag_s=lag_s,
         stale_s=stale_s,
         skew_s=rng.choice((0.0, 0.0, -100.0, 100.0)),
+        dated=seed % 2 == 0,
         trouble=rng.choice((0.0, 0.05, 0.3)),
         short=rng.choice((0.0, 0.0, 0.5, 1.0)),
         page=3 if tells_total else 10,
@@ -161,9 +163,7 @@ def _themed(night: Schedule, rng: random.Random, latest_s: float) -> Schedule:
         return replace(night, posts={"ok": 0.4, "late": 0.6}, late_s=latest_s, short=0.0)
     if theme < 0.12:  # later than grace: a gamble may now be lost, and is counted as such
         return replace(night, posts={"ok": 0.4, "late": 0.6}, late_s=3000.0)
-    if (
-        theme >= 0.2
-    ):  # a clock that is wrong by hours: nothing is found by its time, nothing may be believed absent
+    if theme >= 0.2:  # a clock that is wrong by hours: found if the provider tells its own, else never absent
         return replace(night, posts={"ok": 0.4, "lost": 0.6}, skew_s=rng.choice((-7200.0, 7200.0)))
     # One page of the oldest, and no word about more.
     night = replace(night, posts={"ok": 0.4, "lost": 0.6}, late_s=min(night.late_s, latest_s))
