@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import resource
 import sys
 import traceback
 from typing import NoReturn
@@ -79,6 +80,7 @@ def group() -> None:
 
 def main() -> NoReturn:
     """Run the command line; turn errors into one sentence and an exit code."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the key
     try:
         code = group.main(standalone_mode=False, prog_name="batchrunner")
     except click.exceptions.NoArgsIsHelpError as error:
