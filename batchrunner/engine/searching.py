@@ -64,17 +64,16 @@ class Searching:
             self._lost(attempt) for attempt in (*lost, *self.held.values()) if attempt.model == outcome.model
         ]
         vague = [
-            job.request_id
+            job
             for job in listing.jobs
             if job.request_id not in owned
-            and any(
-                in_window(job, one, listing.ahead_s) and compare(one.payload, job.payload) is Echo.VAGUE
-                for one in everyone
-            )
+            and any(compare(one.payload, job.payload) is Echo.VAGUE for one in everyone)
         ]
+        # Those that can be adopted first; the others can only speak against absence.
+        vague.sort(key=lambda job: not any(in_window(job, one, listing.ahead_s) for one in everyone))
         if not vague:
             return None
-        return SearchAction(outcome.model, listing, tuple(vague[:UNREAD_MAX]))
+        return SearchAction(outcome.model, listing, tuple(job.request_id for job in vague[:UNREAD_MAX]))
 
     def looked(self, outcome: Searched, lost: list[Attempt], account: str, now_s: float) -> list[Looked]:
         """Return what a finished look found for each lost attempt, held ones included."""

@@ -4,8 +4,8 @@ The provider knows no client tag and no idempotency key; a lost answer can only 
 sent and when. A listed request is a candidate when no attempt owns its id yet and it was created within
 the window of the lost POST, in the provider's time. Among candidates, an echo that equals the payload is a
 match. Requests with equal payloads are interchangeable, so matches are dealt out oldest to oldest. A
-candidate without a readable echo proves nothing, neither presence nor absence: it is vague. So is an equal
-one of another time.
+candidate without a readable echo proves nothing, neither presence nor absence: it is vague. So is a request
+of another time that is equal, or may be.
 
 Finding is always safe to act on: adopting a request never costs money. Not finding is not proof. Absence
 is believed only when every look saw a complete list without vague candidates, at least twice, the last
@@ -124,12 +124,12 @@ def look(lost: Sequence[Lost], listing: Listing, owned: Collection[str]) -> list
 
 
 def _at_other_times(one: Lost, free: Sequence[RemoteJob], ahead_s: float) -> list[str]:
-    """Return the requests that equal a lost one and were not made in its window.
+    """Return the requests that equal a lost one, or may, and were not made in its window.
 
     They are not adopted, and yet speak against absence: this machine's clock may have been wrong by hours.
     """
     elsewhere = (job for job in free if not in_window(job, one, ahead_s))
-    return [job.request_id for job in elsewhere if compare(one.payload, job.payload) is Echo.SAME]
+    return [job.request_id for job in elsewhere if compare(one.payload, job.payload) is not Echo.OTHER]
 
 
 @dataclass(frozen=True, slots=True)
