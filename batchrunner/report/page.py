@@ -16,7 +16,15 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-SCRIPTS = ("words.js", "player.js", "sheet.js", "timeline.js", "grid.js", "page.js")  # in the order of use
+SCRIPTS = (
+    "words.js",
+    "player.js",
+    "sheet.js",
+    "timeline.js",
+    "grid.js",
+    "filters.js",
+    "page.js",
+)  # in the order of use
 # What could end the element, or a line, or begin a comment; each is the same text to a JSON parser.
 UNSAFE = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 

@@ -317,3 +317,16 @@ def test_without_stills_only_what_is_near_the_window_loads(
 
         assert seen.shown() == 160
         assert 0 < loaded < 80
+
+
+def test_idle_hours_are_cut_out_of_the_picture_however_many(browser: Browser, tmp_path: Path) -> None:
+    """Two nights are two stretches with the gap named; sixteen are drawn together."""
+    two = NightMaker(tmp_path / "two", pauses=(6,)).make()
+    with opened(browser, write_report(two.state, two.campaign)) as seen:
+        assert ", in 2 stretches: " in seen.page.locator("#night-words").inner_text()
+        assert seen.page.locator(".chart rect.cut").count() == 1
+        assert "12 h" in seen.page.locator(".chart").inner_text()
+    many = NightMaker(tmp_path / "many", takes=16, pauses=range(6, 96, 6)).make()
+    with opened(browser, write_report(many.state, many.campaign)) as seen:
+        assert seen.page.locator(".chart rect.cut").count() == 0
+        assert seen.page.locator(".chart path.area").count() == 1

@@ -21,7 +21,13 @@ const arriving = new IntersectionObserver(
 const videoOf = (thumb) => thumb.querySelector("video");
 
 function video(thumb, job, preload) {
-  const made = make("video", { src: job.clip, preload, playsinline: true, tabindex: "-1", "aria-hidden": "true" });
+  const made = make("video", {
+    src: job.clip,
+    preload,
+    playsinline: true,
+    tabindex: "-1",
+    "aria-hidden": "true",
+  });
   made.muted = true;
   made.loop = true;
   made.addEventListener("playing", () => thumb.classList.add("playing"));
@@ -75,7 +81,13 @@ function thumbOf(job, index) {
   const still = job.still && make("img", { src: job.still, alt: "", loading: "lazy", decoding: "async" });
   const thumb = make(
     "button",
-    { type: "button", class: "thumb", "data-job": index, "aria-label": `Play ${named(job)}`, "aria-pressed": "false" },
+    {
+      type: "button",
+      class: "thumb",
+      "data-job": index,
+      "aria-label": `Play ${named(job)}`,
+      "aria-pressed": "false",
+    },
     still,
     make("span", { class: "sign", "aria-hidden": "true" }),
   );

@@ -13,13 +13,17 @@ function fact(name, value, ...more) {
 function facts(job) {
   const rows = [];
   for (const [index, setting] of night.settings.entries()) rows.push(fact(setting.name, job.set[index]));
-  if (job.seed !== undefined) rows.push(fact("seed", make("code", {}, String(job.seed)), copier("Copy", "seed", String(job.seed))));
+  if (job.seed !== undefined)
+    rows.push(fact("seed", make("code", {}, String(job.seed)), copier("Copy", "seed", String(job.seed))));
   const spent = job.reserved && !job.cost ? [] : [money(job.cost ?? 0)];
-  rows.push(fact("cost", [...spent, ...(job.reserved ? [`${money(job.reserved)} reserved`] : [])].join(" and ")));
+  rows.push(
+    fact("cost", [...spent, ...(job.reserved ? [`${money(job.reserved)} reserved`] : [])].join(" and ")),
+  );
   const last = job.tries?.at(-1);
   if (job.clip && last) rows.push(fact("time", `${lasted(last.at[4] - last.at[0])} from submission to file`));
   if (job.clip) rows.push(fact("clip", `${job.ratio.join(" × ")}, ${job.seconds} s, ${size(job.bytes)}`));
-  if (job.request) rows.push(fact("request", make("code", {}, job.request), copier("Copy", "request id", job.request)));
+  if (job.request)
+    rows.push(fact("request", make("code", {}, job.request), copier("Copy", "request id", job.request)));
   rows.push(fact("job", make("code", {}, job.id), copier("Copy", "job id", job.id)));
   if (job.sha256) rows.push(fact("sha256", make("code", {}, job.sha256)));
   return make("dl", { class: "facts" }, rows);
@@ -27,14 +31,28 @@ function facts(job) {
 
 /** What happened, in the words of the events where it did not go plainly, else by the attempt's times. */
 function story(job) {
-  const told = job.story ?? (job.tries ?? []).flatMap((one) => one.at.map((at, index) => [at, STEPS[index]]).filter(([at], index) => at !== null && (index < 4 || one.state === "done")));
+  const told =
+    job.story ??
+    (job.tries ?? []).flatMap((one) =>
+      one.at
+        .map((at, index) => [at, STEPS[index]])
+        .filter(([at], index) => at !== null && (index < 4 || one.state === "done")),
+    );
   if (!told.length) return null;
   let shownDay = "";
   const rows = told.map(([at, text]) => {
     const today = day(at);
     const head = today !== shownDay ? make("li", { class: "day" }, today) : null;
     shownDay = today;
-    return [head, make("li", {}, make("time", { datetime: new Date(at).toISOString() }, SECOND.format(at)), make("span", {}, text))];
+    return [
+      head,
+      make(
+        "li",
+        {},
+        make("time", { datetime: new Date(at).toISOString() }, SECOND.format(at)),
+        make("span", {}, text),
+      ),
+    ];
   });
   return [make("h3", {}, "What happened"), make("ol", { class: "story" }, rows.flat())];
 }
@@ -44,7 +62,15 @@ function stage(job) {
     const why = job.gone ? `The clip ${decodeURI(job.clip)} is not in this folder.` : job.now;
     return make("div", { class: "stage empty" }, make("p", { class: "why" }, why), ways(job));
   }
-  const shown = make("video", { src: job.clip, poster: job.still, controls: true, loop: true, playsinline: true, preload: "metadata", "aria-label": named(job) });
+  const shown = make("video", {
+    src: job.clip,
+    poster: job.still,
+    controls: true,
+    loop: true,
+    playsinline: true,
+    preload: "metadata",
+    "aria-label": named(job),
+  });
   if (!calm.matches) shown.autoplay = true;
   return make("div", { class: "stage" }, shown);
 }
@@ -56,20 +82,55 @@ function files(job) {
     ...(job.more ?? []).map((path, index) => [`Open file ${index + 2}`, path]),
     ["Open its JSON", job.sidecar],
   ];
-  return make("p", { class: "links" }, links.map(([text, path]) => make("a", { href: path, target: "_blank", rel: "noopener" }, text)));
+  return make(
+    "p",
+    { class: "links" },
+    links.map(([text, path]) => make("a", { href: path, target: "_blank", rel: "noopener" }, text)),
+  );
 }
 
 function fill(job) {
   const at = listed.indexOf(job);
   const code = make("code", {}, job.payload);
   const step = (by, text, mark) =>
-    make("button", { type: "button", class: "quiet", "aria-label": text, disabled: !listed[at + by], onclick: () => turn(by) }, mark);
+    make(
+      "button",
+      {
+        type: "button",
+        class: "quiet",
+        "aria-label": text,
+        disabled: !listed[at + by],
+        onclick: () => turn(by),
+      },
+      mark,
+    );
   sheet.replaceChildren(
     make(
       "header",
       {},
-      make("div", {}, make("h2", { id: "sheet-title", tabindex: "-1" }, [job.image, job.prompt, `take ${job.take}`, ...(job.set ?? [])].join(" · ")), stateOf(job) === "done" ? null : tag(job), job.listed ? null : make("span", { class: "tag" }, "no longer in the manifest")),
-      make("div", { class: "tools" }, make("span", { class: "muted" }, at < 0 ? "" : `${(at + 1).toLocaleString("en")} of ${listed.length.toLocaleString("en")}`), step(-1, "Previous job", "←"), step(1, "Next job", "→"), make("button", { type: "button", class: "quiet", onclick: () => sheet.close() }, "Close")),
+      make(
+        "div",
+        {},
+        make(
+          "h2",
+          { id: "sheet-title", tabindex: "-1" },
+          [job.image, job.prompt, `take ${job.take}`, ...(job.set ?? [])].join(" · "),
+        ),
+        stateOf(job) === "done" ? null : tag(job),
+        job.listed ? null : make("span", { class: "tag" }, "no longer in the manifest"),
+      ),
+      make(
+        "div",
+        { class: "tools" },
+        make(
+          "span",
+          { class: "muted" },
+          at < 0 ? "" : `${(at + 1).toLocaleString("en")} of ${listed.length.toLocaleString("en")}`,
+        ),
+        step(-1, "Previous job", "←"),
+        step(1, "Next job", "→"),
+        make("button", { type: "button", class: "quiet", onclick: () => sheet.close() }, "Close"),
+      ),
     ),
     make(
       "div",
@@ -80,9 +141,20 @@ function fill(job) {
         {},
         make("h3", {}, "Facts"),
         facts(job),
-        make("div", { class: "row" }, make("h3", {}, "Payload"), copier("Copy payload", "payload", job.payload, code)),
+        make(
+          "div",
+          { class: "row" },
+          make("h3", {}, "Payload"),
+          copier("Copy payload", "payload", job.payload, code),
+        ),
         make("pre", { tabindex: "0", "aria-label": "Payload" }, code),
-        job.cut ? make("p", { class: "muted" }, "What an address holds after its ? is left out here; the JSON beside the clip has it.") : null,
+        job.cut
+          ? make(
+              "p",
+              { class: "muted" },
+              "What an address holds after its ? is left out here; the JSON beside the clip has it.",
+            )
+          : null,
         story(job),
       ),
     ),

@@ -5,6 +5,7 @@ const CUT_MS = 10 * 60_000; // a shorter pause stays in the picture
 const LANES_MAX = 64; // more would be thinner than a pixel: then the upper picture tells it alone
 const WIDTH_MIN = 560;
 const CUT_W = 46;
+const STRETCHES_MAX = 8;
 
 const PHASES = [
   ["sent", "submitting"],
@@ -24,21 +25,28 @@ function bars() {
         [taken, taken === null ? null : (ready ?? to)],
         [ready, ready === null ? null : Math.max(to, fetched ?? to)],
       ];
-      found.push({ job, one, from: sent, to, parts, bad: !["done", "accepted", "ready", "fetched", "submitting"].includes(one.state) });
+      found.push({
+        job,
+        one,
+        from: sent,
+        to,
+        parts,
+        bad: !["done", "accepted", "ready", "fetched", "submitting"].includes(one.state),
+      });
     }
   }
   return found.sort((a, b) => a.from - b.from || a.to - b.to);
 }
 
-/** The stretches in which something was on its way, as [from, to]. */
-function stretches(all) {
+/** The stretches in which something was on its way, as [from, to]; where they are too many, with longer pauses. */
+function stretches(all, pause = CUT_MS) {
   const found = [];
   for (const bar of all) {
     const last = found.at(-1);
-    if (last && bar.from - last[1] < CUT_MS) last[1] = Math.max(last[1], bar.to);
+    if (last && bar.from - last[1] < pause) last[1] = Math.max(last[1], bar.to);
     else found.push([bar.from, bar.to]);
   }
-  return found;
+  return found.length > STRETCHES_MAX ? stretches(all, 2 * pause) : found;
 }
 
 /** A scale from time to x over stretches with cuts between them. */
@@ -54,7 +62,11 @@ function scale(parts, width) {
   });
   const of = (ms) => {
     const piece = pieces.findLast((one) => ms >= one.from) ?? pieces[0];
-    return piece.x + (piece.wide * Math.min(Math.max(ms - piece.from, 0), piece.to - piece.from)) / Math.max(piece.to - piece.from, 1);
+    return (
+      piece.x +
+      (piece.wide * Math.min(Math.max(ms - piece.from, 0), piece.to - piece.from)) /
+        Math.max(piece.to - piece.from, 1)
+    );
   };
   return { of, pieces };
 }
@@ -73,12 +85,19 @@ function lanes(all) {
 
 /** How many were on their way, as steps: [[ms, number], …]. */
 function density(all) {
-  const edges = all.flatMap((bar) => [[bar.from, 1], [bar.to, -1]]).sort((a, b) => a[0] - b[0] || b[1] - a[1]);
+  const edges = all
+    .flatMap((bar) => [
+      [bar.from, 1],
+      [bar.to, -1],
+    ])
+    .sort((a, b) => a[0] - b[0] || b[1] - a[1]);
   let now = 0;
   return edges.map(([ms, by]) => [ms, (now += by)]);
 }
 
-const TICKS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400].map((s) => s * 1000);
+const TICKS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400].map(
+  (s) => s * 1000,
+);
 
 function axis(svg, { of, pieces }, y, height, width) {
   const perMs = pieces[0].wide / Math.max(pieces[0].to - pieces[0].from, 1);
@@ -92,7 +111,8 @@ function axis(svg, { of, pieces }, y, height, width) {
       if (x - last < 60) continue;
       last = x;
       svg.append(draw("line", { class: "tick", x1: x, x2: x, y1: 0, y2: height }));
-      if (x > 16 && x < width - 16) svg.append(draw("text", { class: "label", x, y, "text-anchor": "middle" }, text(ms)));
+      if (x > 16 && x < width - 16)
+        svg.append(draw("text", { class: "label", x, y, "text-anchor": "middle" }, text(ms)));
     }
   }
   for (const [index, piece] of pieces.entries()) {
@@ -100,21 +120,33 @@ function axis(svg, { of, pieces }, y, height, width) {
     if (!next) break;
     const x = piece.x + piece.wide;
     svg.append(draw("rect", { class: "cut", x: x + 4, y: 0, width: CUT_W - 8, height }));
-    svg.append(draw("text", { class: "label", x: x + CUT_W / 2, y, "text-anchor": "middle" }, lasted(next.from - piece.to).replace(/ min.*/, " min")));
+    svg.append(
+      draw(
+        "text",
+        { class: "label", x: x + CUT_W / 2, y, "text-anchor": "middle" },
+        lasted(next.from - piece.to),
+      ),
+    );
   }
 }
 
 function picture(all, width) {
   const { of, pieces } = scale(stretches(all), width);
   const steps = density(all);
-  const most = Math.max(...steps.map(([, number]) => number));
+  const most = highest(steps, ([, number]) => number);
   const rows = all.length <= 2 ? 0 : lanes(all);
   const rise = 64;
   const laneTop = rise + 14;
   const lane = rows ? Math.max(2, Math.min(9, Math.floor(150 / rows))) : 0;
   const body = rows ? laneTop + rows * lane : rise;
   const height = body + 22;
-  const svg = draw("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-labelledby": "night-words" });
+  const svg = draw("svg", {
+    viewBox: `0 0 ${width} ${height}`,
+    width,
+    height,
+    role: "img",
+    "aria-labelledby": "night-words",
+  });
   axis(svg, { of, pieces }, height - 5, body, width);
   const y = (number) => rise - (number / most) * (rise - 12);
   let path = `M${of(pieces[0].from).toFixed(1)},${rise}`;
@@ -133,10 +165,12 @@ function picture(all, width) {
       for (const [index, [from, to]] of bar.parts.entries()) {
         if (from === null || to === null || to <= from) continue;
         const name = bar.bad ? "bad" : PHASES[index][0];
-        paths[name] += `M${of(from).toFixed(2)},${top}H${Math.max(of(to), of(from) + 0.4).toFixed(2)}v${lane - 1}H${of(from).toFixed(2)}z`;
+        paths[name] +=
+          `M${of(from).toFixed(2)},${top}H${Math.max(of(to), of(from) + 0.4).toFixed(2)}v${lane - 1}H${of(from).toFixed(2)}z`;
       }
     }
-    for (const [name, d] of Object.entries(paths)) if (d) svg.append(draw("path", { class: `bar ${name}`, d }));
+    for (const [name, d] of Object.entries(paths))
+      if (d) svg.append(draw("path", { class: `bar ${name}`, d }));
   }
   return { svg, rows, lane, laneTop, of };
 }
@@ -171,46 +205,38 @@ function point(frame, all, shown) {
 /** What the picture says, in words: also for those who cannot see it. */
 function inWords(all, most) {
   const parts = stretches(all);
-  const [first, last] = [parts[0][0], Math.max(...parts.map(([, to]) => to))];
+  const [first, last] = [parts[0][0], highest(parts, ([, to]) => to)];
   const busy = parts.reduce((sum, [from, to]) => sum + to - from, 0);
   const done = all.filter((bar) => bar.one.state === "done");
-  const render = median(done.filter((bar) => bar.one.at[1] !== null && bar.one.at[2] !== null).map((bar) => bar.one.at[2] - bar.one.at[1]));
+  const render = median(
+    done
+      .filter((bar) => bar.one.at[1] !== null && bar.one.at[2] !== null)
+      .map((bar) => bar.one.at[2] - bar.one.at[1]),
+  );
   const fetch = median(done.filter((bar) => bar.one.at[2] !== null).map((bar) => bar.to - bar.one.at[2]));
   const sentences = [
     `${count(all.length, "submission")} in ${lasted(busy)} of work${parts.length > 1 ? `, in ${parts.length} stretches` : ""}: ${moment(first)} to ${day(first) === day(last) ? SECOND.format(last) : moment(last)}.`,
     `At most ${count(most, "job")} on the way at once.`,
   ];
-  if (render !== null) sentences.push(`A clip took ${lasted(render)} at the provider${fetch !== null ? ` and ${lasted(fetch)} to download and file` : ""} (medians).`);
+  if (render !== null)
+    sentences.push(
+      `A clip took ${lasted(render)} at the provider${fetch !== null ? ` and ${lasted(fetch)} to download and file` : ""} (medians).`,
+    );
   return sentences.join(" ");
-}
-
-/** A row for each combination of settings: jobs, clips, money, time. */
-function costs() {
-  const groups = grouped(jobs, (job) => (job.set ?? []).join(" · "));
-  const rows = [...groups].map(([name, some]) => {
-    const done = some.filter((job) => job.state === "done");
-    const took = median(done.map((job) => job.tries.at(-1).at[4] - job.tries.at(-1).at[0]));
-    const cells = [
-      `${done.length.toLocaleString("en")} of ${some.length.toLocaleString("en")}`,
-      money(some.reduce((sum, job) => sum + (job.cost ?? 0), 0)),
-      done.length ? money(Math.round(done.reduce((sum, job) => sum + (job.cost ?? 0), 0) / done.length)) : "–",
-      took === null ? "–" : lasted(took),
-    ];
-    return make("tr", {}, make("th", { scope: "row" }, name || "all jobs"), cells.map((text) => make("td", {}, text)));
-  });
-  const heads = [night.settings.map((one) => one.name).join(" · ") || "setting", "clips", "spent", "a clip", "median time"];
-  const table = make("table", {}, make("caption", {}, "Cost and time by setting"), make("thead", {}, make("tr", {}, heads.map((text) => make("th", { scope: "col" }, text)))), make("tbody", {}, rows));
-  const scroll = make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Cost and time by setting" }, table);
-  return make("details", { class: "costs", open: rows.length > 1 && rows.length <= 8 }, make("summary", {}, "Cost and time by setting"), scroll);
 }
 
 function showNight() {
   const all = bars();
   const place = document.getElementById("night");
   if (!all.length) return;
-  const most = Math.max(...density(all).map(([, number]) => number));
+  const most = highest(density(all), ([, number]) => number);
   const frame = make("div", { class: "chart" });
-  const legend = make("ul", { class: "legend" }, PHASES.map(([name, text]) => make("li", { class: name }, text)), all.some((bar) => bar.bad) ? make("li", { class: "bad" }, "failed, held or not known") : null);
+  const legend = make(
+    "ul",
+    { class: "legend" },
+    PHASES.map(([name, text]) => make("li", { class: name }, text)),
+    all.some((bar) => bar.bad) ? make("li", { class: "bad" }, "failed, held or not known") : null,
+  );
   place.append(
     make("h2", { id: "night-title" }, "The night"),
     make("p", { id: "night-words", class: "muted" }, inWords(all, most)),

@@ -23,7 +23,9 @@ function make(tag, props = {}, ...children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  element.append(
+    ...children.flat().filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return element;
 }
 
@@ -48,21 +50,40 @@ function lasted(ms) {
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
   if (seconds < 59.5) return `${Math.round(seconds)} s`;
   const minutes = Math.round(seconds / 60);
-  if (seconds < 570) return `${Math.floor(Math.round(seconds) / 60)} min${Math.round(seconds) % 60 ? ` ${Math.round(seconds) % 60} s` : ""}`;
+  if (seconds < 570)
+    return `${Math.floor(Math.round(seconds) / 60)} min${Math.round(seconds) % 60 ? ` ${Math.round(seconds) % 60} s` : ""}`;
   if (minutes < 60) return `${minutes} min`;
   const days = Math.floor(minutes / 1440);
   const hours = Math.floor((minutes % 1440) / 60);
-  return days ? `${days} d ${hours} h` : `${hours} h ${minutes % 60} min`;
+  return days ? `${days} d ${hours} h` : `${hours} h${minutes % 60 ? ` ${minutes % 60} min` : ""}`;
 }
 
-const size = (bytes) => (bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : bytes >= 1e6 ? `${(bytes / 1e6).toFixed(1)} MB` : `${Math.round(bytes / 1e3)} kB`);
+const size = (bytes) =>
+  bytes >= 1e9
+    ? `${(bytes / 1e9).toFixed(1)} GB`
+    : bytes >= 1e6
+      ? `${(bytes / 1e6).toFixed(1)} MB`
+      : `${Math.round(bytes / 1e3)} kB`;
 
-const DAY = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric", month: "short", year: "numeric" });
+const DAY = new Intl.DateTimeFormat("en-GB", {
+  weekday: "short",
+  day: "numeric",
+  month: "short",
+  year: "numeric",
+});
 const CLOCK = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const SECOND = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const SECOND = new Intl.DateTimeFormat("en-GB", {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+});
 const day = (ms) => DAY.format(ms).replace(",", "");
 const clock = (ms) => CLOCK.format(ms);
 const moment = (ms) => `${day(ms)}, ${SECOND.format(ms)}`;
+
+/** The highest of what a list has (a list may be too long to spread into a call). */
+const highest = (list, of) => list.reduce((most, one) => Math.max(most, of(one)), 0);
 
 function median(values) {
   const sorted = [...values].sort((a, b) => a - b);
@@ -103,20 +124,39 @@ async function copy(text, what, source) {
 }
 
 const copier = (label, what, text, source) =>
-  make("button", { type: "button", class: "quiet", "aria-label": `Copy the ${what}`, onclick: () => copy(text, what, source) }, label);
+  make(
+    "button",
+    {
+      type: "button",
+      class: "quiet",
+      "aria-label": `Copy the ${what}`,
+      onclick: () => copy(text, what, source),
+    },
+    label,
+  );
 
 /** A command with its copy button. */
 function command(text) {
   const code = make("code", {}, text);
-  return make("div", { class: "command" }, make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Command" }, code), copier("Copy", "command", text, code));
+  return make(
+    "div",
+    { class: "command" },
+    make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Command" }, code),
+    copier("Copy", "command", text, code),
+  );
 }
 
 /** The ways to settle a job, each in words with its command. */
 const ways = (job) =>
-  make("ul", { class: "ways" }, (job.do ?? []).map((way) => make("li", {}, make("span", {}, `${way.what}:`), command(way.run))));
+  make(
+    "ul",
+    { class: "ways" },
+    (job.do ?? []).map((way) => make("li", {}, make("span", {}, `${way.what}:`), command(way.run))),
+  );
 
 /** Names one clip in a sentence. */
-const named = (job) => `${job.image}, ${job.prompt}, take ${job.take}${job.set ? `, ${job.set.join(", ")}` : ""}`;
+const named = (job) =>
+  `${job.image}, ${job.prompt}, take ${job.take}${job.set ? `, ${job.set.join(", ")}` : ""}`;
 const tag = (job) => make("span", { class: `tag ${stateOf(job)}` }, STATES[stateOf(job)]);
 
 /** Groups that keep the order of first appearance. */
