@@ -240,10 +240,14 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Recent requests of one model. `complete` is False when the provider may know more than it told."""
+    """Recent requests of one model. `complete` is False when the provider may know more than it told.
+
+    `ahead_s`: how far the provider's clock is ahead of this machine's, where its answer says so.
+    """
 
     jobs: tuple[RemoteJob, ...]
     complete: bool
+    ahead_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

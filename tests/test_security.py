@@ -125,6 +125,19 @@ def test_the_live_view_shows_no_secret_and_obeys_nobody(tmp_path: Path) -> None:
     assert not any(order in shown for order in (b"\x1b]", b"\x1b[2J", b"\x9b31m", "\u202e".encode()))
 
 
+@pytest.mark.skipif(not Path("/proc/self/limits").exists(), reason="no /proc here")
+def test_a_crash_leaves_no_core_file(tmp_path: Path) -> None:
+    """It would hold the key."""
+    with against(tmp_path, replace(QUICK, submit_script=("hang:5",))) as shell:
+        process = shell.start("run", shell.write(takes=1))
+        wait_for(lambda: shell.ledger()["posts"] > 0)
+        limits = Path(f"/proc/{process.pid}/limits").read_text(encoding="ascii")
+        process.kill()
+        process.communicate()
+
+    assert re.search(r"Max core file size +0 +0 ", limits)
+
+
 def pieces(terminal: int) -> Iterator[bytes]:
     """Yield what comes out of a terminal until its last writer has gone."""
     with contextlib.suppress(OSError):

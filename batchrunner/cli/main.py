@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import resource
 import sys
 import traceback
 from typing import NoReturn
@@ -26,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("audit", "Hold the state table against the provider's list, in money."),
     "retry": ("settle", "Let failed jobs try again."),
     "resolve": ("settle", "Settle a held job."),
+    "models": ("models", "List models, explain one, hold its card against the provider."),
     "emulate": ("emulate", "Serve a local stand-in for the provider."),
 }
 
@@ -80,6 +82,7 @@ def group() -> None:
 
 def main() -> NoReturn:
     """Run the command line; turn errors into one sentence and an exit code."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the key
     try:
         code = group.main(standalone_mode=False, prog_name="batchrunner")
     except click.exceptions.NoArgsIsHelpError as error:

@@ -114,6 +114,7 @@ def after_look(
         "looks": search.looks,
         "unreadable": list(looked.vague),
         "complete": looked.complete,
+        "not shown": list(looked.hidden),
     }
     if search.absent(now_s, recovery.grace_s):
         if may_gamble and recovery.on_absent == "resubmit":

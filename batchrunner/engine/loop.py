@@ -12,7 +12,16 @@ from collections.abc import Iterator, Mapping
 from queue import SimpleQueue
 
 from batchrunner.engine import lifecycle
-from batchrunner.engine.actions import Action, Download, Outcome, Publish, Submit, Upload, perform
+from batchrunner.engine.actions import (
+    Action,
+    Download,
+    Outcome,
+    Publish,
+    Submit,
+    Submitted,
+    Upload,
+    perform,
+)
 from batchrunner.engine.deciding import decide
 from batchrunner.engine.due import start_due
 from batchrunner.engine.planner import Wait
@@ -21,8 +30,9 @@ from batchrunner.engine.progress import Progress
 from batchrunner.engine.run import Run, Tools
 from batchrunner.engine.space import LOOK_S
 from batchrunner.engine.steps import Stop, Terms
+from batchrunner.errors import LocalError
 from batchrunner.store import reading
-from batchrunner.store.changes import Change
+from batchrunner.store.changes import Change, Moved
 from batchrunner.store.tables import Store
 from batchrunner.values import AttemptState, Limits, Picture
 
@@ -30,6 +40,7 @@ BATCH = 256  # outcomes taken into one tick at most
 LINGER_S = 0.01
 BUSY = 64  # actions under way that no number of workers has in hand at once: some wait for a worker
 LINGER_BUSY_S = 0.05
+IN_DOUBT = frozenset({AttemptState.SUBMITTING, AttemptState.UNKNOWN})
 IDLE_S = 60.0  # longest sleep: bounds the harm of a clock that does not count a suspend
 
 
@@ -130,11 +141,38 @@ class Loop:
             changes += self._give_up_posts()
             actions = []
         if changes:
-            run.store.commit(changes)
+            self._commit(changes)
         run.intake.committed(changes)
         for action in actions:
             self._act(action)
         return self._progress(changes)
+
+    def _commit(self, changes: tuple[Change, ...]) -> None:
+        try:
+            self._run.store.commit(changes)
+        except LocalError as error:
+            taken = self._unwritten(changes)
+            if not taken:
+                raise
+            told = "; ".join(f"{job} is request {request_id}" for job, request_id in taken.items())
+            raise LocalError(
+                f"{error}\naccepted, and not on record any more: {told}. "
+                "The next run finds them in the provider's list and takes them over: nothing is paid again"
+            ) from error
+
+    def _unwritten(self, changes: tuple[Change, ...]) -> dict[str, str]:
+        """Wait for the POSTs on the wire; return which jobs' requests the state table will not know."""
+        run = self._run
+        moves = (one for one in changes if isinstance(one, Moved) and one.source in IN_DOUBT)
+        taken = {one.attempt.job: one.attempt.request_id for one in moves if one.attempt.request_id}
+        while run.hands[Submit] and not self._aborting:
+            outcome = run.tools.clock.take(self._inbox, IDLE_S)
+            if isinstance(outcome, Submitted):
+                run.hands[Submit] -= 1
+                if outcome.reply.remote:
+                    job = run.desk.live[outcome.attempt_id].attempt.job
+                    taken[job] = outcome.reply.remote.request_id
+        return taken
 
     def _act(self, action: Action) -> None:
         run = self._run

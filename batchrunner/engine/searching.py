@@ -6,12 +6,13 @@ held without an id are looked for once in every run, because finding one is alwa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from batchrunner.engine.actions import Search as SearchAction
 from batchrunner.engine.actions import Searched
 from batchrunner.rules.matching import Echo, Looked, Lost, Search, compare, in_window, look
 from batchrunner.store import reading
+from batchrunner.store.lost import controls_near
 from batchrunner.store.tables import Store
 from batchrunner.values import Attempt, Listing
 
@@ -57,21 +58,22 @@ class Searching:
         """Return the action that asks for missing echoes, where a look turns on them."""
         if outcome.reread or outcome.listing is None:
             return None
-        listing = self._free(outcome.listing, account)
+        listing = outcome.listing
+        owned = self._owned(listing, account)
         everyone = [
             self._lost(attempt) for attempt in (*lost, *self.held.values()) if attempt.model == outcome.model
         ]
         vague = [
-            job.request_id
+            job
             for job in listing.jobs
-            if any(
-                in_window(job, one.sent_s, one.lost_s) and compare(one.payload, job.payload) is Echo.VAGUE
-                for one in everyone
-            )
+            if job.request_id not in owned
+            and any(compare(one.payload, job.payload) is Echo.VAGUE for one in everyone)
         ]
+        # Those that can be adopted first; the others can only speak against absence.
+        vague.sort(key=lambda job: not any(in_window(job, one, listing.ahead_s) for one in everyone))
         if not vague:
             return None
-        return SearchAction(outcome.model, outcome.listing, tuple(vague[:UNREAD_MAX]))
+        return SearchAction(outcome.model, listing, tuple(job.request_id for job in vague[:UNREAD_MAX]))
 
     def looked(self, outcome: Searched, lost: list[Attempt], account: str, now_s: float) -> list[Looked]:
         """Return what a finished look found for each lost attempt, held ones included."""
@@ -79,8 +81,8 @@ class Searching:
         self.list_down = False
         assert outcome.listing is not None  # noqa: S101 - only a look that succeeded is finished
         everyone = [*lost, *(one for one in self.held.values() if one.model == outcome.model)]
-        listing = self._free(outcome.listing, account)
-        found = look([self._lost(attempt) for attempt in everyone], listing, owned=())
+        owned = self._owned(outcome.listing, account)
+        found = look([self._lost(attempt) for attempt in everyone], outcome.listing, owned)
         for one in found:
             self.doubtful.discard(one.attempt_id)
             if one.attempt_id not in self.held:
@@ -97,12 +99,12 @@ class Searching:
         self.held.pop(attempt_id, None)
         self.doubtful.discard(attempt_id)
 
-    def _free(self, listing: Listing, account: str) -> Listing:
-        owned = reading.owned(self._db, account, [job.request_id for job in listing.jobs])
-        return Listing(tuple(job for job in listing.jobs if job.request_id not in owned), listing.complete)
+    def _owned(self, listing: Listing, account: str) -> Collection[str]:
+        return reading.owned(self._db, account, [job.request_id for job in listing.jobs])
 
     def _lost(self, attempt: Attempt) -> Lost:
         """Say what to look for. Equal payloads share one window: any of them may have the other's request."""
         own = (attempt.submitted_us, attempt.lost_us or attempt.submitted_us)
         sent_us, lost_us = reading.lost_span_us(self._db, attempt.fingerprint) or own
-        return Lost(attempt.id, attempt.payload, sent_us / 1e6, lost_us / 1e6)
+        controls = tuple(controls_near(self._db, attempt))
+        return Lost(attempt.id, attempt.payload, sent_us / 1e6, lost_us / 1e6, controls)

@@ -6,6 +6,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any, TypeGuard
 
 from batchrunner.rules.classify import text_reason
@@ -95,6 +96,18 @@ def listing(value: Any) -> tuple[list[Any], int | None]:
     if rows is None:
         return [], 1
     return rows, total if isinstance(total, int) and not isinstance(total, bool) else None
+
+
+def clock_ahead_s(date: str | None, asked_s: float, answered_s: float) -> float:
+    """Return how far the provider's clock is ahead of ours, from an answer's Date header (whole seconds).
+
+    `asked_s` and `answered_s` are ours around the call (Unix seconds). 0 where the header is of no use.
+    """
+    try:
+        told = parsedate_to_datetime(date or "")
+    except ValueError:
+        return 0.0
+    return 0.0 if told.tzinfo is None else told.timestamp() - (asked_s + answered_s) / 2
 
 
 def organization(value: Any) -> str | None:

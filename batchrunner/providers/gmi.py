@@ -11,7 +11,15 @@ from typing import Any
 from urllib.parse import quote
 
 from batchrunner.clock import SystemClock
-from batchrunner.providers.answers import clean, error_text, is_url, listing, organization, remote_job
+from batchrunner.providers.answers import (
+    clean,
+    clock_ahead_s,
+    error_text,
+    is_url,
+    listing,
+    organization,
+    remote_job,
+)
 from batchrunner.providers.base import ProviderError
 from batchrunner.providers.http import BODY_MAX, Http, NotSentError, RefusedUrlError, Response, UnclearError
 from batchrunner.rules.classify import get_reason, post_refusal, retry_after_s
@@ -75,11 +83,18 @@ class Gmi:
     def recent(self, model: str) -> Listing:
         """See `Provider`."""
         path = f"{QUEUE}/requests?model_id={quote(model, safe='')}"
-        rows, total = listing(self._get(path, LIST_BYTES_MAX))
+        asked_s = self._now_s()
+        answer = self._call(
+            lambda: self._http.get(f"{self.origin}{path}", self._headers, max_bytes=LIST_BYTES_MAX)
+        )
+        ahead_s = clock_ahead_s(answer.headers.get("Date"), asked_s, self._now_s())
+        rows, total = listing(self._decoded(answer))
         jobs = [remote_job(row, self._clean) for row in rows]
+        told = {job.request_id: job for job in jobs if job}
         # Nothing about paging is documented: a length that looks like a page is not taken for all there is.
         whole = len(rows) >= total if total is not None else len(rows) not in LIST_SUSPECT
-        return Listing(tuple(job for job in jobs if job), complete=whole and None not in jobs)
+        # A row told twice is a page that shifted while it was read: another row may have slipped through.
+        return Listing(tuple(told.values()), complete=whole and len(told) == len(rows), ahead_s=ahead_s)
 
     def upload(self, picture: Picture) -> str:
         """See `Provider`."""
@@ -118,6 +133,29 @@ class Gmi:
         except (NotSentError, UnclearError, RefusedUrlError):
             return None
         return digest.hexdigest()
+
+    def models(self) -> list[str]:
+        """Return the ids of the models on offer. May be repeated.
+
+        Raises:
+            ProviderError: no answer was had.
+        """
+        told = self._get(f"{QUEUE}/models")
+        ids = told.get("model_ids") if isinstance(told, Mapping) else None
+        if not isinstance(ids, list):
+            raise ProviderError(Reason.UNCLEAR, "the answer is no list of models", status=200)
+        return sorted(one for one in ids if isinstance(one, str))
+
+    def page(self, model: str) -> Mapping[str, Any]:
+        """Return the provider's page of a model, as it tells it: parameters and price. May be repeated.
+
+        Raises:
+            ProviderError: no answer was had; reason MISSING when there is no such model.
+        """
+        told = self._get(f"{QUEUE}/models/{quote(model, safe='')}")
+        if not isinstance(told, Mapping):
+            raise ProviderError(Reason.UNCLEAR, "the answer is no model's page", status=200)
+        return told
 
     def account(self) -> Account:
         """See `Provider`."""
@@ -188,9 +226,21 @@ def _is_page(answer: Response) -> bool:
 
 def _json(answer: Response) -> Any:
     try:
-        return json.loads(answer.body)
+        return json.loads(answer.body, object_pairs_hook=_once)
     except (ValueError, RecursionError):
         return None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object whose keys are all different: which of two values holds is anybody's guess.
+
+    Raises:
+        ValueError: a key is there twice.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
 
 
 def _read(path: Path, sha256: str | None) -> bytes:

@@ -2,13 +2,16 @@
 
 The provider knows no client tag and no idempotency key; a lost answer can only be found again by what was
 sent and when. A listed request is a candidate when no attempt owns its id yet and it was created within
-the window of the lost POST. Among candidates, an echo that equals the payload is a match. Requests with
-equal payloads are interchangeable, so matches are dealt out oldest to oldest. A candidate without a
-readable echo proves nothing, neither presence nor absence: it is vague. So is an equal one of another time.
+the window of the lost POST, in the provider's time. Among candidates, an echo that equals the payload is a
+match. Requests with equal payloads are interchangeable, so matches are dealt out oldest to oldest. A
+candidate without a readable echo proves nothing, neither presence nor absence: it is vague. So is a request
+of another time that is equal, or may be.
 
 Finding is always safe to act on: adopting a request never costs money. Not finding is not proof. Absence
 is believed only when every look saw a complete list without vague candidates, at least twice, the last
-one `grace_s` after the POST was given up (a request that was still on its way may land after a look).
+one `grace_s` after the POST was given up (a request that was still on its way may land after a look), and
+when each list showed the requests of ours that were accepted just before and after the lost one (controls):
+one that lags, forgets, or has been filtered by something else speaks for nothing.
 """
 
 from __future__ import annotations
@@ -27,12 +30,16 @@ LATE_S = 3600.0  # how long after the POST was given up the provider may still r
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """An attempt whose POST was sent at `sent_s` and given up at `lost_s` (Unix seconds)."""
+    """An attempt whose POST was sent at `sent_s` and given up at `lost_s` (Unix seconds, our clock).
+
+    `controls`: the ids of requests accepted shortly before and after it; a list of use shows them all.
+    """
 
     attempt_id: int
     payload: Payload
     sent_s: float
     lost_s: float
+    controls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +50,12 @@ class Looked:
     match: RemoteJob | None
     vague: tuple[str, ...] = ()
     complete: bool = True
+    hidden: tuple[str, ...] = ()  # controls that the list does not show
 
     @property
     def clean(self) -> bool:
         """True when this look speaks for absence."""
-        return self.match is None and self.complete and not self.vague
+        return self.match is None and self.complete and not self.vague and not self.hidden
 
 
 class Echo(Enum):
@@ -82,11 +90,15 @@ def compare(sent: Payload, echo: Payload | None) -> Echo:
     return Echo.VAGUE if agrees else Echo.OTHER
 
 
-def in_window(job: RemoteJob, sent_s: float, lost_s: float) -> bool:
-    """Tell whether a request can be the lost one by its time; one without a time can."""
+def in_window(job: RemoteJob, one: Lost, ahead_s: float = 0.0) -> bool:
+    """Tell whether a request can be the lost one by its time; one without a time can.
+
+    `ahead_s`: how far the provider's clock is ahead of ours.
+    """
     if job.created_s is None:
         return True
-    return sent_s - CLOCKS_APART_S <= job.created_s <= lost_s + LATE_S + CLOCKS_APART_S
+    created_s = job.created_s - ahead_s
+    return one.sent_s - CLOCKS_APART_S <= created_s <= one.lost_s + LATE_S + CLOCKS_APART_S
 
 
 def look(lost: Sequence[Lost], listing: Listing, owned: Collection[str]) -> list[Looked]:
@@ -95,26 +107,29 @@ def look(lost: Sequence[Lost], listing: Listing, owned: Collection[str]) -> list
         (job for job in listing.jobs if job.request_id not in owned),
         key=lambda job: (job.created_s or 0.0, job.request_id),
     )
+    shown = {job.request_id for job in listing.jobs}
     found = []
     for one in sorted(lost, key=lambda one: (one.sent_s, one.attempt_id)):
         near = [
-            (job, compare(one.payload, job.payload)) for job in free if in_window(job, one.sent_s, one.lost_s)
+            (job, compare(one.payload, job.payload)) for job in free if in_window(job, one, listing.ahead_s)
         ]
         match = next((job for job, echo in near if echo is Echo.SAME), None)
         if match is not None:
             free.remove(match)
-        vague = [job.request_id for job, echo in near if echo is Echo.VAGUE] + _at_other_times(one, free)
-        found.append(Looked(one.attempt_id, match, () if match else tuple(vague), listing.complete))
+        vague = [job.request_id for job, echo in near if echo is Echo.VAGUE]
+        vague += _at_other_times(one, free, listing.ahead_s)
+        hidden = tuple(control for control in one.controls if control not in shown)
+        found.append(Looked(one.attempt_id, match, () if match else tuple(vague), listing.complete, hidden))
     return found
 
 
-def _at_other_times(one: Lost, free: Sequence[RemoteJob]) -> list[str]:
-    """Return the requests that equal a lost one and were not made in its window.
+def _at_other_times(one: Lost, free: Sequence[RemoteJob], ahead_s: float) -> list[str]:
+    """Return the requests that equal a lost one, or may, and were not made in its window.
 
     They are not adopted, and yet speak against absence: this machine's clock may have been wrong by hours.
     """
-    elsewhere = (job for job in free if not in_window(job, one.sent_s, one.lost_s))
-    return [job.request_id for job in elsewhere if compare(one.payload, job.payload) is Echo.SAME]
+    elsewhere = (job for job in free if not in_window(job, one, ahead_s))
+    return [job.request_id for job in elsewhere if compare(one.payload, job.payload) is not Echo.OTHER]
 
 
 @dataclass(frozen=True, slots=True)

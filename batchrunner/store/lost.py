@@ -13,6 +13,11 @@ from batchrunner.store.reading import PENDING, attempts, pending_job, texts
 from batchrunner.values import Attempt, AttemptState, PendingJob
 
 LOOKS_PAID = "looks paid"  # a job is held unsent, since a request may be its own already
+CONTROLS = 3  # requests before, and after, an attempt in doubt that a list is measured by
+CONTROLS_US = 86_400_000_000  # how old they may be: nobody says how long the provider keeps its records
+_CONTROLS = """SELECT request_id FROM attempts
+    WHERE id {} :id AND account = :account AND model = :model AND request_id IS NOT NULL
+    AND submitted_at BETWEEN :from AND :to ORDER BY id {} LIMIT :most"""
 DUPLICATE = "duplicate"  # kind of the event: a request that was given up turned up after all
 
 
@@ -59,6 +64,26 @@ def last_account(db: Database) -> tuple[str, str] | None:
     """Return account and origin of the newest attempt, or None where nothing was ever sent."""
     row = db.execute("SELECT account, origin FROM attempts ORDER BY id DESC LIMIT 1").fetchone()
     return (row[0], row[1]) if row else None
+
+
+def controls_near(db: Database, attempt: Attempt) -> list[str]:
+    """Return the requests that the list should show if it shows all from when an attempt was sent.
+
+    They are the nearest ones sent before and after it that were accepted, within a day.
+    """
+    rows = db.execute(
+        f"""SELECT request_id FROM ({_CONTROLS.format("<", "DESC")})
+            UNION ALL SELECT request_id FROM ({_CONTROLS.format(">", "ASC")})""",
+        {
+            "id": attempt.id,
+            "account": attempt.account,
+            "model": attempt.model,
+            "from": utc_text(attempt.submitted_us - CONTROLS_US),
+            "to": utc_text(attempt.submitted_us + CONTROLS_US),
+            "most": CONTROLS,
+        },
+    ).fetchall()
+    return [request_id for (request_id,) in rows]
 
 
 def watched(db: Database, since_us: int) -> list[Attempt]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from batchrunner.engine.loop import Loop
+from batchrunner.engine.pool import Pool
 from batchrunner.engine.progress import Progress
 from batchrunner.engine.run import Tools
 from batchrunner.engine.steps import Stop, Terms
@@ -43,6 +44,7 @@ class Rig:
     clips: FakeClips = field(default_factory=FakeClips)
     script: Sequence[str] = ()
     rolled_back: bool = False
+    submitters: Pool = field(default_factory=Inline)
     free_bytes: int = 1 << 40
     provider: FakeProvider = field(init=False)
     loop: Loop = field(init=False)
@@ -62,7 +64,7 @@ class Rig:
             version=f"for {len(self.jobs)} jobs",  # other jobs are written down anew
             now_us=self.clock.now_us(),
         )
-        pools = (Inline(), Inline(), Inline(), Inline())
+        pools = (self.submitters, Inline(), Inline(), Inline())
         tools = Tools(self.provider, self.clips, self.clock, a_random(), *pools, lambda: self.free_bytes)
         self.loop = Loop(
             self.store, tools, self.terms, self.limits, self.pictures, rolled_back=self.rolled_back

@@ -347,6 +347,7 @@ def rows(count: int) -> list[dict[str, Any]]:
         ({"items": rows(3)}, 3, True),
         (rows(3), 3, True),
         (rows(20), 20, False),
+        ({"requests": [*rows(2), *rows(1)], "total": 3}, 2, False),
         ({"requests": []}, 0, True),
         ({"requests": [*rows(2), {"no": "id"}], "total": 3}, 2, False),
         ({"hello": "there"}, 0, False),
@@ -377,6 +378,31 @@ def test_a_listing_keeps_what_recovery_needs() -> None:
         (job,) = gmi.recent(MODEL).jobs
 
     assert (PAYLOAD, 1_753_427_199.0) == (job.payload, job.created_s)
+
+
+@pytest.mark.parametrize(
+    ("date", "ahead_s"),
+    [
+        ("Fri, 25 Jul 2025 07:03:20 GMT", 0.0),
+        ("Fri, 25 Jul 2025 05:03:20 GMT", -7200.0),
+        ("Fri, 25 Jul 2025 07:03:20", 0.0),
+        ("tomorrow", 0.0),
+        ("Fri, 25 Jul 99999 08:23:20 GMT", 0.0),
+    ],
+)
+def test_a_listing_tells_how_far_the_clocks_are_apart(date: str, ahead_s: float) -> None:
+    """By the Date header, where it is one; our clock stands at 07:03:20."""
+    with provider(always(answer(200, [RECORD], Date=date))) as (gmi, _wire):
+        assert gmi.recent(MODEL).ahead_s == ahead_s
+
+
+def test_an_answer_that_says_two_things_at_once_says_nothing() -> None:
+    """Of a key that is there twice nobody knows which value holds; the POST may have been accepted."""
+    twice = f'{{"request_id": "{ID}", "status": "queued", "request_id": "another"}}'
+    reply, _wire = submitted(always(answer(200, twice)))
+
+    assert reply.evidence is Evidence.UNKNOWN
+    assert trouble(answer(200, twice)).reason is Reason.UNCLEAR
 
 
 # --- upload -------------------------------------------------------------------------------------------

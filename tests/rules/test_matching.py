@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -51,6 +52,29 @@ def found(lost_ones: list[Lost], jobs: list[RemoteJob], owned: tuple[str, ...] =
 def test_an_echo_is_compared_by_meaning(echo: dict[str, Any] | None, verdict: Echo) -> None:
     """Order, number type and Unicode form mean nothing; a part proves nothing."""
     assert compare(SENT, echo) is verdict
+
+
+def test_the_window_is_in_the_time_of_the_provider() -> None:
+    """Two hours apart, and it says so: found. Where our clock has been mended since, it is vague."""
+    made = remote("r1", created_s=1001.0 + 7200)
+    (told,) = look([lost()], Listing((made,), complete=True, ahead_s=7200.0), ())
+    (untold,) = look([lost()], Listing((made,), complete=True), ())
+    (mended,) = look([lost()], Listing((remote("r1"),), complete=True, ahead_s=7200.0), ())
+
+    assert told.match == made
+    assert (untold.match, untold.vague) == (mended.match, mended.vague) == (None, ("r1",))
+
+
+def test_a_list_that_hides_what_it_must_show_speaks_for_nothing() -> None:
+    """Requests of ours from before and after the lost one are known; they must be there."""
+    one = replace(lost(), controls=("before", "after"))
+    shown = tuple(remote(name, payload={"seed": 9}) for name in one.controls)
+    (whole,) = look([one], Listing(shown, complete=True), one.controls)
+    (late,) = look([one], Listing(shown[:1], complete=True), one.controls)
+
+    assert whole.clean
+    assert not late.clean
+    assert late.hidden == ("after",)
 
 
 def test_an_equal_request_in_the_window_is_the_lost_one() -> None:

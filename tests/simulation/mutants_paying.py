@@ -185,7 +185,7 @@ def echoes_compared_letter_by_letter() -> list[Patch]:
 @mutant
 def owned_requests_offered_again() -> list[Patch]:
     """What an attempt owns is not another one's answer."""
-    return [(searching.Searching, "_free", lambda _self, listing, _account: listing)]
+    return [(searching.Searching, "_owned", lambda _self, _listing, _account: frozenset())]
 
 
 @mutant
@@ -219,7 +219,13 @@ def no_allowance_for_lateness() -> list[Patch]:
 @mutant
 def equal_requests_of_other_times_ignored() -> list[Patch]:
     """This machine's clock may have been wrong when it sent."""
-    return [(matching, "_at_other_times", lambda _one, _free: [])]
+    return [(matching, "_at_other_times", lambda _one, _free, _ahead_s: [])]
+
+
+@mutant
+def time_of_the_provider_ignored() -> list[Patch]:
+    """Where it tells its time, a window is in its time."""
+    return [(gmi, "clock_ahead_s", lambda _date, _asked_s, _answered_s: 0.0)]
 
 
 @mutant

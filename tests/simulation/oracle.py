@@ -105,7 +105,7 @@ def check_end(provider: Provider, db: Database, *, out_of_budget: bool) -> Found
     waived = Counter(one["fingerprint"] for one in attempts if one["state"] == "waived")
     for print_ in provider.group:
         missed = len(_unowned(provider, owners, print_)) - waived[print_]
-        if missed > 0 and abs(provider.world.schedule.skew_s) <= 120.0:
+        if missed > 0 and provider.world.schedule.timely:
             found.wrongs.append(f"{missed} requests stand in a readable list and were not found")
     billed = sum(one.ours and one.stands for one in provider.requests.values())
     cost = sum(one["cost_usd_micros"] or one["reserved_usd_micros"] or 0 for one in attempts if _paid(one))

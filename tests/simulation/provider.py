@@ -12,7 +12,8 @@ import json
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from email.utils import formatdate
 from typing import Any
 from urllib.parse import unquote
 
@@ -212,8 +213,12 @@ class Provider:
             if told and rows and rng.random() < 0.2:  # pages shifted under the reader: a row slipped through
                 slipped = rng.choice(rows)
                 rows = [one for one in rows if one is not slipped]
+                rows += rows[:1]  # and another was read twice, so that the number is right again
         world.tell(f"list shows {[one.id for one in rows]} of {len(seen)}")
-        return _json(200, {"requests": [self._record(one, listed=True) for one in rows], **told})
+        answer = _json(200, {"requests": [self._record(one, listed=True) for one in rows], **told})
+        now_s = START_US / 1e6 + world.steady_s + schedule.skew_s
+        headers = {"Date": formatdate(now_s, usegmt=True)} if schedule.dated else {}
+        return replace(answer, headers=headers)
 
     def _record(self, request: Request, *, listed: bool) -> dict[str, Any]:
         schedule, now_s = self.world.schedule, self.world.steady_s

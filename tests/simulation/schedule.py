@@ -68,6 +68,8 @@ class Schedule:
     lag_s: float  # how long after its acceptance it may be missing in the list
     stale_s: float  # how old a list may be, now and then
     skew_s: float  # the provider's clock against ours
+    dated: bool  # its answers tell its time
+    jump: tuple[float, float]  # when our wall clock jumps, and by how much
     trouble: float  # a repeatable call fails
     short: float  # the list shows only its first `page`
     page: int
@@ -88,6 +90,11 @@ class Schedule:
     def bounded(self) -> bool:
         """True while whatever is accepted is in the list, even in an old one, before `grace` ends."""
         return self.late_s + self.lag_s + self.stale_s + CALLS * self.slow_s < self.recovery.grace_s
+
+    @property
+    def timely(self) -> bool:
+        """True while a request can be known by its time: the clocks agree, or it is known how they differ."""
+        return self.jump[1] == 0.0 and (self.dated or abs(self.skew_s) <= 120.0)
 
     def pause_s(self, rng: random.Random) -> float:
         """Return how long the next step of a call takes."""
@@ -131,6 +138,8 @@ def draw(seed: int) -> Schedule:
         lag_s=lag_s,
         stale_s=stale_s,
         skew_s=rng.choice((0.0, 0.0, -100.0, 100.0)),
+        dated=seed % 2 == 0,
+        jump=_jump(seed),
         trouble=rng.choice((0.0, 0.05, 0.3)),
         short=rng.choice((0.0, 0.0, 0.5, 1.0)),
         page=3 if tells_total else 10,
@@ -161,13 +170,19 @@ def _themed(night: Schedule, rng: random.Random, latest_s: float) -> Schedule:
         return replace(night, posts={"ok": 0.4, "late": 0.6}, late_s=latest_s, short=0.0)
     if theme < 0.12:  # later than grace: a gamble may now be lost, and is counted as such
         return replace(night, posts={"ok": 0.4, "late": 0.6}, late_s=3000.0)
-    if (
-        theme >= 0.2
-    ):  # a clock that is wrong by hours: nothing is found by its time, nothing may be believed absent
+    if theme >= 0.2:  # a clock that is wrong by hours: found if the provider tells its own, else never absent
         return replace(night, posts={"ok": 0.4, "lost": 0.6}, skew_s=rng.choice((-7200.0, 7200.0)))
     # One page of the oldest, and no word about more.
     night = replace(night, posts={"ok": 0.4, "lost": 0.6}, late_s=min(night.late_s, latest_s))
     return replace(night, newest_first=False, foreign=12, short=1.0, page=10, tells_total=False)
+
+
+def _jump(seed: int) -> tuple[float, float]:
+    """Let somebody set the clock in one night of ten, by hours or days; its chance is its own."""
+    rng = random.Random(f"jump {seed}")
+    if rng.random() >= 0.1:
+        return 0.0, 0.0
+    return rng.uniform(0.0, 3600.0), rng.choice((-172_800.0, -7200.0, 7200.0, 172_800.0))
 
 
 def _jobs(rng: random.Random) -> tuple[Job, ...]:

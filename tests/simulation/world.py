@@ -78,7 +78,8 @@ class World:
 
     def now_us(self) -> int:
         """Wall time on the runner's machine."""
-        return START_US + int(self.steady_s * 1e6)
+        at_s, by_s = self.schedule.jump
+        return START_US + int((self.steady_s + (by_s if self.steady_s >= at_s else 0.0)) * 1e6)
 
     def sleep(self, seconds: float) -> None:
         """Let time pass while no runner waits for anything."""
