@@ -13,11 +13,14 @@ from typing import Any
 import click
 import pytest
 
+from batchrunner.cards import load_card
 from batchrunner.cli.main import group
 from batchrunner.errors import LocalError, UsageError
+from batchrunner.files import card_ids, card_text
 from batchrunner.report import posters
 from batchrunner.report.page import page
 from batchrunner.report.secrets import shown
+from batchrunner.report.shape import Fields
 from batchrunner.report.write import write_report
 from batchrunner.standing import settle_command
 from batchrunner.store import reading
@@ -248,6 +251,17 @@ def test_what_is_not_there_is_said(tmp_path: Path, troubled: NightMaker) -> None
         write_report(troubled.state, "night")
 
     assert not list(troubled.folder.glob(".*.tmp"))
+
+
+@pytest.mark.parametrize("model", card_ids())
+def test_of_every_model_pictures_words_and_seed_are_no_settings(model: str) -> None:
+    """The card says which fields these are; everything else is told as a setting."""
+    card = load_card(model)
+    words = {card.prompt_field: "go", "quality": "540p", "duration": 5}
+    payload = {**dict.fromkeys(card.image_fields, "https://x.test/a.png"), **words}
+    seeded = {**payload, card.seed_field: 7} if card.seed_field else payload
+
+    assert Fields.of(card_text(model)).settings(seeded) == {"quality": "540p", "duration": "5"}
 
 
 def test_jobs_that_left_the_manifest_are_shown_as_such(troubled: NightMaker) -> None:
