@@ -26,6 +26,7 @@ FLOORS = (
     ("emulator",),
     ("engine",),
     ("access", "planning", "standing", "telling"),
+    ("report",),
     ("settling", "campaign", "auditing"),
     ("cli", "__main__", "__init__"),
 )
@@ -35,7 +36,7 @@ DOORS = {
     "yaml": {"manifest/yamlread.py"},
     "sqlite3": {"store/database.py"},
     "sqlite_utils": {"store", "planning.py", "standing.py"},
-    "av": {"media/check.py", "emulator/render.py"},
+    "av": {"media/check.py", "report/posters.py", "emulator/render.py"},
     "PIL": {"emulator/pictures.py"},
     "aiohttp": {"emulator/app.py"},
     "click": {"cli"},
