@@ -18,6 +18,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from batchrunner.errors import InvariantError, LocalError, UsageError
+from batchrunner.store.expected import check_schema
 from batchrunner.store.schema import SCHEMA_VERSION, migrations, write_transitions
 
 # Pragma, the value to set, and the value that must be read back.
@@ -49,6 +50,7 @@ def open_database(path: Path, *, create: bool = True) -> Database:
             if migrations.pending(db):
                 migrations.apply(db)
                 connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+            check_schema(db, path)
             write_transitions(db)
         except BaseException:
             connection.close()
