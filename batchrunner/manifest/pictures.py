@@ -18,6 +18,11 @@ class PictureError(Exception):
     """A picture that cannot be used, in words."""
 
 
+def is_address(text: str) -> bool:
+    """Tell whether a text is meant as an address, not as a file."""
+    return text.casefold().startswith(("https://", "http://"))
+
+
 def from_url(url: str) -> Picture:
     """Return the picture at a public address.
 
