@@ -91,8 +91,13 @@ class Checker:
             ManifestError: there is too much wrong to go on.
         """
         exclusions.check(self.exclude, manifest, card, self._report)
-        if manifest.exclude and not self.problems and count(manifest, card) == 0:
-            self._report.add(self._root.problem(("exclude",), "leaves no job"))
+        if not self.problems and count(manifest, card) == 0:
+            key, what = (
+                ("exclude", "leaves no job")
+                if manifest.exclude
+                else ("product", "without it there is no job")
+            )
+            self._report.add(self._root.problem((key,), what))
         images = {image.id: row for image, row in self.images}
         prompts = {prompt.id: row for prompt, row in self.prompts}
         same = Same(manifest, card, self._report, images, prompts, self.shots, self.include)
@@ -114,9 +119,9 @@ class Checker:
     def _entries(self, section: str) -> Iterator[Entry]:
         """Yield the entries of a section whose shape is right."""
         told = self._data[section] if self._sound(section) else []
-        listed = [((section,), told)] if isinstance(told, dict) else []
-        listed = listed or [((section, index), one) for index, one in enumerate(told)]  # type: ignore[misc]
-        for at, one in listed:
+        whole = isinstance(told, dict)
+        for index, one in enumerate([told] if whole else told):
+            at: Path = (section,) if whole else (section, index)
             if at not in self._broken:
                 yield self._entry(at, {"text": one} if isinstance(one, str) else one)
 
@@ -127,7 +132,10 @@ class Checker:
     def _entry(self, at: Path, told: Mapping[str, Any]) -> Entry:
         words = told.get("vars")
         if at and isinstance(words, dict):
-            told = {**told, "vars": {name: self._word((*at, "vars", name), one) for name, one in words.items()}}
+            told = {
+                **told,
+                "vars": {name: self._word((*at, "vars", name), one) for name, one in words.items()},
+            }
         return Entry(self._document, str(self._path), at, told)
 
     def _word(self, at: Path, value: Any) -> Any:
@@ -144,7 +152,7 @@ class Checker:
         listed = Listed(named, words)
         self.shots = [(shot, row) for row in self._rows("shots") if (shot := self._builder.shot(row, listed))]
         for entry in self._entries("include"):
-            if (shot := self._builder.shot(entry, listed)) is not None:
+            if (shot := self._builder.shot(entry, listed, "take")) is not None:
                 self.include.append((shot, entry))
         own = [(row.told["id"], row) for _shot, row in (*self.shots, *self.include) if "id" in row.told]
         ids.unique([*((prompt.id, row) for prompt, row in words.values()), *own], self._report)
@@ -179,11 +187,16 @@ class Checker:
 
     def _slips(self) -> None:
         """Report columns that nobody uses and whose names nearly are something else: a slip costs money."""
-        rows = (row for part in (self.images, self.prompts, self.shots) for _one, row in part)  # type: ignore[attr-defined]
+        rows = [row for _one, row in (*self.images, *self.prompts, *self.shots)]
         tables: dict[int, Table] = {id(row.table): row.table for row in rows if isinstance(row, TableRow)}
         for table in tables.values():
             for path, name in table.columns.items():
-                if path[0] == "vars" and len(path) > 1 and path[1] not in self._used and path in table.headers:
+                if (
+                    path[0] == "vars"
+                    and len(path) > 1
+                    and path[1] not in self._used
+                    and path in table.headers
+                ):
                     near = slip(table.section, name, self._card)
                     if near is not None:
                         what = f'no prompt uses {{{name}}}: did you mean "{near}"? (or #{name} for a note)'

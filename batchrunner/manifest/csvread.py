@@ -25,10 +25,13 @@ from batchrunner.manifest.written import Entry, Report
 from batchrunner.manifest.yamlread import Path, Place
 
 CELL_MAX = 1 << 20
+WHOLE = {"type": "integer"}
 _QUOTES = 'a quote inside a quoted text is written twice: "so ""it"" is"'
 
 
-def csv_rows(file: TextFile, section: str, card: Card | None, entry: Entry, report: Report) -> Iterator[TableRow]:
+def csv_rows(
+    file: TextFile, section: str, card: Card | None, entry: Entry, report: Report
+) -> Iterator[TableRow]:
     """Yield the rows; a row of the wrong length is reported and passed over.
 
     Raises:
@@ -62,7 +65,7 @@ def _cell(table: Table, path: Path, cell: str) -> Any:
         return slug(unicodedata.normalize("NFC", cell))
     if path[0] == "frames":
         return {"url": cell} if is_address(cell) else {"file": cell}
-    return typed(cell, table.rule(path))
+    return typed(cell, WHOLE if path == ("takes",) else table.rule(path))
 
 
 class _Sheet:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path as FilePath
@@ -23,7 +23,7 @@ from batchrunner.values import Image, Picture, Prompt, Shot
 
 TAKES_MAX = 10_000
 PICTURE_KEYS = ("url", "file", "frames")
-SHOT_KEYS = ("id", "image", *PICTURE_KEYS, "prompt", "text", "takes", "take", "vars", "parameters")
+SHOT_KEYS = ("id", "image", *PICTURE_KEYS, "prompt", "text", "vars", "parameters")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 WORDS_ID_MAX = 48
 NEAR_MAX = 2_000  # names that a misspelt one is held against
@@ -61,7 +61,7 @@ class Builder:
         if len(named) != 1:  # in the manifest itself the schema has seen to it
             what = f"has both {' and '.join(named)}: leave one empty" if named else "has no picture"
             self._say(row, (), what)
-            return Image(str(told.get("id", "")), ())
+            return Image(str(told.get("id", "")), (), self.words(row), told.get("parameters", {}))
         pictures = [one for path, source in sources if (one := self._picture(row, path, source)) is not None]
         wanted = len(self._card.image_fields) if self._card else len(sources)
         if len(sources) != wanted:
@@ -120,9 +120,9 @@ class Builder:
 
     # --- shots ----------------------------------------------------------------------------------------
 
-    def shot(self, row: Row, listed: Listed) -> Shot | None:
-        """Return a row's shot; None: it is wrong, which is reported. Also an entry of `include`."""
-        flat = self._flat(row)
+    def shot(self, row: Row, listed: Listed, takes_key: str = "takes") -> Shot | None:
+        """Return a row's shot; None: it is wrong, which is reported. An entry of `include` has one `take`."""
+        flat = self._flat(row, (*SHOT_KEYS, takes_key))
         if flat is None:
             return None
         image, prompt = self._image_of(row, listed), self._prompt_of(row, listed)
@@ -138,12 +138,12 @@ class Builder:
             take=row.told.get("take"),
         )
 
-    def _flat(self, row: Row) -> dict[str, Any] | None:
+    def _flat(self, row: Row, keys: Sequence[str]) -> dict[str, Any] | None:
         """Return the parameters that stand beside the other keys; None: there is a key that is none."""
         found, sound = {}, True
-        known = [*SHOT_KEYS, *(self._card.parameters["properties"] if self._card else ())]
+        known = [*keys, *(self._card.parameters["properties"] if self._card else ())]
         for key, value in row.told.items():
-            if key in SHOT_KEYS:
+            if key in keys:
                 continue
             if self._card is not None and key == self._card.seed_field:
                 self._say(row, (key,), SEED_WORDS, key=True)
@@ -168,7 +168,9 @@ class Builder:
                     return listed.images[one][0]
             if not is_address(name) and not name.casefold().endswith(SUFFIXES):
                 near = _near(name, listed.images)
-                what = near or "it is an id of `images`, an https address, or a file that ends in .png or .jpg"
+                what = (
+                    near or "it is an id of `images`, an https address, or a file that ends in .png or .jpg"
+                )
                 self._say(row, ("image",), f'there is no image "{name}": {what}')
                 return None
             source: dict[str, Any] = {"url": name} if is_address(name) else {"file": name}
@@ -176,9 +178,7 @@ class Builder:
             source = {named[0]: told[named[0]]}
         return self._own_image(row, named[0], source, listed)
 
-    def _own_image(
-        self, row: Row, key: str, source: Mapping[str, Any], listed: Listed
-    ) -> Image | None:
+    def _own_image(self, row: Row, key: str, source: Mapping[str, Any], listed: Listed) -> Image | None:
         before = len(self._report.problems)
         image = self.image(_Part(row, source, key))
         if len(self._report.problems) > before:

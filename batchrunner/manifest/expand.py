@@ -69,7 +69,7 @@ def number_of(takes: int | tuple[int, ...]) -> int:
 
 
 def text_of(shot: Shot) -> str:
-    """Return a pair's words as they are sent: the shot's vars win over the image's, those over the prompt's."""
+    """Return a pair's words as they are sent; the shot's vars win, then those of the image."""
     return fill(shot.prompt.text, {**shot.prompt.vars, **shot.image.vars, **shot.vars})
 
 
@@ -84,7 +84,7 @@ class Expander:
         self._with_takes: dict[int | tuple[int, ...], Manifest] = {manifest.takes: manifest}
 
     def jobs(self, shot: Shot, *, included: bool = False) -> Iterator[Job]:
-        """Yield a pair's jobs. `included`: it is one combination, which the matrix and `exclude` leave alone."""
+        """Yield a pair's jobs. `included`: as one combination, without matrix and `exclude`."""
         image, prompt = shot.image, shot.prompt
         pictures = [picture.wire for picture in image.pictures]
         text = text_of(shot)
@@ -98,9 +98,7 @@ class Expander:
             body = self._card.payload(pictures, text, setting.parameters, None)
             jobs = _Place(image.id, prompt.id, setting, body).jobs(manifest, self._card, names)
             if left_out or shot.take is not None:
-                jobs = (
-                    job for job in jobs if job.take not in left_out and shot.take in {None, job.take}
-                )
+                jobs = (job for job in jobs if job.take not in left_out and shot.take in {None, job.take})
             yield from jobs
 
     def count(self, shot: Shot) -> int:

@@ -36,9 +36,10 @@ def find(pattern: str, folder: Path) -> list[str]:
 
 def _files(pattern: str, folder: Path) -> list[str]:
     try:
-        paths = glob.iglob(pattern, root_dir=folder, recursive=True)
+        # Path.glob would find hidden files too, such as those that a Mac leaves behind.
+        paths = glob.iglob(pattern, root_dir=folder, recursive=True)  # noqa: PTH207
         files = (path for path in paths if not (folder / path).is_dir())
-        return list(itertools.islice(dict.fromkeys(files), FILES_MAX + 1))
+        return list(dict.fromkeys(itertools.islice(files, FILES_MAX + 1)))
     except (OSError, ValueError, re.error) as error:
         raise GlobError(f"is no pattern: {error}") from error
 
@@ -56,7 +57,7 @@ def _hint(pattern: str, folder: Path) -> str:
 
 
 def natural(path: str) -> tuple[Key, str]:
-    """Return what a path is sorted by: folder by folder, numbers by their value, case and accents' form aside."""
+    """Return what a path is sorted by: folder by folder, numbers by their value, whatever the case."""
     return tuple(_key(part) for part in path.split("/")), path
 
 

@@ -20,7 +20,7 @@ def unique(rows: Iterable[tuple[str, Row]], report: Report) -> dict[str, Row]:
         known = seen.setdefault(name.rstrip("-."), (name, row))
         if known[1] is not row:
             report.add(row.problem((), _twice(name, row, *known)))
-    return {name: row for name, row in seen.values()}
+    return dict(seen.values())
 
 
 def _twice(name: str, row: Row, first: str, at: Row) -> str:

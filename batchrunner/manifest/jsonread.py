@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from batchrunner.cards import Card
@@ -16,10 +16,12 @@ from batchrunner.manifest.slugs import slug
 from batchrunner.manifest.tables import Table, TableRow
 from batchrunner.manifest.textfile import ROWS_MAX, ContentError, TextFile
 from batchrunner.manifest.written import Entry, Report
-from batchrunner.manifest.yamlread import NO_CHARACTER, Path, Place
+from batchrunner.manifest.yamlread import DEPTH_MAX, NO_CHARACTER, Path, Place
 
 
-def json_rows(file: TextFile, section: str, card: Card | None, entry: Entry, report: Report) -> Iterator[TableRow]:
+def json_rows(
+    file: TextFile, section: str, card: Card | None, entry: Entry, report: Report
+) -> Iterator[TableRow]:
     """Yield the rows; a line that is wrong is reported and passed over.
 
     Raises:
@@ -44,9 +46,7 @@ class _JsonError(ValueError):
 
 
 class _Reader:
-    def __init__(
-        self, file: TextFile, section: str, card: Card | None, entry: Entry, report: Report
-    ) -> None:
+    def __init__(self, file: TextFile, section: str, card: Card | None, entry: Entry, report: Report) -> None:
         self._file = file
         self._section = section
         self._lines: list[str] | None = None
@@ -57,7 +57,11 @@ class _Reader:
         """Return one line's row; None: it is wrong, which is reported."""
         try:
             told = json.loads(
-                text, object_pairs_hook=_unique, parse_int=_Number, parse_float=_Number, parse_constant=_refused
+                text,
+                object_pairs_hook=_unique,
+                parse_int=_Number,
+                parse_float=_Number,
+                parse_constant=_refused,
             )
         except json.JSONDecodeError as error:
             self._table.say((line, error.colno), "", f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}")
@@ -68,8 +72,13 @@ class _Reader:
         except RecursionError:
             self._table.say((line, 1), "", "nested too deep")
             return None
+        if text.count("[") + text.count("{") > DEPTH_MAX and _depth(told) > DEPTH_MAX:
+            self._table.say((line, 1), "", f"nested deeper than {DEPTH_MAX} levels")
+            return None
         if not isinstance(told, dict):
-            self._table.say((line, 1), "", 'each line is one JSON object, such as {"id": "fox", "file": "fox.png"}')
+            self._table.say(
+                (line, 1), "", 'each line is one JSON object, such as {"id": "fox", "file": "fox.png"}'
+            )
             return None
         cells = self._cells(line, told)
         wrong = [(path, said) for path, value in cells.items() if (said := _problem(path, value))]
@@ -86,7 +95,7 @@ class _Reader:
             if name in {"vars", "parameters"} and isinstance(value, dict):
                 for key, one in value.items():
                     cells[name, key] = one
-                    self._table.columns.setdefault((name, key), name)
+                    self._table.columns.setdefault((name, key), f"{name}.{key}")
             elif name == "frames" and self._section != "prompts" and isinstance(value, list):
                 cells |= {("frames", index): one for index, one in enumerate(value)}
                 self._table.columns.setdefault(("frames",), name)
@@ -100,7 +109,21 @@ class _Reader:
 
     def _locate(self, line: int, name: str) -> Place:
         self._lines = self._lines or list(io.StringIO(self._file.text))
-        return line, self._lines[line - 1].find(json.dumps(name, ensure_ascii=False)) + 1 or 1
+        text = self._lines[line - 1]
+        names = (json.dumps(one, ensure_ascii=False) for one in (name, name.partition(".")[2]))
+        return line, next((text.index(one) + 1 for one in names if one in text), 1)
+
+
+def _depth(value: Any) -> int:
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        level = [one for part in level if isinstance(part, dict | list) for one in _parts(part)]
+    return depth
+
+
+def _parts(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -139,7 +162,7 @@ def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
-        for one in value.values() if isinstance(value, dict) else value:
+        for one in _parts(value):
             yield from _texts(one)
 
 

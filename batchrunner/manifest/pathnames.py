@@ -39,8 +39,10 @@ def problems(
         yield "must be a path below the output folder: with /, without .. and not ending in /"
     if many_takes and not {"take", "seed"} & set(wanted):
         yield f"{SEVERAL}: add {{take}}"
-    yield from _clashing(template, wanted, pairs) if pairs.rows and not pairs.images else _product(
-        template, wanted, pairs
+    yield from (
+        _clashing(template, wanted, pairs)
+        if pairs.rows and not pairs.images
+        else _product(template, wanted, pairs)
     )
 
 

@@ -133,7 +133,9 @@ def may_be_alike(prompts: Sequence[Prompt]) -> list[Prompt]:
     """Return the prompts that could get the same words as another one: those that begin and end alike."""
     heads = _roots([templates.parts(prompt.text)[0][0] for prompt in prompts])
     tails = _roots([_end(prompt.text)[::-1] for prompt in prompts])
-    groups = _grouped((pair, prompt) for pair, prompt in zip(zip(heads, tails, strict=True), prompts, strict=True))
+    groups = _grouped(
+        (pair, prompt) for pair, prompt in zip(zip(heads, tails, strict=True), prompts, strict=True)
+    )
     return [prompt for group in groups.values() if len(group) > 1 for prompt in group]
 
 

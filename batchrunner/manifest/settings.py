@@ -131,7 +131,9 @@ class _Checker:
         found: dict[str, Layer] = {}
         for parameters, row in rows:
             layer = self._tied_part(parameters, [(row, ("parameters",))])
-            found.setdefault(canonical(layer.parameters), Layer(layer.parameters, [])).places.extend(layer.places)
+            found.setdefault(canonical(layer.parameters), Layer(layer.parameters, [])).places.extend(
+                layer.places
+            )
         return list(found.values())
 
     def _tied_part(self, parameters: Payload, places: list[Place]) -> Layer:

@@ -30,7 +30,7 @@ class FileRow:
         self._entry = entry
         self.file = file
         name = unicodedata.normalize("NFC", FilePath(file).stem)
-        self.told: Mapping[str, Any] = {**entry.told, "file": file, "id": slug(name)}
+        self.told: Mapping[str, Any] = {**_usual(entry), "file": file, "id": slug(name)}
 
     def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
         """Return a problem at the pattern, or at what its entry says for all its files."""
@@ -51,7 +51,7 @@ class LineRow:
     def __init__(self, file: str, line: int, text: str, entry: Entry) -> None:
         self._place = (file, line, 1)
         self._entry = entry
-        self.told: Mapping[str, Any] = {**entry.told, "text": text}
+        self.told: Mapping[str, Any] = {**_usual(entry), "text": text}
 
     def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
         """Return a problem at the line, or at what its entry says for all of them."""
@@ -83,7 +83,7 @@ class Sources:
             if key not in {kind, *_WITH_ROWS}:
                 what = f"does not go with `{kind}`: only vars and parameters hold for all its rows"
                 self._report.add(entry.problem((key,), what, key=True))
-        count = 0
+        count, before = 0, len(self._report.problems)
         try:
             for row in self._named(section, kind, entry):
                 count += 1
@@ -93,7 +93,7 @@ class Sources:
         except ContentError as error:
             self._report.add(error.problem)
         else:
-            if not count and not self._report.problems:
+            if not count and len(self._report.problems) == before:
                 self._report.add(entry.problem((kind,), "has no rows"))
 
     def _named(self, section: str, kind: str, entry: Entry) -> Iterator[Row]:
@@ -113,6 +113,10 @@ def _lines(file: TextFile, entry: Entry) -> Iterator[LineRow]:
     for line, text in enumerate(io.StringIO(file.text, newline=None), 1):
         if text.strip():
             yield LineRow(file.name, line, text.strip(), entry)
+
+
+def _usual(entry: Entry) -> dict[str, Any]:
+    return {key: entry.told[key] for key in _WITH_ROWS if key in entry.told}
 
 
 def also(first: Row, second: Row) -> str:

@@ -10,8 +10,8 @@ import difflib
 from collections.abc import Mapping, Sequence
 
 from batchrunner.manifest import templates
-from batchrunner.manifest.templates import TemplateError
 from batchrunner.manifest.tables import TableRow
+from batchrunner.manifest.templates import TemplateError
 from batchrunner.manifest.written import Entry, Report, Row
 from batchrunner.values import Image, Prompt, Shot
 
@@ -84,7 +84,11 @@ class Wording:
         """Report a name without a word: at the empty cells, else at the prompt."""
         if isinstance(at, Entry) or not at.has(("vars", name)):
             has = {**image.vars, **prompt.vars}
-            where = f"add a column for it to {at.table.file.name}" if isinstance(at, TableRow) else "add it to its vars"
+            where = (
+                f"add a column for it to {at.table.file.name}"
+                if isinstance(at, TableRow)
+                else "add it to its vars"
+            )
             what = f'{{{name}}} has no word for image "{image.id}": {where}{_hint(name, has)}'
             self._report.add(row.problem(("text",), what))
             return
@@ -93,7 +97,9 @@ class Wording:
                 self._said.add((id(there), name))
                 place = ("vars", name) if there.has(("vars", name)) else ()
                 what = f'is empty: {{{name}}} of prompt "{prompt.id}" needs a word'
-                what = what if place else f'{{{name}}} of prompt "{prompt.id}" has no word for image "{one.id}"'
+                what = (
+                    what if place else f'{{{name}}} of prompt "{prompt.id}" has no word for image "{one.id}"'
+                )
                 self._report.add(there.problem(place, what))
 
     def _length(self, prompt: Prompt, row: Row) -> None:
