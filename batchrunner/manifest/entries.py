@@ -19,7 +19,7 @@ from batchrunner.manifest.slugs import ID, is_reserved, slug
 from batchrunner.manifest.sources import Sources, also
 from batchrunner.manifest.written import Entry, Report, Row
 from batchrunner.manifest.yamlread import Path
-from batchrunner.values import Image, Picture, Prompt, Shot
+from batchrunner.values import Image, Picture, Prompt, Shot, canonical
 
 TAKES_MAX = 10_000
 PICTURE_KEYS = ("url", "file", "frames")
@@ -46,7 +46,8 @@ class Builder:
         self._report = report
         self._sources = sources
         self._files: dict[str, Picture | str] = {}
-        self._inline: dict[str, tuple[Image, Row]] = {}  # pictures that shots name themselves
+        self._inline: dict[str, tuple[Image, Row]] = {}  # pictures that shots name themselves, by id
+        self._sound: dict[str, Image] = {}  # the same, by what names them
 
     # --- images ---------------------------------------------------------------------------------------
 
@@ -110,13 +111,13 @@ class Builder:
         self._not_reserved(row, name)
         return Prompt(name, text, self.words(row), told.get("parameters", {}))
 
-    def words(self, row: Row) -> dict[str, str]:
+    def words(self, row: Row) -> Mapping[str, str]:
         """Return a row's vars."""
-        found = row.told.get("vars", {})
+        found: Mapping[str, str] = row.told.get("vars", {})
         for name, value in found.items():
             if not value.strip():
                 self._say(row, ("vars", name), "is empty: an empty word would end up in a paid prompt")
-        return dict(found)
+        return found
 
     # --- shots ----------------------------------------------------------------------------------------
 
@@ -133,7 +134,7 @@ class Builder:
             image=image,
             prompt=prompt,
             vars=self.words(row),
-            parameters={**row.told.get("parameters", {}), **flat},
+            parameters={**row.told.get("parameters", {}), **flat} if flat else row.told.get("parameters", {}),
             takes=takes,
             take=row.told.get("take"),
         )
@@ -179,6 +180,9 @@ class Builder:
         return self._own_image(row, named[0], source, listed)
 
     def _own_image(self, row: Row, key: str, source: Mapping[str, Any], listed: Listed) -> Image | None:
+        mark = canonical(source)
+        if mark in self._sound:
+            return self._sound[mark]
         before = len(self._report.problems)
         image = self.image(_Part(row, source, key))
         if len(self._report.problems) > before:
@@ -191,6 +195,8 @@ class Builder:
         elif first.pictures != image.pictures:
             what = f'another picture has the id "{image.id}" already ({also(at, row)})'
             self._say(row, (key,), f"{what}: list both under `images` with ids of their own")
+        else:
+            self._sound[mark] = image
         return first
 
     def _prompt_of(self, row: Row, listed: Listed) -> Prompt | None:

@@ -14,7 +14,7 @@ from batchrunner.manifest.expand import matrix_combinations
 from batchrunner.manifest.ids import nearest
 from batchrunner.manifest.written import Report, Row
 from batchrunner.sentences import shown
-from batchrunner.values import JSON, Exclude, Manifest, Shot, canonical
+from batchrunner.values import JSON, Exclude, Manifest, canonical
 
 KEYS = ("image", "prompt", "take", "parameters")
 
@@ -40,6 +40,8 @@ def read(row: Row, card: Card | None, report: Report) -> Exclude | None:
 
 def check(excludes: Iterable[tuple[Exclude, Row]], manifest: Manifest, card: Card, report: Report) -> None:
     """Report every entry that matches no job of the product and the shots."""
+    if not manifest.exclude:
+        return
     groups = list(_Group.all(manifest))
     images = dict.fromkeys(name for group in groups for name in group.images)
     prompts = dict.fromkeys(name for group in groups for name in group.prompts)
@@ -78,13 +80,9 @@ class _Group:
             images = {image.id: image.parameters for image in manifest.images}
             yield cls(images, {one.id: one.parameters for one in manifest.prompts}, {}, manifest.takes)
         for shot in manifest.shots:
-            yield cls.of(shot, manifest.takes if shot.takes is None else shot.takes)
-
-    @classmethod
-    def of(cls, shot: Shot, takes: int | tuple[int, ...]) -> _Group:
-        """Return the group of one shot."""
-        image, prompt = {shot.image.id: shot.image.parameters}, {shot.prompt.id: shot.prompt.parameters}
-        return cls(image, prompt, shot.parameters, takes)
+            image, prompt = {shot.image.id: shot.image.parameters}, {shot.prompt.id: shot.prompt.parameters}
+            takes = manifest.takes if shot.takes is None else shot.takes
+            yield cls(image, prompt, shot.parameters, takes)
 
     def has(self, exclude: Exclude) -> bool:
         """Tell whether an entry's image and prompt meet here."""

@@ -50,9 +50,13 @@ def count(manifest: Manifest, card: Card) -> int:
     included = sum(1 if shot.take is not None else expander.takes(shot) for shot in manifest.include)
     if manifest.exclude:
         return included + sum(expander.count(pair) for pair in pairs(manifest))
-    settings = math.prod(len(values) for values in manifest.matrix.values())
-    product = len(manifest.images) * len(manifest.prompts) * settings * number_of(manifest.takes)
-    return product + included + sum(expander.count(shot) for shot in manifest.shots)
+    product = len(manifest.images) * len(manifest.prompts) * _settings(manifest) * number_of(manifest.takes)
+    shots = (_settings(manifest, shot.parameters) * expander.takes(shot) for shot in manifest.shots)
+    return product + included + sum(shots)
+
+
+def _settings(manifest: Manifest, own: Collection[str] = ()) -> int:
+    return math.prod(len(values) for key, values in manifest.matrix.items() if key not in own)
 
 
 def pairs(manifest: Manifest) -> Iterator[Shot]:

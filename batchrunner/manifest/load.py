@@ -55,7 +55,7 @@ def load_bytes(raw: bytes, path: Path) -> tuple[Manifest, Card]:
     problems += _keys_in_comments(raw.decode("utf-8-sig"), str(path), {problem.line for problem in problems})
     if problems or card is None:
         raise ManifestError(list(dict.fromkeys(problems)))
-    manifest = _manifest(document.data, checker, raw, path)
+    manifest = manifest_of(document.data, checker, raw, path)
     checker.whole(manifest, card)
     if checker.problems:
         raise ManifestError(list(dict.fromkeys(checker.problems)))
@@ -85,7 +85,8 @@ def _keys_in_comments(text: str, name: str, told: set[int]) -> list[Problem]:
     return [Problem(name, *place, "", KEY_FOUND) for place in places if place[0] not in told]
 
 
-def _manifest(data: dict[str, JSON], checker: Checker, raw: bytes, path: Path) -> Manifest:
+def manifest_of(data: dict[str, JSON], checker: Checker, raw: bytes, path: Path) -> Manifest:
+    """Return the manifest that a checked document stands for."""
     takes, output = data.get("takes", 1), data.get("output", {})
     images, prompts = checker.product()
     return Manifest(
