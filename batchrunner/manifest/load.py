@@ -15,10 +15,12 @@ from pathlib import Path
 from batchrunner.cards import Card, load_card
 from batchrunner.errors import ManifestError, Problem, UsageError
 from batchrunner.manifest import shape
-from batchrunner.manifest.check import KEY_FOUND, KEY_LIKE, Checker
+from batchrunner.manifest.check import KEY_FOUND, KEY_LIKE, Checker, identity
 from batchrunner.manifest.yamlread import PROBLEMS_MAX, SIZE_MAX, Document, place_of, read
 from batchrunner.manifest.yamlread import Path as At
 from batchrunner.values import JSON, Limits, Manifest, Price, Recovery
+
+SECTIONS = frozenset({"images", "prompts", "shots", "exclude", "include"})  # lists of entries
 
 
 def load(path: Path) -> tuple[Manifest, Card]:
@@ -53,12 +55,17 @@ def load_bytes(raw: bytes, path: Path) -> tuple[Manifest, Card]:
     problems += _keys_in_comments(raw.decode("utf-8-sig"), str(path), {problem.line for problem in problems})
     if problems or card is None:
         raise ManifestError(list(dict.fromkeys(problems)))
-    return _manifest(document.data, checker, raw, path), card
+    manifest = manifest_of(document.data, checker, raw, path)
+    checker.whole(manifest, card)
+    if checker.problems:
+        raise ManifestError(list(dict.fromkeys(checker.problems)))
+    return manifest, card
 
 
 def _spoilt(at: At) -> At:
-    """Return what a wrong shape makes useless: one image or prompt, else the whole top-level key."""
-    return at[:2] if at[0] in {"images", "prompts"} else at[:1]
+    """Return what a wrong shape makes useless: one entry of a list, else the whole top-level key."""
+    single = at[0] in SECTIONS and len(at) > 1 and isinstance(at[1], int)
+    return at[:2] if single else at[:1]
 
 
 def _card(document: Document, name: str) -> tuple[Card | None, list[Problem]]:
@@ -78,12 +85,14 @@ def _keys_in_comments(text: str, name: str, told: set[int]) -> list[Problem]:
     return [Problem(name, *place, "", KEY_FOUND) for place in places if place[0] not in told]
 
 
-def _manifest(data: dict[str, JSON], checker: Checker, raw: bytes, path: Path) -> Manifest:
+def manifest_of(data: dict[str, JSON], checker: Checker, raw: bytes, path: Path) -> Manifest:
+    """Return the manifest that a checked document stands for."""
     takes, output = data.get("takes", 1), data.get("output", {})
+    images, prompts = checker.product()
     return Manifest(
         path=path.absolute(),
         text=raw.decode("utf-8-sig"),
-        sha256=hashlib.sha256(raw).hexdigest(),
+        sha256=identity(hashlib.sha256(raw).hexdigest(), checker.read),
         campaign=data["campaign"],
         model=data["model"],
         provider=data.get("provider", "gmi"),
@@ -91,8 +100,8 @@ def _manifest(data: dict[str, JSON], checker: Checker, raw: bytes, path: Path) -
         takes=takes if isinstance(takes, int) else tuple(takes),
         parameters=data.get("parameters", {}),
         matrix={key: tuple(values) for key, values in data.get("matrix", {}).items()},
-        images=tuple(checker.images),
-        prompts=tuple(checker.prompts),
+        images=images,
+        prompts=prompts,
         limits=_limits(data.get("limits", {})),
         attempts=data.get("retry", {}).get("attempts", 4),
         recovery=_recovery(data.get("recovery", {})),
@@ -100,6 +109,9 @@ def _manifest(data: dict[str, JSON], checker: Checker, raw: bytes, path: Path) -
         output_folder=Path(output["folder"]) if "folder" in output else None,
         output_name=output.get("name", "{image}/{prompt}-t{take}"),
         order=data.get("order", "coverage"),
+        shots=tuple(shot for shot, _row in checker.shots),
+        exclude=tuple(exclude for exclude, _row in checker.exclude),
+        include=tuple(shot for shot, _row in checker.include),
     )
 
 
