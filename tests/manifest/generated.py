@@ -34,8 +34,26 @@ FILES = {
     "shots.csv": f"image\tprompt\ttakes\n{URL}/shot.png\tThe shot begins\t2\nfox\tpush-in\t\n",
     "shots.jsonl": f'{{"id": "s7", "image": "{URL}/s7.png", "prompt": "Words of its own", "duration": 8}}\n',
 }
-NO_VALUES = [None, True, 0, -1, 1.5, 10**9, "", " ", "{", "{x}", "no", "1:30", "\u202e", "😀", "../x", [], {}]
-WRONG_PLACE = [
+NO_VALUES: list[Any] = [
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    10**9,
+    "",
+    " ",
+    "{",
+    "{x}",
+    "no",
+    "1:30",
+    "\u202e",
+    "😀",
+    "../x",
+    [],
+    {},
+]
+WRONG_PLACE: list[Any] = [
     ["a"],
     {"a": "b"},
     "fox",
