@@ -47,6 +47,8 @@ def read_text(path: Path, told: str) -> TextFile:
     """
     raw = _bytes(path)
     name = str(path)
+    if raw.startswith(b"PK\x03\x04"):
+        raise SourceError(f"{path} is a spreadsheet (.xlsx, .ods) or an archive: save the sheet as CSV UTF-8")
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ContentError(Problem(name, 1, 1, "", f"this is UTF-16: {_advice(told)}"))
     try:
