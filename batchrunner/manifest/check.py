@@ -17,6 +17,7 @@ from batchrunner.manifest.expand import count, number_of
 from batchrunner.manifest.same import Same
 from batchrunner.manifest.sources import Sources
 from batchrunner.manifest.tables import Table, TableRow
+from batchrunner.manifest.textfile import KEY_FOUND
 from batchrunner.manifest.wording import Wording
 from batchrunner.manifest.written import Entry, Report, Row
 from batchrunner.manifest.yamlread import Document, Path
@@ -25,8 +26,6 @@ from batchrunner.values import Exclude, Image, Manifest, Prompt, Shot, canonical
 # The provider's keys are JWTs of some 250 characters: one in a manifest would be stored and shared.
 # A signed address may well hold such a token inside, so it must stand on its own.
 KEY_LIKE = re.compile(r"(?<![^\s\"'])eyJ[\w-]{20,}\.[\w-]{20,}\.[\w-]{20,}")
-
-KEY_FOUND = "this looks like an API key: keys belong into the environment, not into a manifest"
 
 
 class Checker:
