@@ -13,6 +13,7 @@ from pathlib import Path
 from batchrunner import __version__
 from batchrunner.access import Access, check_access, reached
 from batchrunner.clock import Clock, SystemClock, utc_text
+from batchrunner.engine.gate import Bounds
 from batchrunner.engine.loop import Loop
 from batchrunner.engine.outcome import Ended
 from batchrunner.engine.pool import SUBMITTERS_MAX, Threads, Workers
@@ -46,6 +47,7 @@ class Campaign:
         state: folder of state tables, default `state/`.
         output: folder of outputs; default: what the manifest says, else `outputs/`.
         in_flight: overrules `limits.in_flight`.
+        bounds: a deadline, a budget or a number of jobs for this run alone.
         access: the provider's key and address; the embedded emulator needs none.
         workers: how many threads make calls; default: by the in-flight limit.
         decode: decode each clip once before it counts, where the extra `media` is installed.
@@ -63,6 +65,7 @@ class Campaign:
         state: Path | str | None = None,
         output: Path | str | None = None,
         in_flight: int | None = None,
+        bounds: Bounds | None = None,
         access: Access | None = None,
         workers: Workers | None = None,
         decode: bool = True,
@@ -74,6 +77,7 @@ class Campaign:
         self._state = Path(state or "state")
         self._outputs = Path(output or self.manifest.output_folder or "outputs")
         self._in_flight = in_flight
+        self._bounds = bounds or Bounds()
         self._access = access or Access()
         self._workers = workers
         self._decode = decode
@@ -159,6 +163,7 @@ class Campaign:
                 output=self.output_path,
                 manifest=self.manifest_path,
                 missing=tuple(missing_files(self.output_path, store)),
+                to_finish_micros=reading.pending_cost(store.db),
             )
 
     def stop(self) -> None:
@@ -173,9 +178,9 @@ class Campaign:
 
     def _check_before_side_effects(self) -> None:
         check_access(self.manifest.provider, self._access)
-        if self.manifest.limits.budget_micros is not None and not is_priced(self.manifest, self.card):
+        if self._limits().budget_micros is not None and not is_priced(self.manifest, self.card):
             raise UsageError(
-                f"limits.budget is set, but no price of {self.card.id} is known: add `price:` to the manifest"
+                f"there is a budget, but no price of {self.card.id} is known: add `price:` to the manifest"
             )
 
     @contextlib.contextmanager
@@ -209,7 +214,9 @@ class Campaign:
         ):
             pictures = local_pictures(self.manifest)
             terms, limits = self._terms(), self._limits()
-            self._loop = Loop(store, tools, terms, limits, pictures, rolled_back=rolled_back)
+            self._loop = Loop(
+                store, tools, terms, limits, pictures, rolled_back=rolled_back, bounds=self._bounds
+            )
             for last in self._loop.run():
                 if on_progress is not None:
                     on_progress(last)
@@ -247,8 +254,12 @@ class Campaign:
             ) from error
 
     def _limits(self) -> Limits:
-        limits = self.manifest.limits
-        return limits if self._in_flight is None else replace(limits, in_flight=self._in_flight)
+        limits, budget = self.manifest.limits, self._bounds.budget_micros
+        return replace(
+            limits,
+            in_flight=self._in_flight or limits.in_flight,
+            budget_micros=limits.budget_micros if budget is None else budget,
+        )
 
     def _terms(self) -> Terms:
         limits = self.card.limits
@@ -260,6 +271,7 @@ class Campaign:
             submit_timeout_s=limits.submit_timeout_s,
             recovery=self.manifest.recovery,
             seed_field=self.card.seed_field,
+            order=self.manifest.order,
         )
 
 

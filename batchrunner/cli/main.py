@@ -23,9 +23,11 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("look", "Tell how a campaign stands."),
     "jobs": ("look", "List a campaign's jobs."),
     "why": ("why", "Tell one job's story: what happened, why, what it cost."),
+    "report": ("report", "Write the page: every clip, what failed, what it cost."),
     "audit": ("audit", "Hold the state table against the provider's list, in money."),
     "retry": ("settle", "Let failed jobs try again."),
     "resolve": ("settle", "Settle a held job."),
+    "models": ("models", "List models, explain one, hold its card against the provider."),
     "emulate": ("emulate", "Serve a local stand-in for the provider."),
 }
 

@@ -13,6 +13,7 @@ import click
 
 from batchrunner.access import GMI_URL, Access
 from batchrunner.campaign import Campaign
+from batchrunner.cli.bounds import with_bounds
 from batchrunner.cli.options import (
     IN_FLIGHT,
     JSON_OUTPUT,
@@ -24,8 +25,10 @@ from batchrunner.cli.options import (
     print_json,
 )
 from batchrunner.cli.plan import show_plan
+from batchrunner.cli.report import page_after_run
 from batchrunner.cli.text import count, lasted, money, plain
 from batchrunner.cli.trouble import trouble_lines
+from batchrunner.engine.gate import Bounds
 from batchrunner.engine.outcome import Ended
 from batchrunner.engine.progress import Progress
 from batchrunner.engine.steps import Stop
@@ -100,18 +103,22 @@ class Signals:
 )
 @click.option("--quiet", "-q", is_flag=True, help="No progress, only the summary.")
 @JSON_OUTPUT
+@with_bounds
 def run(
     manifest: Path,
     state: Path,
     output: Path | None,
     in_flight: int | None,
+    bounds: Bounds,
     dry_run: bool,
     yes: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
     """Work through MANIFEST until every clip is on disk. Run it again to go on where it stopped."""
-    campaign = Campaign(manifest, state=state, output=output, in_flight=in_flight, access=access())
+    campaign = Campaign(
+        manifest, state=state, output=output, in_flight=in_flight, bounds=bounds, access=access()
+    )
     if dry_run:
         show_plan(campaign, as_json=as_json)
         return
@@ -119,10 +126,13 @@ def run(
     signals.install()
     with make_view(campaign, quiet=quiet) as view:
         ended = campaign.run(view.update)
+    if not as_json:
+        show_end(ended)  # first: the page may take a while
+    page = page_after_run(state, campaign.name, campaign.output_path, lambda: signals.number is None)
     if as_json:
-        print_json(ended_json(ended))
-    else:
-        show_end(ended)
+        print_json({**ended_json(ended), "report": str(page) if page else None})
+    elif page:
+        click.echo(f"page: {page}")
     if ended.next_step:
         click.echo(ended.next_step, err=True)
     raise click.exceptions.Exit(signals.code(ended))

@@ -55,7 +55,7 @@ def _expected() -> Mapping[tuple[str, str], str]:
 
 
 def _schema(db: Database) -> dict[tuple[str, str], str]:
-    """Return what was made by name, each in words; what SQLite and sqlite-utils keep for themselves is left out.
+    """Return what was made by name, each in words, without what SQLite and sqlite-utils keep for themselves.
 
     A table is told by its columns: how its text is quoted depends on the version of sqlite-utils.
     """
