@@ -12,11 +12,12 @@ from batchrunner.cards import Card
 from batchrunner.errors import Problem
 from batchrunner.manifest import exclusions, ids, pathnames, settings
 from batchrunner.manifest.columns import slip
-from batchrunner.manifest.entries import Builder, Listed, reserved
+from batchrunner.manifest.entries import TAKES_MAX, Builder, Listed, reserved
 from batchrunner.manifest.expand import count, number_of
 from batchrunner.manifest.same import Same
 from batchrunner.manifest.sources import Sources
 from batchrunner.manifest.tables import Table, TableRow
+from batchrunner.manifest.textfile import KEY_FOUND
 from batchrunner.manifest.wording import Wording
 from batchrunner.manifest.written import Entry, Report, Row
 from batchrunner.manifest.yamlread import Document, Path
@@ -25,8 +26,6 @@ from batchrunner.values import Exclude, Image, Manifest, Prompt, Shot, canonical
 # The provider's keys are JWTs of some 250 characters: one in a manifest would be stored and shared.
 # A signed address may well hold such a token inside, so it must stand on its own.
 KEY_LIKE = re.compile(r"(?<![^\s\"'])eyJ[\w-]{20,}\.[\w-]{20,}\.[\w-]{20,}")
-
-KEY_FOUND = "this looks like an API key: keys belong into the environment, not into a manifest"
 
 
 class Checker:
@@ -154,6 +153,10 @@ class Checker:
         for entry in self._entries("include"):
             if (shot := self._builder.shot(entry, listed, "take")) is not None:
                 self.include.append((shot, entry))
+                seeds = isinstance(self._data.get("takes"), list)
+                if not seeds and shot.take is not None and not 1 <= shot.take <= TAKES_MAX:
+                    what = f"must be from 1 to {TAKES_MAX:,}, for `takes` is a number: seeds derive from it"
+                    self._report.add(entry.problem(("take",), what))
         own = [(row.told["id"], row) for _shot, row in (*self.shots, *self.include) if "id" in row.told]
         ids.unique([*((prompt.id, row) for prompt, row in words.values()), *own], self._report)
 

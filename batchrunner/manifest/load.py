@@ -15,7 +15,8 @@ from pathlib import Path
 from batchrunner.cards import Card, load_card, parse_card
 from batchrunner.errors import ManifestError, Problem, UsageError
 from batchrunner.manifest import shape
-from batchrunner.manifest.check import KEY_FOUND, KEY_LIKE, Checker, identity
+from batchrunner.manifest.check import KEY_LIKE, Checker, identity
+from batchrunner.manifest.textfile import KEY_FOUND
 from batchrunner.manifest.yamlread import PROBLEMS_MAX, SIZE_MAX, Document, place_of, read
 from batchrunner.manifest.yamlread import Path as At
 from batchrunner.rules.hours import WINDOW, window

@@ -6,6 +6,7 @@ Spreadsheets are saved in many ways; a letter that was read wrongly would end up
 from __future__ import annotations
 
 import hashlib
+import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,10 @@ from batchrunner.manifest.yamlread import NOT_TEXT, place_of
 
 SIZE_MAX = 64 << 20  # some 100,000 rows of long prompts; beyond it somebody named the wrong file
 ROWS_MAX = 1_000_000
+
+KEY_FOUND = "this looks like an API key: keys belong into the environment, not into a manifest"
+# As in a manifest, and at the beginning of a cell; inside a signed address it may stand.
+_KEY_LIKE = re.compile(r"(?<![^\s\"',;])eyJ[\w-]{20,}\.[\w-]{20,}\.[\w-]{20,}")
 
 
 class SourceError(Exception):
@@ -43,10 +48,12 @@ def read_text(path: Path, told: str) -> TextFile:
 
     Raises:
         SourceError: it is missing, no file, unreadable or too large.
-        ContentError: it is not UTF-8, or holds what no text holds.
+        ContentError: it is not UTF-8, holds what no text holds, or what looks like a key.
     """
     raw = _bytes(path)
     name = str(path)
+    if raw.startswith(b"PK\x03\x04"):
+        raise SourceError(f"{path} is a spreadsheet (.xlsx, .ods) or an archive: save the sheet as CSV UTF-8")
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise ContentError(Problem(name, 1, 1, "", f"this is UTF-16: {_advice(told)}"))
     try:
@@ -58,6 +65,8 @@ def read_text(path: Path, told: str) -> TextFile:
     if (match := NOT_TEXT.search(text)) is not None:
         what = f"the control character U+{ord(match.group()):04X} does not belong here"
         raise ContentError(Problem(name, *place_of(text, match.start()), "", what))
+    if (match := _KEY_LIKE.search(text)) is not None:
+        raise ContentError(Problem(name, *place_of(text, match.start()), "", KEY_FOUND))
     return TextFile(name, text, hashlib.sha256(raw).hexdigest())
 
 

@@ -53,7 +53,7 @@ NO_VALUES: list[Any] = [
     [],
     {},
 ]
-WRONG_PLACE = [
+WRONG_PLACE: list[Any] = [
     ["a"],
     {"a": "b"},
     "fox",

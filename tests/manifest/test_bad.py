@@ -6,7 +6,10 @@ The whole message is compared, for it is all that a tired person has. Most cases
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -183,6 +186,26 @@ def test_a_manifest_that_cannot_be_read_is_a_wrong_call(name: str, why: str, tmp
     """The cause is the system's own word."""
     with pytest.raises(UsageError, match=f"cannot read the manifest .*: {why}"):
         load(tmp_path / name)
+
+
+@pytest.mark.parametrize("command", ["validate", "plan", "run"])
+@pytest.mark.parametrize("case", ["yaml-duplicate-key", "shots-csv"])
+def test_a_wrong_manifest_costs_nothing(command: str, case: str, folder: Path) -> None:
+    """Exit 2, every message and no traceback; nothing on stdout, and no file or folder made."""
+    raw, expected = wrong(case)
+    (folder / "night.yaml").write_bytes(raw)
+    before = sorted(folder.rglob("*"))
+    words = [sys.executable, "-m", "batchrunner", command, "night.yaml"]
+    environment = os.environ | {"PYTHONPATH": str(BAD.parents[2])}
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    told = [
+        one.replace("FOLDER/", "") if one.startswith("FOLDER") else f"night.yaml:{one}" for one in expected
+    ]
+
+    assert (2, "") == (done.returncode, done.stdout)
+    assert told == done.stderr.splitlines()[: len(told)]
+    assert "Traceback" not in done.stderr
+    assert before == sorted(folder.rglob("*"))
 
 
 LENGTHS = {"minLength", "minItems", "maxItems", "minProperties", "minimum", "exclusiveMinimum", "maximum"}
