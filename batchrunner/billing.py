@@ -175,13 +175,13 @@ def _usd(micros: int | None) -> str:
     return "an unknown price" if micros is None else f"${micros / 1e6:,.2f}"
 
 
-def _pictures(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+def _pictures(then: Mapping[str, str], today: Mapping[str, str]) -> Iterator[str]:
     for path in then:
-        if path not in now:
+        if path not in today:
             yield f"the picture {path} is no longer in the manifest"
-        elif then[path] != now[path]:
+        elif then[path] != today[path]:
             yield f"the picture {path} has other bytes"
-    yield from (f"the picture {path} was not there" for path in now if path not in then)
+    yield from (f"the picture {path} was not there" for path in today if path not in then)
 
 
 def _positions(ranges: tuple[tuple[int, int], ...]) -> Iterator[int]:

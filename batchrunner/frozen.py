@@ -66,9 +66,9 @@ def _told(db: Database, job: Job) -> str:
     return f"{job.id}: not recorded so; {was} has {', '.join(differences) or 'another model'}"
 
 
-def _differences(before: Mapping[str, JSON], now: Mapping[str, JSON]) -> Iterator[str]:
-    for name in sorted(before.keys() | now.keys()):
-        old, new = (canonical(one[name]) if name in one else "nothing" for one in (before, now))
+def _differences(before: Mapping[str, JSON], after: Mapping[str, JSON]) -> Iterator[str]:
+    for name in sorted(before.keys() | after.keys()):
+        old, new = (canonical(one[name]) if name in one else "nothing" for one in (before, after))
         if old != new:
             yield f"{name} {_short(old)}, not {_short(new)}"
 

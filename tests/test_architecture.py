@@ -24,9 +24,9 @@ FLOORS = (
     ("store",),
     ("emulator",),
     ("engine",),
-    ("tallies", "saving", "bills"),
+    ("tallies", "saving", "bills", "exporting"),
     ("access", "planning", "standing", "telling", "frozen", "billing"),
-    ("before",),
+    ("before", "recreating"),
     ("settling", "campaign", "auditing"),
     ("cli", "__main__", "__init__"),
 )

@@ -12,7 +12,7 @@ from sqlite_utils import Database
 from batchrunner.rules.expected import Shown
 from batchrunner.store.reading import CHUNK, marks
 from batchrunner.store.schema import table
-from batchrunner.values import JobState, Manifest
+from batchrunner.values import JobState, Manifest, Payload, canonical
 
 
 def is_recorded(row: Mapping[str, Any], manifest: Manifest, card_sha256: str, version: str) -> bool:
@@ -128,3 +128,17 @@ def at_place(db: Database, place: str) -> list[tuple[str, str]]:
            WHERE position IS NOT NULL AND id > ? || '-' AND id < ? || '-g' ORDER BY position""",
         [place, place],
     ).fetchall()
+
+
+def jobs_like(
+    db: Database, job: str, model: str, payload: Payload, fingerprint: str
+) -> Iterator[dict[str, Any]]:
+    """Yield the jobs that sent a payload: the one with that id if it did, else all by their attempts."""
+    if not table(db, "jobs").exists():
+        return
+    attempts = "SELECT job FROM attempts WHERE fingerprint = :fingerprint"
+    told = {"id": job, "model": model, "payload": canonical(dict(payload)), "fingerprint": fingerprint}
+    own = f"id = :id AND ((model = :model AND payload = :payload) OR id IN ({attempts} AND job = :id))"
+    rows = list(db.query(f"SELECT * FROM jobs WHERE {own}", told))
+    rows = rows or list(db.query(f"SELECT * FROM jobs WHERE id IN ({attempts})", told))
+    yield from ({**row, "payload": json.loads(row["payload"])} for row in rows)
