@@ -22,6 +22,8 @@ from batchrunner.manifest.load import load_bytes
 from batchrunner.manifest.yamlread import SIZE_MAX
 from batchrunner.values import JSON, UPLOAD, Payload, canonical
 
+OWN_WORDS = "{words}"  # the template of a prompt whose words each shot has in its vars
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -51,6 +53,7 @@ class Writer:
         self._target = target  # the file that the text is for: paths in it are relative to its folder
         self.pictures: dict[str, str] = {}
         self.missing: dict[str, None] = {}
+        self._prompts: dict[str, str] = {}
 
     def images(self, jobs: Iterable[Sent]) -> list[str]:
         """Return a line for each image, in the order of the jobs."""
@@ -60,15 +63,29 @@ class Writer:
                 told[job.image] = self._image(job)
         return [f"  - {line}" for line in told.values()]
 
+    def prompts(self, jobs: Iterable[Sent]) -> list[str]:
+        """Return a line for each prompt; where its words differ by image, the shots say them."""
+        told: dict[str, str] = {}
+        for job in jobs:
+            words = self.words(job)
+            if told.setdefault(job.prompt, words) != words:
+                told[job.prompt] = OWN_WORDS
+        self._prompts = told
+        return [f"  - {flow({'id': name, 'text': words})}" for name, words in told.items()]
+
     def shots(self, jobs: Iterable[Sent]) -> Iterator[str]:
-        """Yield a line for each image, words and setting; takes that come one after the other share one."""
+        """Yield a line for each image, prompt and setting; takes that follow each other share one.
+
+        To be called after `prompts`.
+        """
         for _key, group in groupby(jobs, self._unseeded):
             same = list(group)
-            told = {
-                "image": same[0].image,
-                "id": same[0].prompt,
-                "text": self.words(same[0]),
-                "parameters": self.parameters(same[0]),
+            first = same[0]
+            told: dict[str, JSON] = {"image": first.image, "prompt": first.prompt}
+            if self._prompts[first.prompt] == OWN_WORDS:
+                told["vars"] = {"words": first.payload[self._card.prompt_field]}
+            told |= {
+                "parameters": self.parameters(first),
                 "takes": [self.seed(job) for job in same],
             }
             yield f"  - {flow(told)}"

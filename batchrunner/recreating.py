@@ -17,7 +17,7 @@ from batchrunner.manifest.slugs import ID
 from batchrunner.standing import state_path
 from batchrunner.store import reading, recorded
 from batchrunner.store.database import explained, open_readonly
-from batchrunner.values import Payload, fingerprint
+from batchrunner.values import Manifest, Payload, fingerprint
 
 SIDECAR_MAX = 4 << 20  # bytes
 JOB_ID = re.compile(r"(?P<pair>.+)\.t(?P<take>[0-9]+)-[0-9a-f]{8}")
@@ -46,11 +46,16 @@ def export(folder: Path, campaign: str, target: Path) -> Exported:
     if row is None or not jobs:
         raise UsageError(f"no job is recorded in {path}")
     card = parse_card(row["card_text"]) if row.get("card_text") else load_card(row["model"])
-    writer = Writer(card, _files(row), target)
+    manifest = _remembered(row)
+    writer = Writer(card, _files(manifest), target)
     lines = [
         *_head(f"{campaign[:57]}-export", row["model"], row["provider"], row["seed"] or 0),
+        *_price(manifest),
+        "product: false  # the shots alone",
         "images:",
         *writer.images(jobs),
+        "prompts:",
+        *writer.prompts(jobs),
         "shots:",
         *writer.shots(jobs),
     ]
@@ -78,14 +83,24 @@ def _told(row: Mapping[str, Any], pictures: Mapping[str, str]) -> list[str]:
     return lines
 
 
-def _files(row: Mapping[str, Any]) -> dict[str, Path]:
-    """Return where the local pictures of a recorded manifest are, by the content that is there now."""
+def _remembered(row: Mapping[str, Any]) -> Manifest | None:
+    """Return the manifest as it was recorded; None: a picture or a table that it names is gone."""
     try:
-        manifest, _card = load_bytes(row["manifest_text"].encode(), Path(row["manifest_path"]))
+        return load_bytes(row["manifest_text"].encode(), Path(row["manifest_path"]))[0]
     except ManifestError:
-        return {}  # a picture is gone, or a table: those that are there cannot be told from it
-    pictures = (picture for image in manifest.images for picture in image.pictures)
+        return None
+
+
+def _files(manifest: Manifest | None) -> dict[str, Path]:
+    """Return where a manifest's local pictures are, by the content that is there now."""
+    images = manifest.images if manifest else ()
+    pictures = (picture for image in images for picture in image.pictures)
     return {one.sha256: one.path for one in pictures if one.sha256 and one.path}
+
+
+def _price(manifest: Manifest | None) -> list[str]:
+    price = manifest.price if manifest else None
+    return [] if price is None else [f"price: {flow({'per': price.per, 'usd': price.micros / 1e6})}"]
 
 
 # --- one clip -----------------------------------------------------------------------------------------
