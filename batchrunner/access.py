@@ -9,7 +9,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from batchrunner.errors import CredentialsError, MissingExtraError, UsageError
-from batchrunner.providers.base import Provider
 from batchrunner.providers.gmi import Gmi
 from batchrunner.providers.http import Http, RefusedUrlError
 
@@ -46,7 +45,7 @@ def check_access(provider: str, access: Access) -> None:
 
 
 @contextlib.contextmanager
-def reached(provider: str, access: Access, emulator: Path) -> Iterator[tuple[Provider, Http]]:
+def reached(provider: str, access: Access, emulator: Path) -> Iterator[tuple[Gmi, Http]]:
     """Give the provider; the emulator is started over its folder and stopped afterwards.
 
     Raises:
@@ -62,7 +61,7 @@ def reached(provider: str, access: Access, emulator: Path) -> Iterator[tuple[Pro
         yield connect(Access(running.key, None, running.api))
 
 
-def connect(access: Access) -> tuple[Provider, Http]:
+def connect(access: Access) -> tuple[Gmi, Http]:
     """Return the provider and the HTTP that its storage is reached by.
 
     Raises:

@@ -18,6 +18,7 @@ FLOORS = (
     ("files",),
     ("sentences",),
     ("cards",),
+    ("pages",),
     ("manifest",),
     ("providers",),
     ("media",),

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("audit", "Hold the state table against the provider's list, in money."),
     "retry": ("settle", "Let failed jobs try again."),
     "resolve": ("settle", "Settle a held job."),
+    "models": ("models", "List models, explain one, hold its card against the provider."),
     "emulate": ("emulate", "Serve a local stand-in for the provider."),
 }
 

@@ -86,7 +86,12 @@ def cost_micros(model: Model, config: EmulatorConfig, payload: Payload) -> int:
 
 def detail(model: Model, config: EmulatorConfig) -> dict[str, JSON]:
     """Return the model's page: parameters and price (integer micro-dollars)."""
-    micros, unit = _listed_price(model, config)
+    price = _listed_price(model, config)
+    told: dict[str, JSON] = {}
+    if price is not None:
+        micros, unit = price
+        told["price_info"] = {"price": micros, "pricing_type": "fixed", "unit": unit}
+        told["pricing_details"] = f"${micros / 1_000_000:g} per {unit}"
     return {
         "model": model.card.id,
         "org_id": "",
@@ -98,8 +103,7 @@ def detail(model: Model, config: EmulatorConfig) -> dict[str, JSON]:
         "modalities": {"input": ["text", "image"], "output": ["video"]},
         "parameters": [_parameter(model, name) for name in model.parameters],
         "internal_parameters": {},
-        "price_info": {"price": micros, "pricing_type": "fixed", "unit": unit},
-        "pricing_details": f"${micros / 1_000_000:g} per {unit}",
+        **told,
         "host_type": "external",
         "external_provider": "emulator",
         "tags": [],
@@ -125,11 +129,13 @@ def _written(rule: Mapping[str, Any], value: JSON) -> JSON:
     return next((one for one in rule.get("enum", ()) if str(one) == value), value)
 
 
-def _listed_price(model: Model, config: EmulatorConfig) -> tuple[int, str]:
-    """Return micro-dollars and unit; of a price by settings, the dearest."""
+def _listed_price(model: Model, config: EmulatorConfig) -> tuple[int, str] | None:
+    """Return micro-dollars and unit; of a price by settings, the dearest. None: no price is listed."""
     if config.price_micros is not None:
         return config.price_micros, config.price_unit
-    price = model.card.price or {"per": "second", "usd": 0}
+    price = model.card.price
+    if price is None:
+        return None
     dearest = max([price.get("usd", 0), *(row["usd"] for row in price.get("table", ()))])
     return round(dearest * 1_000_000), "second" if price["per"] == "second" else "request"
 

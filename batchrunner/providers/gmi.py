@@ -134,6 +134,29 @@ class Gmi:
             return None
         return digest.hexdigest()
 
+    def models(self) -> list[str]:
+        """Return the ids of the models on offer. May be repeated.
+
+        Raises:
+            ProviderError: no answer was had.
+        """
+        told = self._get(f"{QUEUE}/models")
+        ids = told.get("model_ids") if isinstance(told, Mapping) else None
+        if not isinstance(ids, list):
+            raise ProviderError(Reason.UNCLEAR, "the answer is no list of models", status=200)
+        return sorted(one for one in ids if isinstance(one, str))
+
+    def page(self, model: str) -> Mapping[str, Any]:
+        """Return the provider's page of a model, as it tells it: parameters and price. May be repeated.
+
+        Raises:
+            ProviderError: no answer was had; reason MISSING when there is no such model.
+        """
+        told = self._get(f"{QUEUE}/models/{quote(model, safe='')}")
+        if not isinstance(told, Mapping):
+            raise ProviderError(Reason.UNCLEAR, "the answer is no model's page", status=200)
+        return told
+
     def account(self) -> Account:
         """See `Provider`."""
         if not (self._key.isascii() and self._key.isprintable()):  # no header can carry it
