@@ -78,17 +78,24 @@ def test_what_is_still_to_pay_is_what_counts(tmp_path: Path) -> None:
         assert shell.ledger()["accepted"] == 4
 
 
-@pytest.mark.parametrize(("typed", "code"), [("y\n", 0), ("n\n", 2), ("\n", 2), ("\x04", 2), ("yo\n", 2)])
-def test_on_a_terminal_only_a_yes_is_a_yes(tmp_path: Path, typed: str, code: int) -> None:
-    """No, nothing, the end of input and anything else send nothing."""
+def test_on_a_terminal_a_yes_is_asked_for_once(tmp_path: Path) -> None:
+    """With the bill in one line; then it runs."""
     with against(tmp_path) as shell:
-        ended, said = on_a_terminal(shell, "run", shell.write(), "--ask-above", "0.1", typed=typed)
+        code, said = on_a_terminal(shell, "run", shell.write(), "--ask-above", "0.1", typed="y\n")
 
-        assert ended == code
-        assert said.count("[y/N]") == 1
-        assert QUESTION in said
-        assert shell.ledger()["posts"] == (3 if code == 0 else 0)
-        assert ("nothing was sent" in said) == (code == 2)
+        assert (code, said.count("[y/N]"), said.splitlines()[0]) == (0, 1, QUESTION)
+        assert shell.ledger()["accepted"] == 3
+
+
+@pytest.mark.parametrize("typed", ["n\n", "\n", "\x04", "yo\n"])
+def test_on_a_terminal_only_a_yes_is_a_yes(tmp_path: Path, typed: str) -> None:
+    """No, nothing, the end of input and anything else: exit 2, before anything is written."""
+    shell = Shell(tmp_path, "http://127.0.0.1:9", "k")
+    code, said = on_a_terminal(shell, "run", shell.write(), "--ask-above", "0.1", typed=typed)
+
+    assert (code, said.count("[y/N]")) == (2, 1)
+    assert said.splitlines()[-1] == "nothing was sent"
+    assert not (tmp_path / "state").exists()
 
 
 @pytest.mark.parametrize("amount", ["ten", "nan", "inf", "-1"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sqlite3
 import stat
@@ -66,7 +65,7 @@ def test_a_plan_that_was_stopped_goes_on_with_the_same_file(tmp_path: Path) -> N
 
 
 def test_a_plan_refuses_by_name_whatever_changed_since(tmp_path: Path) -> None:
-    """The manifest, a picture's bytes, the price, the jobs and their cost: exit 2, nothing sent or written."""
+    """Manifest, a picture's bytes, price, jobs and their cost: exit 2, nothing sent or written."""
     with against(tmp_path) as shell:
         (tmp_path / "a.png").write_bytes(PNG)
         (tmp_path / "night.yaml").write_text(WITH_A_PICTURE, encoding="utf-8")
@@ -156,4 +155,4 @@ def test_a_plan_goes_over_an_older_one_and_over_nothing_else(tmp_path: Path) -> 
     assert refused[0].err == "notes.txt is there already and is not ours to replace: choose another name\n"
     assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "mine"
     assert json.loads((tmp_path / "night.plan").read_text(encoding="utf-8"))["campaign"] == "night"
-    assert [name for name in os.listdir(tmp_path) if name.startswith(".")] == []
+    assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []
