@@ -84,8 +84,7 @@ def make_bill(
 
 def picture_hashes(manifest: Manifest, folder: Path) -> dict[str, str]:
     """Return the content hashes of a manifest's local pictures, by their paths relative to a folder."""
-    pictures = (picture for image in manifest.images for picture in image.pictures)
-    return {relative(one.path, folder): one.sha256 for one in pictures if one.path and one.sha256}
+    return {relative(one.path, folder): one.sha256 for one in manifest.pictures if one.path and one.sha256}
 
 
 class Held:

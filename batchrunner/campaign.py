@@ -300,8 +300,7 @@ def missing_files(folder: Path, store: Store) -> Iterator[str]:
 
 def local_pictures(manifest: Manifest) -> dict[str, Picture]:
     """Return the manifest's local pictures by content hash."""
-    pictures = (picture for image in manifest.images for picture in image.pictures)
-    return {picture.sha256: picture for picture in pictures if picture.sha256}
+    return {picture.sha256: picture for picture in manifest.pictures if picture.sha256}
 
 
 def make_folder(folder: Path, mode: int) -> None:

@@ -93,8 +93,7 @@ def _remembered(row: Mapping[str, Any]) -> Manifest | None:
 
 def _files(manifest: Manifest | None) -> dict[str, Path]:
     """Return where a manifest's local pictures are, by the content that is there now."""
-    images = manifest.images if manifest else ()
-    pictures = (picture for image in images for picture in image.pictures)
+    pictures = manifest.pictures if manifest else ()
     return {one.sha256: one.path for one in pictures if one.sha256 and one.path}
 
 

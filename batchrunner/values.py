@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -118,6 +118,11 @@ class Manifest:
     price: Price | None
     output_folder: Path | None
     output_name: str
+
+    @property
+    def pictures(self) -> Iterator[Picture]:
+        """Every picture that a job may need; some more than once."""
+        return (picture for image in self.images for picture in image.pictures)
 
 
 @dataclass(frozen=True, slots=True)
