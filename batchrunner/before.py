@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from batchrunner import __version__
 from batchrunner.billing import Held, Listing, make_bill, refuse_changed
 from batchrunner.bills import Bill
 from batchrunner.cards import Card
 from batchrunner.clock import Clock, utc_text
 from batchrunner.errors import UsageError
 from batchrunner.frozen import Drift, drift
-from batchrunner.planning import Change, Each, Plan, ToPay, make_plan, to_pay
+from batchrunner.planning import Change, Each, Plan, make_plan
 from batchrunner.standing import state_path
 from batchrunner.store import reading
 from batchrunner.store.database import maybe_readonly
@@ -45,15 +44,6 @@ class Before:
         """
         with maybe_readonly(self.state_path) as db:
             return make_plan(self.manifest, self.card, db, each)
-
-    def to_pay(self) -> ToPay:
-        """Tell what a run may still pay: quicker than a plan.
-
-        Raises:
-            LocalError: the state table cannot be read.
-        """
-        with maybe_readonly(self.state_path) as db:
-            return to_pay(self.manifest, self.card, db, __version__)
 
     def bill(self, path: Path, each: Each | None = None) -> tuple[Plan, Bill]:
         """Return the plan, and what is to be saved of it at `path` for a run that does exactly that.

@@ -15,6 +15,7 @@ from batchrunner.access import Access, check_access, reached
 from batchrunner.before import Before
 from batchrunner.bills import Bill
 from batchrunner.clock import Clock, SystemClock, utc_text
+from batchrunner.engine.gate import Bounds
 from batchrunner.engine.loop import Loop
 from batchrunner.engine.outcome import Ended
 from batchrunner.engine.pool import SUBMITTERS_MAX, Threads, Workers
@@ -26,7 +27,7 @@ from batchrunner.errors import LocalError, UsageError
 from batchrunner.manifest.expand import count, expand
 from batchrunner.manifest.load import load
 from batchrunner.media.clips import ClipFolder, Provenance
-from batchrunner.planning import is_priced
+from batchrunner.planning import ToPay, is_priced, to_pay
 from batchrunner.providers.base import Provider
 from batchrunner.providers.http import Http
 from batchrunner.rules.polling import Schedule
@@ -48,6 +49,7 @@ class Campaign(Before):
         state: folder of state tables, default `state/`.
         output: folder of outputs; default: what the manifest says, else `outputs/`.
         in_flight: overrules `limits.in_flight`.
+        bounds: a deadline, a budget or a number of jobs for this run alone.
         access: the provider's key and address; the embedded emulator needs none.
         workers: how many threads make calls; default: by the in-flight limit.
         decode: decode each clip once before it counts, where the extra `media` is installed.
@@ -65,6 +67,7 @@ class Campaign(Before):
         state: Path | str | None = None,
         output: Path | str | None = None,
         in_flight: int | None = None,
+        bounds: Bounds | None = None,
         access: Access | None = None,
         workers: Workers | None = None,
         decode: bool = True,
@@ -76,6 +79,7 @@ class Campaign(Before):
         self._state = Path(state or "state")
         self._outputs = Path(output or self.manifest.output_folder or "outputs")
         self._in_flight = in_flight
+        self._bounds = bounds or Bounds()
         self._access = access or Access()
         self._workers = workers
         self._decode = decode
@@ -89,6 +93,17 @@ class Campaign(Before):
         return self._outputs / self.name
 
     # --- questions ------------------------------------------------------------------------------------
+
+    def to_pay(self) -> ToPay:
+        """Tell what a run may still pay, within its budget and its bounds: quicker than a plan.
+
+        Raises:
+            LocalError: the state table cannot be read.
+        """
+        budget, most = self._limits().budget_micros, self._bounds.max_new
+        with maybe_readonly(self.state_path) as db:
+            due = to_pay(self.manifest, self.card, db, __version__)
+            return due.within(budget, sum(reading.money(db)) if db else 0).first(most)
 
     def jobs(self) -> Iterator[Job]:
         """Yield every job of the manifest with its exact payload. Nothing is read but the manifest."""
@@ -116,9 +131,9 @@ class Campaign(Before):
             UsageError: there is a budget and no price.
         """
         check_access(self.manifest.provider, self._access)
-        if self.manifest.limits.budget_micros is not None and not is_priced(self.manifest, self.card):
+        if self._limits().budget_micros is not None and not is_priced(self.manifest, self.card):
             raise UsageError(
-                f"limits.budget is set, but no price of {self.card.id} is known: add `price:` to the manifest"
+                f"there is a budget, but no price of {self.card.id} is known: add `price:` to the manifest"
             )
 
     def record(self) -> None:
@@ -181,6 +196,7 @@ class Campaign(Before):
                 output=self.output_path,
                 manifest=bill.path if bill else self.manifest_path,
                 missing=tuple(missing_files(self.output_path, store)),
+                to_finish_micros=reading.pending_cost(store.db),
             )
 
     def stop(self) -> None:
@@ -233,7 +249,9 @@ class Campaign(Before):
         ):
             pictures = local_pictures(self.manifest)
             terms, limits = self._terms(), self._limits()
-            self._loop = Loop(store, tools, terms, limits, pictures, rolled_back=rolled_back)
+            self._loop = Loop(
+                store, tools, terms, limits, pictures, rolled_back=rolled_back, bounds=self._bounds
+            )
             for last in self._loop.run():
                 if on_progress is not None:
                     on_progress(last)
@@ -271,8 +289,12 @@ class Campaign(Before):
             ) from error
 
     def _limits(self) -> Limits:
-        limits = self.manifest.limits
-        return limits if self._in_flight is None else replace(limits, in_flight=self._in_flight)
+        limits, budget = self.manifest.limits, self._bounds.budget_micros
+        return replace(
+            limits,
+            in_flight=self._in_flight or limits.in_flight,
+            budget_micros=limits.budget_micros if budget is None else budget,
+        )
 
     def _terms(self) -> Terms:
         limits = self.card.limits
@@ -284,6 +306,7 @@ class Campaign(Before):
             submit_timeout_s=limits.submit_timeout_s,
             recovery=self.manifest.recovery,
             seed_field=self.card.seed_field,
+            order=self.manifest.order,
         )
 
 

@@ -7,7 +7,7 @@ Wall time is only ever recorded; waits and deadlines use steady time. Everything
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from queue import Empty, SimpleQueue
 from typing import Protocol, TypeVar
@@ -61,6 +61,11 @@ class SystemClock:
 def utc_text(us: int) -> str:
     """Write wall time as fixed-width ISO 8601 in UTC, so that text order is time order."""
     return f"{_second_text(us // 1_000_000)}.{us % 1_000_000:06d}Z"
+
+
+def local_text(us: int, zone: tzinfo | None = None) -> str:
+    """Write wall time as a person reads it: day and minute, where the clock stands in `zone` (None: here)."""
+    return f"{datetime.fromtimestamp(us // 1_000_000, zone):%Y-%m-%d %H:%M}"
 
 
 @lru_cache(maxsize=4096)

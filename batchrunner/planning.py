@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
 from typing import TypeAlias
@@ -133,23 +133,36 @@ class ToPay:
 
     jobs: int
     cost_micros: int | None
+    dearest_micros: int = 0  # of these jobs
+
+    def within(self, budget_micros: int | None, used_micros: int) -> ToPay:
+        """Return what a budget leaves of it: nothing beyond that can be paid."""
+        if budget_micros is None or self.cost_micros is None:
+            return self
+        return replace(self, cost_micros=min(self.cost_micros, max(0, budget_micros - used_micros)))
+
+    def first(self, jobs: int | None) -> ToPay:
+        """Return what no more than some jobs of it may cost."""
+        if jobs is None or jobs >= self.jobs:
+            return self
+        cost = None if self.cost_micros is None else min(self.cost_micros, jobs * self.dearest_micros)
+        return replace(self, jobs=jobs, cost_micros=cost)
 
 
 def to_pay(manifest: Manifest, card: Card, db: Database | None, version: str) -> ToPay:
-    """Return what is still to be paid, without a look at each job where the manifest is recorded as it is.
-
-    What the budget leaves is the most that can be paid.
-    """
+    """Return what is still to be paid, without a look at each job where the manifest is recorded as it is."""
     row = reading.campaign(db) if db else None
     if db and row and recorded.is_recorded(row, manifest, card.sha256, version):
-        jobs, cost = recorded.pending(db)
-    else:
-        plan = make_plan(manifest, card, db)
-        jobs, cost = plan.to_submit, plan.cost_micros
-    budget = manifest.limits.budget_micros
-    if budget is not None and cost is not None:
-        cost = min(cost, max(0, budget - sum(reading.money(db)))) if db else min(cost, budget)
-    return ToPay(jobs, cost)
+        return ToPay(*recorded.pending(db))
+    dearest = 0
+
+    def see(job: Job, _change: Change, state: JobState) -> None:
+        nonlocal dearest
+        if state is JobState.PENDING:
+            dearest = max(dearest, job.cost_micros or 0)
+
+    plan = make_plan(manifest, card, db, see)
+    return ToPay(plan.to_submit, plan.cost_micros, dearest)
 
 
 def _place(job_id: str) -> str:

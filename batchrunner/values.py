@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias
 JSON: TypeAlias = Any  # a value that json.dumps takes: mypy has no recursive type that jsonschema accepts
 Payload: TypeAlias = Mapping[str, JSON]
 
+Order: TypeAlias = Literal["coverage", "written"]  # of submissions
 UPLOAD = "upload:"  # a payload value `upload:<sha256>.<ext>` stands for a local file's public URL
 
 
@@ -76,6 +77,7 @@ class Limits:
     submits_per_hour: int | None = None
     budget_micros: int | None = None
     max_outage_s: float = 1800.0
+    window: str | None = None  # hours in which submissions may start, as 22:00-07:00 (rules/hours.py)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ class Manifest:
     price: Price | None
     output_folder: Path | None
     output_name: str
+    order: Order = "coverage"
 
     @property
     def pictures(self) -> Iterator[Picture]:

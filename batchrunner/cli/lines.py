@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import click
 
 from batchrunner.cli.text import lasted, money, plain, size
+from batchrunner.clock import local_text
 from batchrunner.engine.planner import Wait
 from batchrunner.engine.progress import Progress
 from batchrunner.rules.states import EventKind
@@ -21,6 +22,7 @@ class LineView:
         self._give_up_s = give_up_s
         self._said_outage = False
         self._said_problem = ""
+        self._said_opens: int | None = None
 
     def __enter__(self) -> LineView:
         return self
@@ -42,6 +44,9 @@ class LineView:
         if self._said_outage and not outage:
             _say("the provider answers again")
         self._said_outage = outage
+        if progress.opens_us is not None and progress.opens_us != self._said_opens:
+            _say(f"waiting for {Wait.HOURS}, until {local_text(progress.opens_us)}")
+        self._said_opens = progress.opens_us
 
     def _until(self, change: Change) -> str:
         """Say until when a submission in doubt is looked for."""

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from batchrunner.campaign import Campaign
 from batchrunner.cli.text import count, lasted, money, plain
+from batchrunner.clock import local_text
 from batchrunner.engine.planner import Wait
 from batchrunner.engine.progress import Progress
 from batchrunner.engine.steps import Stop
@@ -96,6 +97,8 @@ class LiveView:
             return f"stopping ({progress.stop}): finishing what is paid for"
         if progress.waiting_for is Wait.OUTAGE:
             return f"no answer from the provider for {lasted(progress.outage_s)}; asking now and then"
+        if progress.opens_us is not None:
+            return f"waiting for {Wait.HOURS}, until {local_text(progress.opens_us)}"
         waits = {Wait.PACE, Wait.LOOKING, Wait.KEY}
         why = f"waiting: {progress.waiting_for}; " if progress.waiting_for in waits else ""
         return f"{why}Ctrl-C stops safely, the same command goes on"

@@ -14,6 +14,7 @@ import click
 from batchrunner.access import GMI_URL, Access
 from batchrunner.bills import is_bill, read_bill
 from batchrunner.campaign import Campaign
+from batchrunner.cli.bounds import with_bounds
 from batchrunner.cli.consent import ASK_OPTION, get_consent
 from batchrunner.cli.options import (
     IN_FLIGHT,
@@ -28,6 +29,7 @@ from batchrunner.cli.options import (
 from batchrunner.cli.plan import show_plan
 from batchrunner.cli.text import count, lasted, money, plain
 from batchrunner.cli.trouble import trouble_lines
+from batchrunner.engine.gate import Bounds
 from batchrunner.engine.outcome import Ended
 from batchrunner.engine.progress import Progress
 from batchrunner.engine.steps import Stop
@@ -101,11 +103,13 @@ class Signals:
 @click.option("--yes", "-y", is_flag=True, help="Ask nothing, whatever it costs.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress, only the summary.")
 @JSON_OUTPUT
+@with_bounds
 def run(
     manifest: Path,
     state: Path,
     output: Path | None,
     in_flight: int | None,
+    bounds: Bounds,
     dry_run: bool,
     ask_above: int,
     yes: bool,
@@ -115,7 +119,7 @@ def run(
     """Work through MANIFEST (or a saved plan) until every clip is on disk. Run it again to go on."""
     bill = read_bill(manifest) if is_bill(manifest) else None
     path = bill.manifest_path if bill else manifest
-    campaign = Campaign(path, state=state, output=output, in_flight=in_flight, access=access())
+    campaign = Campaign(path, state=state, output=output, in_flight=in_flight, bounds=bounds, access=access())
     if dry_run:
         if bill:
             campaign.check_bill(bill)

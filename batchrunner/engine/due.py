@@ -60,10 +60,16 @@ def _join_publishes(run: Run) -> None:
 
 def _plan_submits(run: Run, now_s: float, now_us: int) -> None:
     run.intake.peek(now_us)  # even while nothing may start: so that it is known whether anything is left
+    run.opens_us = run.gate.opens_us(now_us)
+    if run.ending is None and not run.intake.empty and (late := run.gate.over(now_s, now_us)):
+        run.end(Stop.DEADLINE, late)
     room = SUBMITS_AHEAD - run.hands[Submit]
     while not (wait := submit_wait(_situation(run, now_s))) and room > 0:
         job = run.intake.peek(now_us)
         if job is None:
+            break
+        if run.gate.enough(run.books.submissions):
+            run.end(Stop.ENOUGH, "as many new submissions as were asked for")
             break
         lacking = run.intake.lacking(job, run.health.account or "")
         if lacking and (refusal := run.intake.refusal(lacking[0])):
@@ -97,6 +103,7 @@ def _situation(run: Run, now_s: float) -> Situation:
         list_down=run.searching.list_down and bool(run.desk.in_state(AttemptState.UNKNOWN)),
         unswept=not run.sweeper.over,
         no_room=bool(run.no_room),
+        off_hours=run.opens_us is not None,
         in_flight=run.desk.in_flight,
         in_flight_limit=run.limits.in_flight,
         pace_ready_s=run.pace.ready_at_s(now_s),

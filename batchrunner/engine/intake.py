@@ -13,19 +13,22 @@ from batchrunner.engine.planner import missing_uploads, with_uploads
 from batchrunner.store import reading
 from batchrunner.store.changes import Change, Moved
 from batchrunner.store.tables import Store
-from batchrunner.values import JobState, Payload, PendingJob, Picture
+from batchrunner.values import JobState, Order, Payload, PendingJob, Picture
 
 BUFFER = 64  # jobs read ahead
 UPLOADS_AHEAD = 4  # jobs whose pictures are uploaded before there is room for them
 
 
 class Intake:
-    """Hands out pending jobs in the manifest's order. `origin` is where uploads belong to."""
+    """Hands out pending jobs in the order of the campaign. `origin` is where uploads belong to."""
 
-    def __init__(self, store: Store, pictures: Mapping[str, Picture], origin: str) -> None:
+    def __init__(
+        self, store: Store, pictures: Mapping[str, Picture], origin: str, order: Order = "coverage"
+    ) -> None:
         self._store = store
         self._pictures = pictures
         self._origin = origin
+        self._order = order
         self._buffer: deque[PendingJob] = deque()
         self._waiting: dict[str, list[PendingJob]] = {}  # by the picture's content hash
         self._urls: dict[str, str] = {}
@@ -119,7 +122,7 @@ class Intake:
 
     def _refill(self, now_us: int) -> None:
         aside = self._taken.union(job.id for jobs in self._waiting.values() for job in jobs)
-        jobs = reading.pending(self._store.db, now_us, BUFFER + len(aside))
+        jobs = reading.pending(self._store.db, now_us, BUFFER + len(aside), self._order)
         self._buffer.extend(job for job in jobs if job.id not in aside)
         if not self._buffer:
             self._exhausted_until_us = reading.next_due_us(self._store.db, now_us)

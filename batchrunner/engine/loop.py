@@ -24,6 +24,7 @@ from batchrunner.engine.actions import (
 )
 from batchrunner.engine.deciding import decide
 from batchrunner.engine.due import start_due
+from batchrunner.engine.gate import Bounds
 from batchrunner.engine.planner import Wait
 from batchrunner.engine.pool import Pool
 from batchrunner.engine.progress import Progress
@@ -56,8 +57,10 @@ class Loop:
         pictures: Mapping[str, Picture],
         *,
         rolled_back: bool = False,
+        bounds: Bounds | None = None,
     ) -> None:
-        self._run = Run(store, tools, terms, limits, pictures, rolled_back=rolled_back)
+        bounds = bounds or Bounds()
+        self._run = Run(store, tools, terms, limits, pictures, rolled_back=rolled_back, bounds=bounds)
         self._inbox: SimpleQueue[Outcome | None] = SimpleQueue()
         self._aborting = False
 
@@ -213,7 +216,7 @@ class Loop:
         if run.hands.total() or run.actions or run.polls or run.desk.next_due_s(api=True) is not None:
             return False
         if run.ending is None and run.short and not run.desk.in_flight:
-            run.end(Stop.BUDGET)
+            run.end(Stop.BUDGET, "the next job does not fit into it")
         if run.ending is None and run.wait is Wait.SPACE and not run.intake.empty:
             run.end(Stop.LOCAL, f"{run.no_room}; make room and run again")
         if run.ending is not None:
@@ -228,6 +231,8 @@ class Loop:
             times.append(run.pace.ready_at_s(now_s))
         if run.wait is Wait.SPACE:
             times.append(now_s + LOOK_S)
+        if run.wait is Wait.HOURS and run.opens_us is not None:
+            times.append(now_s + (run.opens_us - now_us) / 1e6)
         if run.may_call:
             times.append(run.sweeper.next_s())
         due_us = run.intake.next_due_us()
@@ -246,6 +251,7 @@ class Loop:
             spent_micros=run.books.spent_micros,
             reserved_micros=run.books.reserved_micros,
             waiting_for=run.wait,
+            opens_us=run.opens_us,
             outage_s=run.health.lasted_s(run.tools.clock.elapsed_s()) if run.health.outage else 0.0,
             tally=run.books.tally,
             stop=run.ending,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ STOP_CODES: Mapping[Stop, int] = {
     Stop.BUDGET: 6,
     Stop.OUTAGE: 7,
     Stop.MODEL: 3,
+    Stop.DEADLINE: 10,
+    Stop.ENOUGH: 10,
     Stop.SIGNAL: 130,
 }
 WORST_FIRST = (70, 8, 9, 5, 6, 7, 10, 130, 4, 3, 0)
@@ -38,6 +41,7 @@ class Ended:
     output: Path
     manifest: Path
     missing: tuple[str, ...] = ()  # published files that are not where they were put
+    to_finish_micros: int | None = None  # what the pending jobs cost at most; None: a price is not known
 
     @property
     def exit_code(self) -> int:
@@ -59,14 +63,32 @@ class Ended:
         return f"batchrunner run {self.manifest}"
 
     @property
+    def needed(self) -> str:
+        """The budget with which all that is left could be paid, in dollars, rounded up to the cent."""
+        micros = self.totals.spent_micros + self.totals.reserved_micros + (self.to_finish_micros or 0)
+        return f"{-(-micros // 10_000) / 100:.2f}"
+
+    def _left(self) -> str:
+        """Say how many jobs are left, and how long they take at the pace of this run."""
+        left, done = self.totals.jobs[JobState.PENDING], self.tally.downloads
+        jobs = f"{left:,} job{'' if left == 1 else 's'} left"
+        if not done or not left:
+            return jobs
+        minutes = math.ceil(left * self.elapsed_s / done / 60)
+        length = f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min"
+        return f"{jobs}, some {length} at the pace of this run"
+
+    @property
     def next_step(self) -> str:
         """What to do now; nothing when every job is done."""
-        failed = self.totals.jobs[JobState.FAILED]
+        failed, needed = self.totals.jobs[JobState.FAILED], self.needed
         by_stop = {
             Stop.LOCAL: f"mend that on this machine, then go on with: {self.again}",
             Stop.CREDENTIALS: f"set a valid GMI_API_KEY, then go on with: {self.again}",
             Stop.CREDIT: f"add credit to the account, then go on with: {self.again}",
-            Stop.BUDGET: f"raise limits.budget in the manifest, then go on with: {self.again}",
+            Stop.BUDGET: f"${needed} is enough for all that is left: {self.again} --budget {needed}",
+            Stop.DEADLINE: f"{self._left()}; go on with: {self.again}",
+            Stop.ENOUGH: f"{self._left()}; look at the clips, then go on with: {self.again}",
             Stop.OUTAGE: f"when the provider answers again, go on with: {self.again}",
             Stop.MODEL: f"mend what it names, then: batchrunner retry {self.campaign} && {self.again}",
             Stop.SIGNAL: f"go on with: {self.again}",

@@ -42,6 +42,7 @@ class Wait(StrEnum):
     LOOKING = "looking for submissions in doubt"
     FULL = "in-flight limit"
     SPACE = "room on the disk"
+    HOURS = "the hours of limits.window"
     PACE = "submission pace"
     NOTHING = ""
 
@@ -58,6 +59,7 @@ class Situation:
     list_down: bool
     unswept: bool  # the list has not been searched yet for what the state table may have lost
     no_room: bool
+    off_hours: bool
     in_flight: int
     in_flight_limit: int
     pace_ready_s: float
@@ -72,6 +74,7 @@ def submit_wait(situation: Situation) -> Wait:
         (not situation.account_known or situation.key_in_doubt, Wait.KEY),
         (situation.unlooked > 0 or situation.list_down or situation.unswept, Wait.LOOKING),
         (situation.no_room, Wait.SPACE),
+        (situation.off_hours, Wait.HOURS),
         (situation.in_flight >= situation.in_flight_limit, Wait.FULL),
         (situation.pace_ready_s > situation.now_s, Wait.PACE),
     )

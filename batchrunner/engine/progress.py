@@ -37,6 +37,7 @@ class Progress:
     spent_micros: int
     reserved_micros: int
     waiting_for: Wait
+    opens_us: int | None  # when the hours of the window begin (microseconds UTC); None while they last
     outage_s: float
     tally: Tally
     stop: Stop | None

@@ -11,6 +11,7 @@ from batchrunner.clock import Clock
 from batchrunner.engine.actions import Action, Clips
 from batchrunner.engine.books import Books
 from batchrunner.engine.desk import Desk, Live
+from batchrunner.engine.gate import Bounds, Gate
 from batchrunner.engine.health import Health
 from batchrunner.engine.intake import Intake
 from batchrunner.engine.planner import Wait
@@ -22,11 +23,13 @@ from batchrunner.engine.steps import Step, Stop, Terms
 from batchrunner.engine.sweep import Sweeper
 from batchrunner.engine.uploads import Uploads
 from batchrunner.providers.base import Provider, ProviderError
+from batchrunner.rules.hours import window
 from batchrunner.rules.pacing import HOUR_S, Pace
 from batchrunner.rules.states import EventKind
 from batchrunner.rules.suspects import Suspect, Suspects
 from batchrunner.store import lost, reading
 from batchrunner.store.changes import Change, Intended, JobRuled, Moved
+from batchrunner.store.durations import likely_s
 from batchrunner.store.tables import Store
 from batchrunner.values import (
     Attempt,
@@ -41,7 +44,7 @@ from batchrunner.values import (
 )
 
 # These let the run finish what is paid for; any other reason ends it as soon as no POST is on the wire.
-DRAINING = frozenset({Stop.CREDENTIALS, Stop.CREDIT, Stop.BUDGET, Stop.MODEL})
+DRAINING = frozenset({Stop.CREDENTIALS, Stop.CREDIT, Stop.BUDGET, Stop.MODEL, Stop.DEADLINE, Stop.ENOUGH})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class Run:
         pictures: Mapping[str, Picture],
         *,
         rolled_back: bool,
+        bounds: Bounds,
     ) -> None:
         self.store = store
         self.tools = tools
@@ -78,7 +82,7 @@ class Run:
         self.limits = limits
         self.desk = Desk()
         self.polls = Polls()
-        self.intake = Intake(store, pictures, tools.provider.origin)
+        self.intake = Intake(store, pictures, tools.provider.origin, terms.order)
         self.health = Health(limits.max_outage_s)
         self.searching = Searching(store)
         self.sweeper = Sweeper(store, tools.clock.now_us(), must=rolled_back)
@@ -86,6 +90,8 @@ class Run:
         self.uploads = Uploads()
         self.space = Space(tools.free_bytes)
         self.books = Books(reading.totals(store.db), may_gamble=not lost.has_duplicate(store.db))
+        hours = window(limits.window) if limits.window else None
+        self.gate = Gate(bounds, hours, tools.clock.elapsed_s(), lambda: likely_s(store.db))
         self.pace = Pace(limits, _past_submissions(store, tools.clock))
         self.changes: list[Change] = []
         self.actions: list[Action] = []
@@ -95,6 +101,7 @@ class Run:
         self.short = False  # the next job does not fit into the budget as things stand
         self.no_room = ""  # why nothing more can be stored
         self.wait = Wait.NOTHING
+        self.opens_us: int | None = None  # when the hours of the window begin; None while they last
         self.next_id = reading.last_attempt_id(store.db) + 1
 
     def times(self) -> tuple[float, int]:

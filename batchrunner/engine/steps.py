@@ -12,7 +12,7 @@ from batchrunner.rules import retry
 from batchrunner.rules.polling import Schedule
 from batchrunner.rules.states import JOB_STATE, EventKind, move
 from batchrunner.store.changes import Change, Moved
-from batchrunner.values import JSON, Attempt, AttemptState, JobState, Reason, Recovery
+from batchrunner.values import JSON, Attempt, AttemptState, JobState, Order, Reason, Recovery
 
 
 class Stop(StrEnum):
@@ -23,6 +23,8 @@ class Stop(StrEnum):
     BUDGET = "budget"
     OUTAGE = "outage"
     MODEL = "model"
+    DEADLINE = "deadline"
+    ENOUGH = "enough"  # as many new submissions as were asked for
     LOCAL = "local"
     SIGNAL = "signal"
     TAKEN_OVER = "taken over"
@@ -40,6 +42,7 @@ class Terms:
     submit_timeout_s: float
     recovery: Recovery
     seed_field: str | None = None  # of the model's payload
+    order: Order = "coverage"
 
 
 @dataclass(frozen=True, slots=True)

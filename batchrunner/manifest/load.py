@@ -99,6 +99,7 @@ def _manifest(data: dict[str, JSON], checker: Checker, raw: bytes, path: Path) -
         price=_price(data.get("price")),
         output_folder=Path(output["folder"]) if "folder" in output else None,
         output_name=output.get("name", "{image}/{prompt}-t{take}"),
+        order=data.get("order", "coverage"),
     )
 
 
@@ -110,6 +111,7 @@ def _limits(told: dict[str, JSON]) -> Limits:
         submits_per_hour=told.get("submits_per_hour"),
         budget_micros=_micros(told["budget"]) if "budget" in told else None,
         max_outage_s=float(told.get("max_outage", usual.max_outage_s)),
+        window=told.get("window"),
     )
 
 

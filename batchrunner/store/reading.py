@@ -17,6 +17,7 @@ from batchrunner.values import (
     HeldJob,
     JobState,
     MediaFile,
+    Order,
     PendingJob,
     Reason,
     Totals,
@@ -133,12 +134,13 @@ def jobs(db: Database, state: JobState | None, limit: int | None) -> Iterator[di
 PENDING = "id, name, model, payload, attempts, failures, cost_usd_micros, seed, reason"
 
 
-def pending(db: Database, now_us: int, limit: int) -> list[PendingJob]:
-    """Return the next jobs that may start now, in the manifest's order."""
+def pending(db: Database, now_us: int, limit: int, order: Order = "written") -> list[PendingJob]:
+    """Return the next jobs that may start now: as written, or each shot once before any twice."""
+    columns = {"written": "position", "coverage": "take, cost_usd_micros, position"}[order]
     rows = db.execute(
         f"""SELECT {PENDING} FROM jobs
            WHERE state = 'pending' AND position IS NOT NULL AND (due_at IS NULL OR due_at <= ?)
-           ORDER BY position LIMIT ?""",
+           ORDER BY {columns} LIMIT ?""",
         [utc_text(now_us), limit],
     ).fetchall()
     return [pending_job(row) for row in rows]

@@ -15,7 +15,7 @@ from sqlite_utils.db import Table
 from batchrunner.rules.states import CLOSED, TRANSITIONS
 
 migrations = Migrations("batchrunner")
-SCHEMA_VERSION = 2  # PRAGMA user_version: one more with every migration
+SCHEMA_VERSION = 3  # PRAGMA user_version: one more with every migration
 
 _CLOSED = ", ".join(f"'{state}'" for state in sorted(CLOSED))
 
@@ -166,6 +166,15 @@ _INDEXES_AND_TRIGGERS = (
     """CREATE TRIGGER events_kept BEFORE DELETE ON events
        BEGIN SELECT RAISE(ABORT, 'events are append-only'); END""",
 )
+
+
+@migrations()
+def coverage(db: Database) -> None:
+    """The pending jobs in an order in which every shot comes once before any comes twice."""
+    db.execute(
+        """CREATE INDEX jobs_by_coverage ON jobs (take, cost_usd_micros, position)
+           WHERE state = 'pending' AND position IS NOT NULL"""
+    )
 
 
 @migrations()

@@ -67,13 +67,13 @@ def test_below_the_threshold_nobody_is_asked_and_above_it_a_script_must_say_yes(
 
 
 def test_what_is_still_to_pay_is_what_counts(tmp_path: Path) -> None:
-    """Two of three are done: the third is below the threshold. The budget's rest is a bound as well."""
+    """Two of three are done: the third is below the threshold. So are a few jobs, or what a budget leaves."""
     with against(tmp_path) as shell:
-        shell.run("run", shell.write(takes=2))
-        third = shell.run("run", shell.write(takes=3), "--ask-above", "0.15")
+        few = shell.run("run", shell.write(takes=3), "--max-new", "2", "--ask-above", "0.3")
+        third = shell.run("run", "night.yaml", "--ask-above", "0.15")
         budget = shell.run("run", shell.write(takes=9, limits=", budget: 0.60"), "--ask-above", "0.15")
 
-        assert third.code == 0
+        assert (few.code, third.code) == (10, 0)
         assert budget.code == 6  # three times $0.15 are spent, and one more fits
         assert shell.ledger()["accepted"] == 4
 

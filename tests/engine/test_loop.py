@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from batchrunner.engine.gate import Bounds
 from batchrunner.engine.loop import Loop
 from batchrunner.engine.pool import Pool
 from batchrunner.engine.progress import Progress
@@ -44,6 +45,7 @@ class Rig:
     clips: FakeClips = field(default_factory=FakeClips)
     script: Sequence[str] = ()
     rolled_back: bool = False
+    bounds: Bounds = field(default_factory=Bounds)
     submitters: Pool = field(default_factory=Inline)
     free_bytes: int = 1 << 40
     provider: FakeProvider = field(init=False)
@@ -67,7 +69,13 @@ class Rig:
         pools = (self.submitters, Inline(), Inline(), Inline())
         tools = Tools(self.provider, self.clips, self.clock, a_random(), *pools, lambda: self.free_bytes)
         self.loop = Loop(
-            self.store, tools, self.terms, self.limits, self.pictures, rolled_back=self.rolled_back
+            self.store,
+            tools,
+            self.terms,
+            self.limits,
+            self.pictures,
+            rolled_back=self.rolled_back,
+            bounds=self.bounds,
         )
         try:
             for last in self.loop.run():

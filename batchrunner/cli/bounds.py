@@ -1,0 +1,78 @@
+"""What may be asked of one run alone: until when, how many, for how much."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from functools import wraps
+from typing import Any
+
+import click
+
+from batchrunner.clock import SystemClock
+from batchrunner.engine.gate import Bounds
+from batchrunner.rules.hours import length_s, until_us
+
+
+def with_bounds(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options below; it gets one argument for all of them, `bounds`."""
+
+    @wraps(command)
+    def gathered(**told: Any) -> Any:
+        bounds = Bounds(**{name: told.pop(name) for name in _NAMES})
+        return command(bounds=bounds, **told)
+
+    for option in reversed(_OPTIONS):
+        gathered = option(gathered)
+    return gathered
+
+
+def _read_by(read: Callable[[str], object]) -> Callable[[click.Context, click.Parameter, str | None], object]:
+    """Return a callback for an option whose text `read` reads, or refuses with a ValueError in words."""
+
+    def callback(ctx: click.Context, param: click.Parameter, value: str | None) -> object:
+        try:
+            return None if value is None else read(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error), ctx, param) from None
+
+    return callback
+
+
+def _micros(text: str) -> int:
+    try:
+        micros = Decimal(text.removeprefix("$")) * 1_000_000
+    except InvalidOperation:
+        micros = Decimal(-1)
+    if not (micros.is_finite() and 0 <= micros <= 10**15):
+        raise ValueError("a sum is written in dollars, like 52.40")
+    return int(micros)
+
+
+_NAMES = ("until_us", "for_s", "max_new", "budget_micros")
+_OPTIONS = (
+    click.option(
+        "--until",
+        "until_us",
+        metavar="TIME",
+        callback=_read_by(lambda text: until_us(text, SystemClock().now_us())),
+        help="Start nothing that would not be done by then: 07:00 (the next one), or 2026-11-24T07:00.",
+    ),
+    click.option(
+        "--for",
+        "for_s",
+        metavar="LENGTH",
+        callback=_read_by(length_s),
+        help="The same by length: 8h, 90m, 1h30m, 10s.",
+    ),
+    click.option(
+        "--max-new", type=click.IntRange(0), help="Submit at most so many jobs in this run: try a few first."
+    ),
+    click.option(
+        "--budget",
+        "budget_micros",
+        metavar="DOLLARS",
+        callback=_read_by(_micros),
+        help="For the whole campaign, spent and reserved; wins over limits.budget.",
+    ),
+)
