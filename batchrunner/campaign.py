@@ -12,6 +12,8 @@ from pathlib import Path
 
 from batchrunner import __version__
 from batchrunner.access import Access, check_access, reached
+from batchrunner.before import Before
+from batchrunner.bills import Bill
 from batchrunner.clock import Clock, SystemClock, utc_text
 from batchrunner.engine.gate import Bounds
 from batchrunner.engine.loop import Loop
@@ -25,11 +27,11 @@ from batchrunner.errors import LocalError, UsageError
 from batchrunner.manifest.expand import count, expand
 from batchrunner.manifest.load import load
 from batchrunner.media.clips import ClipFolder, Provenance
-from batchrunner.planning import Plan, is_priced, make_plan
+from batchrunner.planning import ToPay, is_priced, to_pay
 from batchrunner.providers.base import Provider
 from batchrunner.providers.http import Http
 from batchrunner.rules.polling import Schedule
-from batchrunner.standing import Status, read_status, state_path
+from batchrunner.standing import Status, read_status
 from batchrunner.store import reading
 from batchrunner.store.database import maybe_readonly
 from batchrunner.store.lock import runner_lock
@@ -39,7 +41,7 @@ from batchrunner.store.tables import Store
 from batchrunner.values import Job, Limits, Manifest, Picture
 
 
-class Campaign:
+class Campaign(Before):
     """One campaign: a manifest, its state table and its output folder.
 
     Args:
@@ -86,30 +88,22 @@ class Campaign:
         self._loop: Loop | None = None
 
     @property
-    def name(self) -> str:
-        """The campaign's slug."""
-        return self.manifest.campaign
-
-    @property
-    def state_path(self) -> Path:
-        """The state table."""
-        return state_path(self._state, self.name)
-
-    @property
     def output_path(self) -> Path:
         """The folder of this campaign's clips."""
         return self._outputs / self.name
 
     # --- questions ------------------------------------------------------------------------------------
 
-    def plan(self) -> Plan:
-        """Tell what a run would do. Nothing is sent and nothing is written.
+    def to_pay(self) -> ToPay:
+        """Tell what a run may still pay, within its budget and its bounds: quicker than a plan.
 
         Raises:
             LocalError: the state table cannot be read.
         """
+        budget, most = self._limits().budget_micros, self._bounds.max_new
         with maybe_readonly(self.state_path) as db:
-            return make_plan(self.manifest, self.card, db)
+            due = to_pay(self.manifest, self.card, db, __version__)
+            return due.within(budget, sum(reading.money(db)) if db else 0).first(most)
 
     def jobs(self) -> Iterator[Job]:
         """Yield every job of the manifest with its exact payload. Nothing is read but the manifest."""
@@ -123,28 +117,67 @@ class Campaign:
         """
         return read_status(self._state, self.name)
 
-    # --- the run --------------------------------------------------------------------------------------
-
     def size(self) -> int:
         """Return how many jobs the manifest makes."""
         return count(self.manifest, self.card)
 
-    def run(self, on_progress: Callable[[Progress], None] | None = None) -> Ended:
-        """Work until every job is done or something stands in the way. Call it again to go on.
+    # --- the run --------------------------------------------------------------------------------------
 
-        `on_progress` is called after every tick, in this thread.
+    def check(self) -> None:
+        """See that a run could begin at all.
 
         Raises:
             CredentialsError: there is no key.
+            UsageError: there is a budget and no price.
+        """
+        check_access(self.manifest.provider, self._access)
+        if self._limits().budget_micros is not None and not is_priced(self.manifest, self.card):
+            raise UsageError(
+                f"there is a budget, but no price of {self.card.id} is known: add `price:` to the manifest"
+            )
+
+    def record(self) -> None:
+        """Write the jobs into the state table, which is made where it is not there. Nothing is sent.
+
+        Raises:
+            LockedError: another runner has this campaign.
+            LocalError: the state table cannot be written.
+        """
+        make_folder(self._state, 0o700)
+        check_place(self._state)
+        since = utc_text(self._clock.now_us())
+        with (
+            runner_lock(self.state_path.with_suffix(".lock"), since) as lock,
+            self._store("recorded") as store,
+        ):
+            # A table that has forgotten something must look so to the next run too, one epoch later.
+            lock.note(store.epoch if store.epoch > lock.epoch else lock.epoch + 1)
+
+    def run(
+        self, on_progress: Callable[[Progress], None] | None = None, *, bill: Bill | None = None
+    ) -> Ended:
+        """Work until every job is done or something stands in the way. Call it again to go on.
+
+        `on_progress` is called after every tick, in this thread. `bill`: a saved plan, which must still hold.
+
+        Raises:
+            CredentialsError: there is no key.
+            UsageError: the saved plan holds no more; nothing was sent.
             LockedError: another runner has this campaign.
             LocalError: the state table or the output folder cannot be written.
             InvariantError: a bug.
         """
-        self._check_before_side_effects()
+        self.check()
+        if bill is not None:
+            self.check_bill(bill)
+        epoch = self._epoch()
         make_folder(self._state, 0o700)
         check_place(self._state)
         since = utc_text(self._clock.now_us())
-        with runner_lock(self.state_path.with_suffix(".lock"), since) as lock, self._store() as store:
+        with (
+            runner_lock(self.state_path.with_suffix(".lock"), since) as lock,
+            self._store("run", None if self._epoch() == epoch else bill) as store,
+        ):
             started_s = self._clock.elapsed_s()
             rolled_back = store.epoch <= lock.epoch
             lock.note(max(lock.epoch, store.epoch))  # first: a run that is killed leaves word too
@@ -161,7 +194,7 @@ class Campaign:
                 failed=tuple(reading.failed_jobs(store.db, limit=5)),
                 elapsed_s=self._clock.elapsed_s() - started_s,
                 output=self.output_path,
-                manifest=self.manifest_path,
+                manifest=bill.path if bill else self.manifest_path,
                 missing=tuple(missing_files(self.output_path, store)),
                 to_finish_micros=reading.pending_cost(store.db),
             )
@@ -176,15 +209,10 @@ class Campaign:
         if self._loop is not None:
             self._loop.abort()
 
-    def _check_before_side_effects(self) -> None:
-        check_access(self.manifest.provider, self._access)
-        if self._limits().budget_micros is not None and not is_priced(self.manifest, self.card):
-            raise UsageError(
-                f"there is a budget, but no price of {self.card.id} is known: add `price:` to the manifest"
-            )
-
     @contextlib.contextmanager
-    def _store(self) -> Iterator[Store]:
+    def _store(self, kind: str, bill: Bill | None = None) -> Iterator[Store]:
+        if bill is not None:
+            self.check_bill(bill)  # another run came between the first look and the lock
         store = Store(self.state_path)
         try:
             store.record(
@@ -194,10 +222,17 @@ class Campaign:
                 output_folder=self.output_path.absolute(),
                 version=__version__,
                 now_us=self._clock.now_us(),
+                card_text=self.card.text,
+                kind=kind,
             )
             yield store
         finally:
             store.close()
+
+    def _epoch(self) -> int:
+        with maybe_readonly(self.state_path) as db:
+            row = reading.campaign(db) if db else None
+            return row["epoch"] if row else 0
 
     def _has_work(self, store: Store) -> bool:
         return reading.has_work(store.db) or is_watching(store.db, self._clock.now_us() - WATCH_US)

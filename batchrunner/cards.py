@@ -52,6 +52,7 @@ class Card:
     parameters: Mapping[str, Any]
     limits: CardLimits
     price: Mapping[str, Any] | None = field(default=None)
+    text: str = field(default="", repr=False)  # the card's file, as it is kept with a campaign
 
     @cached_property
     def _properties(self) -> Mapping[str, Mapping[str, Any]]:
@@ -210,6 +211,7 @@ def parse_card(text: str) -> Card:
         parameters=told["parameters"],
         limits=CardLimits(**told["limits"]),
         price=told.get("price"),
+        text=text,
     )
 
 

@@ -197,6 +197,7 @@ SENTENCES: Mapping[EventKind, Callable[[Told], str]] = {
 # The kinds of `Noted`, `JobRuled` and `Stored` in use; of a run and an upload no job's story tells.
 NOTES: Mapping[str, Callable[[Told], str]] = {
     "run": lambda told: f"a run began (batchrunner {told.evidence.get('version', '?')})",
+    "recorded": lambda _told: "the jobs were recorded; nothing was sent",
     "uploaded": lambda told: f"a picture was uploaded (sha256 {str(told.evidence.get('sha256', ''))[:12]}…)",
     "fetched again": lambda _told: "downloaded once more: nothing paid again",
     "part vanished": lambda told: f"the downloaded file had vanished from this disk{told.because()}",

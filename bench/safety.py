@@ -123,7 +123,7 @@ class Client:
         if name in OURS:
             text = MANIFEST.format(jobs=jobs, on_absent="resubmit" if name == "ours-resubmit" else "hold")
             (folder / "night.yaml").write_text(text, encoding="utf-8")
-            self._call = [sys.executable, "-m", "batchrunner", "run", "night.yaml", "--quiet"]
+            self._call = [sys.executable, "-m", "batchrunner", "run", "night.yaml", "--quiet", "--yes"]
 
     def start(self, call: Sequence[str] = ()) -> subprocess.Popen[str]:
         """Start it and go on."""

@@ -26,7 +26,7 @@ def installed(folder: Path) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["manifest", "card", "status"])
+@pytest.mark.parametrize("name", ["manifest", "card", "status", "plan"])
 def test_every_schema_ships(name: str) -> None:
     """And says who it is."""
     assert f"{name}.schema.json" == json.loads(files.schema_text(f"{name}.schema.json"))["$id"]

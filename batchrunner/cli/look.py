@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from batchrunner.cli.options import CAMPAIGN, JSON_OUTPUT, STATE, example, print_json
+from batchrunner.cli.options import CAMPAIGN, JSON_OUTPUT, MAYBE_CAMPAIGN, STATE, example, print_json
 from batchrunner.cli.text import count, lasted, money, plain
 from batchrunner.cli.trouble import trouble_lines
 from batchrunner.standing import read_jobs, read_status
@@ -42,9 +42,12 @@ def status(campaign: str, state: Path, as_json: bool) -> None:
 
 
 @click.command(
-    epilog=example("batchrunner jobs demo --state failed\nbatchrunner jobs demo --json | jq .payload")
+    epilog=example(
+        "batchrunner jobs demo --state failed\nbatchrunner jobs demo --json | jq .payload\n"
+        "batchrunner jobs --like outputs/demo/fox/push-in-t1.json"
+    )
 )
-@CAMPAIGN
+@MAYBE_CAMPAIGN
 @click.option(
     "--state",
     "states",
@@ -52,11 +55,25 @@ def status(campaign: str, state: Path, as_json: bool) -> None:
     metavar="STATE|DIR",
     help=f"Only jobs that are {', '.join(JobState)}; any other word is the folder of the state tables.",
 )
+@click.option(
+    "--like",
+    type=click.Path(path_type=Path),
+    help="The job that made a clip, by the JSON beside it; where none is known, a manifest that makes it.",
+)
 @click.option("--limit", type=click.IntRange(1), default=None, help="At most so many.")
 @click.option("--json", "as_json", is_flag=True, help="Answer as JSON Lines on stdout, a job a line.")
-def jobs(campaign: str, states: tuple[str, ...], limit: int | None, as_json: bool) -> None:
+def jobs(
+    campaign: str | None, states: tuple[str, ...], like: Path | None, limit: int | None, as_json: bool
+) -> None:
     """List the jobs of CAMPAIGN in the manifest's order, with state, file and reason."""
     folder, only = split_states(states)
+    if like is not None:
+        from batchrunner.cli.export import show_like  # noqa: PLC0415 - brings all that reads manifests
+
+        show_like(folder, like, as_json=as_json)
+        return
+    if campaign is None:
+        raise click.UsageError("name a campaign, or a clip with --like")
     for row in read_jobs(folder, campaign, only, limit):
         if as_json:
             click.echo(json.dumps(row, ensure_ascii=False))

@@ -17,13 +17,14 @@ from batchrunner.errors import BatchrunnerError, InvariantError
 # Command -> module below cli/, and the line that the list of commands shows.
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "Write a first manifest, or the demo with its images."),
-    "validate": ("plan", "Check a manifest: every error with file, line and column."),
-    "plan": ("plan", "Tell what a run would do and cost at most. Sends nothing."),
+    "validate": ("validate", "Check manifests: every error with file, line and column."),
+    "plan": ("plan", "Tell what a run would do and cost; save it as a plan. Sends nothing."),
     "run": ("run", "Work through a manifest; run it again to go on."),
     "status": ("look", "Tell how a campaign stands."),
     "jobs": ("look", "List a campaign's jobs."),
     "why": ("why", "Tell one job's story: what happened, why, what it cost."),
     "report": ("report", "Write the page: every clip, what failed, what it cost."),
+    "export": ("export", "Write a self-contained manifest of a campaign: every job, every seed."),
     "audit": ("audit", "Hold the state table against the provider's list, in money."),
     "retry": ("settle", "Let failed jobs try again."),
     "resolve": ("settle", "Settle a held job."),

@@ -42,8 +42,10 @@ def example(text: str) -> str:
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in text.strip().splitlines())
 
 
-def campaign_name(ctx: click.Context, param: click.Parameter, value: str) -> str:
+def campaign_name(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     """Accept a campaign's name or its manifest file."""
+    if value is None:
+        return None
     path = Path(value)
     if path.suffix not in {".yaml", ".yml"}:
         return value
@@ -53,6 +55,7 @@ def campaign_name(ctx: click.Context, param: click.Parameter, value: str) -> str
 
 
 CAMPAIGN = click.argument("campaign", callback=campaign_name)
+MAYBE_CAMPAIGN = click.argument("campaign", callback=campaign_name, required=False)
 
 
 def environment() -> dict[str, str]:

@@ -1,85 +1,230 @@
-"""`validate` and `plan`: what a manifest says, before anything is sent."""
+"""`plan`: what a run would do and cost, and the saved plan that a run holds itself to. Nothing is sent."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
+from batchrunner.bills import Bill, bill_text, is_bill, read_bill
 from batchrunner.campaign import Campaign
 from batchrunner.cli.options import JSON_OUTPUT, MANIFEST, OUTPUT, STATE, example, print_json
-from batchrunner.cli.text import count, money
-from batchrunner.errors import ManifestError
-from batchrunner.planning import Plan
+from batchrunner.cli.spread import spread_lines
+from batchrunner.cli.text import count, lasted, money, plain
+from batchrunner.errors import UsageError
+from batchrunner.planning import Change, Plan
+from batchrunner.saving import save
 from batchrunner.standing import dollars
+from batchrunner.values import Job, JobState
+
+EXAMPLES = """\
+batchrunner plan night.yaml
+batchrunner plan night.yaml -o night.plan && batchrunner run night.plan
+batchrunner plan night.yaml --jobs | jq .payload"""
+HAS_WORK = 10  # as a run ends that leaves work; 2, which others use for it, is a wrong manifest here
 
 
-@click.command(epilog=example("batchrunner validate manifests/demo.yaml"))
-@click.argument("manifests", nargs=-1, required=True, type=click.Path(path_type=Path))
-@JSON_OUTPUT
-def validate(manifests: tuple[Path, ...], as_json: bool) -> None:
-    """Check MANIFESTS: every error, each with file, line and column. Exit 2 when there is one."""
-    answers = []
-    problems: list[str] = []
-    for path in manifests:
-        try:
-            campaign = Campaign(path)
-            answers.append({"manifest": str(path), "jobs": campaign.size(), "errors": []})
-            if not as_json:
-                click.echo(f"{path}: {count(campaign.size(), 'job')}, no errors")
-        except ManifestError as error:
-            problems += [str(problem) for problem in error.problems]
-            errors = [asdict(problem) for problem in error.problems]
-            answers.append({"manifest": str(path), "jobs": None, "errors": errors})
-    if as_json:
-        print_json(answers)
-    for problem in problems:
-        click.echo(problem, err=True)
-    if problems:
-        click.echo(f"{count(len(problems), 'error')}; nothing was sent", err=True)
-        raise click.exceptions.Exit(2)
-
-
-@click.command(epilog=example("batchrunner plan manifests/demo.yaml --json"))
+@click.command(epilog=example(EXAMPLES))
 @MANIFEST
 @STATE
 @OUTPUT
+@click.option(
+    "--out",
+    "-o",
+    "saved",
+    type=click.Path(path_type=Path),
+    help="Save the plan: `run FILE` does exactly that, and refuses when anything has changed since.",
+)
+@click.option("--record", is_flag=True, help="Write the jobs into the state table too; still sends nothing.")
+@click.option(
+    "--frozen",
+    is_flag=True,
+    help="Exit 2 when what would be sent differs by one byte from what was recorded.",
+)
+@click.option(
+    "--detailed-exitcode",
+    is_flag=True,
+    help="Exit 10 when a run has work, else 4: jobs are held, 3: jobs failed for good, 0: all is done.",
+)
+@click.option(
+    "--jobs",
+    "as_jobs",
+    is_flag=True,
+    help="JSON Lines on stdout: every job with its exact payload (`upload:…` stands for a local picture).",
+)
 @JSON_OUTPUT
-def plan(manifest: Path, state: Path, output: Path | None, as_json: bool) -> None:
-    """Tell what a run of MANIFEST would do and cost at most. Nothing is sent, nothing is written."""
-    show_plan(Campaign(manifest, state=state, output=output), as_json=as_json)
+def plan(
+    manifest: Path,
+    state: Path,
+    output: Path | None,
+    saved: Path | None,
+    record: bool,
+    frozen: bool,
+    detailed_exitcode: bool,
+    as_jobs: bool,
+    as_json: bool,
+) -> None:
+    """Tell what a run of MANIFEST would do: jobs, what is new, what it costs. Nothing is sent."""
+    campaign = Campaign(manifest, state=state, output=output)
+    if frozen:
+        refuse_drift(campaign)
+    if as_jobs:
+        made, bill = print_jobs(campaign, saved)
+    else:
+        made, bill = (campaign.plan(), None) if saved is None else campaign.bill(saved)
+        show_plan(made, as_json=as_json)
+    quiet = as_jobs or as_json
+    if bill is not None and saved is not None:
+        save(saved, bill_text(bill), mode=0o600, ours=lambda path: is_plan_of(path, campaign.name))
+        click.echo(f"saved as {saved}; to do exactly this: batchrunner run {saved}", err=quiet)
+    if record:
+        campaign.record()
+        click.echo(f"recorded in {campaign.state_path}", err=quiet)
+    if not quiet:
+        click.echo("Nothing was sent.")
+    if detailed_exitcode:
+        raise click.exceptions.Exit(detailed_code(made))
 
 
-def show_plan(campaign: Campaign, *, as_json: bool) -> None:
-    """Print a campaign's plan on stdout."""
-    made = campaign.plan()
+def refuse_drift(campaign: Campaign) -> None:
+    """End with exit 2 where something else would be sent than was recorded.
+
+    Raises:
+        UsageError: naming the first jobs that differ.
+    """
+    found = campaign.drift()
+    if not found:
+        return
+    lines = [
+        f"{campaign.manifest_path}: not what was recorded of {campaign.name}; nothing was sent:",
+        f"  {count(found.differing, 'job')} would be sent that {_are(found.differing)} not recorded so",
+        f"  {count(found.absent, 'recorded job')} would not be sent",
+        *(f"  {plain(told)}" for told in found.first),
+    ]
+    raise UsageError("\n".join(lines))
+
+
+def is_plan_of(path: Path, campaign: str) -> bool:
+    """Tell whether a file is a saved plan of a campaign, which a newer one may replace."""
+    try:
+        return is_bill(path) and read_bill(path).campaign == campaign
+    except UsageError:
+        return False
+
+
+def detailed_code(made: Plan) -> int:
+    """Return what a run would have to do, as its exit code would tell it."""
+    if made.has_work:
+        return HAS_WORK
+    if made.states[JobState.HELD]:
+        return 4
+    return 3 if made.states[JobState.FAILED] else 0
+
+
+def print_jobs(campaign: Campaign, saved: Path | None) -> tuple[Plan, Bill | None]:
+    """Print every job as it streams by, a line each."""
+
+    def show(job: Job, change: Change, state: JobState) -> None:
+        told = {**asdict(job), "change": str(change), "state": str(state), "cost": dollars(job.cost_micros)}
+        del told["cost_micros"]
+        click.echo(json.dumps(told, ensure_ascii=False))
+
+    if saved is None:
+        return campaign.plan(show), None
+    return campaign.bill(saved, show)
+
+
+def show_plan(made: Plan, *, as_json: bool) -> None:
+    """Print a plan on stdout."""
     if as_json:
         print_json(plan_json(made))
         return
     click.echo(f"{made.campaign}: {count(made.jobs, 'job')} on {made.model} ({made.provider})")
-    width = max(len(f"{number:,}") for number in (made.jobs, made.gone))
-    for number, words in (
+    rows = [
         (made.new, "new"),
         (made.changed, "changed since the last run (what they were before is kept)"),
         (made.unchanged, "unchanged since the last run"),
         (made.gone, "recorded, no longer in the manifest (kept)"),
         (made.done, "done already"),
-        (made.to_submit, "to submit"),
-    ):
+        (made.states[JobState.ACTIVE], "at the provider"),
+        (made.states[JobState.HELD], "held for a person"),
+        (made.states[JobState.FAILED], "failed for good"),
+    ]
+    rows = [*(row for row in rows if row[0]), (made.to_submit, "to submit")]
+    width = max(len(f"{number:,}") for number, _words in rows)
+    for number, words in rows:
         click.echo(f"  {number:>{width},}  {words}")
-    click.echo(f"  at most {money(made.cost_micros)} still to pay ({made.price})")
+    for line in spread_lines(made.spread):
+        click.echo(line)
+    for line in money_lines(made):
+        click.echo(f"  {line}")
+
+
+def money_lines(made: Plan) -> list[str]:
+    """Return what a plan says of money and time."""
+    lines = [f"at most {money(made.cost_micros)} still to pay ({made.price})"]
     if made.again_micros:
-        click.echo(f"  {money(made.again_micros)} of that for changed jobs that were paid for as they were")
-    click.echo(f"  spent so far {money(made.spent_micros)}")
-    if made.budget_micros is not None:
-        click.echo(f"  budget {money(made.budget_micros)}")
-    click.echo("Nothing was sent.")
+        lines.append(f"{money(made.again_micros)} of that for changed jobs that were paid for as they were")
+    if made.expected_micros is not None and made.to_submit:
+        lines.append(f"as expected {money(made.expected_micros)}: {_from(made)}")
+    if made.finish_s is not None:
+        lines.append(f"done in about {lasted(made.finish_s)} of running")
+    spent = f"spent so far {money(made.spent_micros)}"
+    budget = "" if made.budget_micros is None else f", budget {money(made.budget_micros)}"
+    lines.append(spent + budget)
+    return lines
 
 
 def plan_json(made: Plan) -> dict[str, object]:
-    """Return a plan as `--json` shows it: money in dollars."""
-    values = asdict(made)
-    for name in ("cost", "again", "total", "spent", "budget"):
-        values[name] = dollars(values.pop(f"{name}_micros"))
-    return values
+    """Return a plan in the stable shape of schemas/plan.schema.json: money in dollars, times in seconds."""
+    return {
+        "campaign": made.campaign,
+        "model": made.model,
+        "provider": made.provider,
+        "manifest": made.manifest,
+        "manifest_sha256": made.manifest_sha256,
+        "card_sha256": made.card_sha256,
+        "jobs": made.jobs,
+        "new": made.new,
+        "changed": made.changed,
+        "unchanged": made.unchanged,
+        "gone": made.gone,
+        "to_submit": made.to_submit,
+        **{str(one): made.states[one] for one in JobState if one is not JobState.PENDING},
+        "by": {
+            "image": [{"image": name, **group.as_json()} for name, group in made.spread.images.items()],
+            "prompt": [{"prompt": name, **group.as_json()} for name, group in made.spread.prompts.items()],
+            "setting": [
+                {"parameters": dict(one.parameters), **one.group.as_json()} for one in made.spread.settings
+            ],
+        },
+        "cost": dollars(made.cost_micros),
+        "again": dollars(made.again_micros),
+        "total": dollars(made.total_micros),
+        "expected": dollars(made.expected_micros),
+        "expected_from": {
+            "ended": made.shown.ended,
+            "failed": made.shown.failed,
+            "price": dollars(made.shown.price_micros),
+            "paid": dollars(made.shown.paid_micros),
+        },
+        "finish": made.finish_s,
+        "spent": dollars(made.spent_micros),
+        "budget": dollars(made.budget_micros),
+        "price": made.price,
+    }
+
+
+def _from(made: Plan) -> str:
+    shown = made.shown
+    ended = f"{count(shown.ended, 'job')} that ended"
+    if shown.usual:
+        return f"of {ended} here none failed, and each was paid once"
+    failed = f"{shown.failed / shown.ended:.1%} failed ({shown.failed:,})"
+    return f"of {ended} here {failed}; {money(shown.paid_micros)} of {money(shown.price_micros)} was paid"
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"

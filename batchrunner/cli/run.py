@@ -12,8 +12,10 @@ from typing import Protocol
 import click
 
 from batchrunner.access import GMI_URL, Access
+from batchrunner.bills import is_bill, read_bill
 from batchrunner.campaign import Campaign
 from batchrunner.cli.bounds import with_bounds
+from batchrunner.cli.consent import ASK_OPTION, get_consent
 from batchrunner.cli.options import (
     IN_FLIGHT,
     JSON_OUTPUT,
@@ -98,9 +100,8 @@ class Signals:
 @OUTPUT
 @IN_FLIGHT
 @click.option("--dry-run", "-n", is_flag=True, help="The same as `plan`: nothing is sent.")
-@click.option(
-    "--yes", "-y", is_flag=True, help="Ask nothing; a run asks nothing yet, scripts may say so already."
-)
+@ASK_OPTION
+@click.option("--yes", "-y", is_flag=True, help="Ask nothing, whatever it costs.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress, only the summary.")
 @JSON_OUTPUT
 @with_bounds
@@ -111,21 +112,29 @@ def run(
     in_flight: int | None,
     bounds: Bounds,
     dry_run: bool,
+    ask_above: int,
     yes: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Work through MANIFEST until every clip is on disk. Run it again to go on where it stopped."""
-    campaign = Campaign(
-        manifest, state=state, output=output, in_flight=in_flight, bounds=bounds, access=access()
-    )
+    """Work through MANIFEST (or a saved plan) until every clip is on disk. Run it again to go on."""
+    bill = read_bill(manifest) if is_bill(manifest) else None
+    path = bill.manifest_path if bill else manifest
+    campaign = Campaign(path, state=state, output=output, in_flight=in_flight, bounds=bounds, access=access())
     if dry_run:
-        show_plan(campaign, as_json=as_json)
+        if bill:
+            campaign.check_bill(bill)
+        show_plan(campaign.plan(), as_json=as_json)
+        if not as_json:
+            click.echo("Nothing was sent.")
         return
+    campaign.check()
+    if not (yes or bill):
+        get_consent(campaign, f"batchrunner run {manifest}", ask_above)
     signals = Signals(campaign)
     signals.install()
     with make_view(campaign, quiet=quiet) as view:
-        ended = campaign.run(view.update)
+        ended = campaign.run(view.update, bill=bill)
     if not as_json:
         show_end(ended)  # first: the page may take a while
     page = page_after_run(state, campaign.name, campaign.output_path, lambda: signals.number is None)

@@ -108,6 +108,8 @@ def explained(path: Path) -> Iterator[None]:
         raise InvariantError(f"the state table {path} refused a write: {error}") from error
     except sqlite3.Error as error:
         raise LocalError(f"the state table {path} cannot be used: {error}{_advice(error)}") from error
+    except BrokenPipeError:
+        raise  # of whoever reads what is printed of the table
     except OSError as error:
         raise LocalError(f"cannot use {error.filename or path}: {error.strerror}") from error
 

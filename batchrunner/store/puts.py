@@ -19,6 +19,7 @@ PUT_CAMPAIGN = _put(
     "slug",
     *("manifest_path", "manifest_sha256", "manifest_text", "card_sha256", "model", "provider", "seed"),
     *("output_folder", "version", "epoch", "jobs_recorded", "created_at", "recorded_at"),
+    "card_text",
 )
 PUT_JOB = _put(
     "jobs",

@@ -15,7 +15,7 @@ from sqlite_utils.db import Table
 from batchrunner.rules.states import CLOSED, TRANSITIONS
 
 migrations = Migrations("batchrunner")
-SCHEMA_VERSION = 2  # PRAGMA user_version: one more with every migration
+SCHEMA_VERSION = 3  # PRAGMA user_version: one more with every migration
 
 _CLOSED = ", ".join(f"'{state}'" for state in sorted(CLOSED))
 
@@ -175,6 +175,12 @@ def coverage(db: Database) -> None:
         """CREATE INDEX jobs_by_coverage ON jobs (take, cost_usd_micros, position)
            WHERE state = 'pending' AND position IS NOT NULL"""
     )
+
+
+@migrations()
+def card_text(db: Database) -> None:
+    """The model's card as it was: with the manifest's text, all that a plan is made from."""
+    table(db, "campaign").add_column("card_text", str)
 
 
 def write_transitions(db: Database) -> None:

@@ -18,7 +18,7 @@ from sqlite_utils import Database
 from batchrunner.clock import utc_text
 from batchrunner.errors import InvariantError, LockedError
 from batchrunner.rules.states import CLOSED, EventKind, move
-from batchrunner.store import reading
+from batchrunner.store import reading, recorded
 from batchrunner.store.changes import Change, Intended, JobRuled, Moved, Noted, Stored
 from batchrunner.store.database import explained, immediate, open_database
 from batchrunner.store.puts import PUT_CAMPAIGN, PUT_JOB, PUT_UPLOAD
@@ -79,6 +79,8 @@ class Store:
         output_folder: Path,
         version: str,
         now_us: int,
+        card_text: str = "",
+        kind: str = "run",
     ) -> None:
         """Take over the campaign: raise the epoch, and write down its jobs where the manifest is new.
 
@@ -88,8 +90,7 @@ class Store:
         with explained(self.path), immediate(self.db):
             row = reading.campaign(self.db) or {"epoch": 0, "created_at": utc_text(now_us)}
             self.epoch = row["epoch"] + 1
-            known = (manifest.sha256, card_sha256, version)
-            same = known == tuple(row.get(key) for key in ("manifest_sha256", "card_sha256", "version"))
+            same = recorded.is_recorded(row, manifest, card_sha256, version)
             count = row["jobs_recorded"] if same else self._record_jobs(jobs())
             self.db.conn.execute(
                 PUT_CAMPAIGN,
@@ -108,10 +109,11 @@ class Store:
                     "jobs_recorded": count,
                     "created_at": row["created_at"],
                     "recorded_at": row["recorded_at"] if same else utc_text(now_us),
+                    "card_text": card_text or None,
                 },
             )
             evidence = {"version": version, "manifest": manifest.sha256, "jobs": count}
-            self._many(_INSERT_EVENTS, [(*_event(Noted("run", now_us, evidence=evidence)), self.epoch)])
+            self._many(_INSERT_EVENTS, [(*_event(Noted(kind, now_us, evidence=evidence)), self.epoch)])
 
     def _record_jobs(self, jobs: Iterable[Job]) -> int:
         self.db.execute("UPDATE jobs SET position = NULL WHERE position IS NOT NULL")

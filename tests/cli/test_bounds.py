@@ -30,7 +30,7 @@ def test_a_length_of_time(tmp_path: Path) -> None:
     """What was begun is finished, exit 10 tells that there is more, and another run goes on."""
     with against(tmp_path) as shell:
         night = shell.write(takes=200)
-        first = shell.run("run", night, "--for", "2s", "--in-flight", "1", "--json")
+        first = shell.run("run", night, "--for", "2s", "--in-flight", "1", "--yes", "--json")
         few = shell.run("run", night, "--max-new", "0", "--json")
 
         assert first.code == 10, first.err

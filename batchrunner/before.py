@@ -1,0 +1,90 @@
+"""What can be asked of a campaign before money moves: plan, bill, what it still costs, what drifted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from batchrunner.billing import Held, Listing, make_bill, refuse_changed
+from batchrunner.bills import Bill
+from batchrunner.cards import Card
+from batchrunner.clock import Clock, utc_text
+from batchrunner.errors import UsageError
+from batchrunner.frozen import Drift, drift
+from batchrunner.planning import Change, Each, Plan, make_plan
+from batchrunner.standing import state_path
+from batchrunner.store import reading
+from batchrunner.store.database import maybe_readonly
+from batchrunner.values import Job, JobState, Manifest
+
+
+class Before:
+    """A campaign as it stands in its manifest and its state table. Sends nothing and writes nothing."""
+
+    manifest_path: Path
+    manifest: Manifest
+    card: Card
+    _state: Path
+    _clock: Clock
+
+    @property
+    def name(self) -> str:
+        """The campaign's slug."""
+        return self.manifest.campaign
+
+    @property
+    def state_path(self) -> Path:
+        """The state table."""
+        return state_path(self._state, self.name)
+
+    def plan(self, each: Each | None = None) -> Plan:
+        """Tell what a run would do; `each` is called with every job. Nothing is sent, nothing is written.
+
+        Raises:
+            LocalError: the state table cannot be read.
+        """
+        with maybe_readonly(self.state_path) as db:
+            return make_plan(self.manifest, self.card, db, each)
+
+    def bill(self, path: Path, each: Each | None = None) -> tuple[Plan, Bill]:
+        """Return the plan, and what is to be saved of it at `path` for a run that does exactly that.
+
+        `each` is called with every job.
+
+        Raises:
+            LocalError: the state table cannot be read.
+        """
+        listing = Listing()
+
+        def see(job: Job, change: Change, state: JobState) -> None:
+            listing.see(job, change, state)
+            if each is not None:
+                each(job, change, state)
+
+        plan = self.plan(see)
+        at = utc_text(self._clock.now_us())
+        bill = make_bill(path, self.manifest, self.card.sha256, plan, listing, state=self.state_path, at=at)
+        return plan, bill
+
+    def check_bill(self, bill: Bill) -> None:
+        """See that a saved plan still holds; what an earlier run of it has done does not count against it.
+
+        Raises:
+            UsageError: something has changed since; the text names each difference.
+            LocalError: the state table cannot be read.
+        """
+        held = Held(bill)
+        plan = self.plan(held.see)
+        refuse_changed(bill, held.differences(self.manifest, self.card.sha256, plan, self.state_path))
+
+    def drift(self) -> Drift:
+        """Tell what would be sent otherwise than it was recorded, byte for byte.
+
+        Raises:
+            UsageError: nothing was recorded yet.
+            LocalError: the state table cannot be read.
+        """
+        with maybe_readonly(self.state_path) as db:
+            if db is None or reading.campaign(db) is None:
+                again = f"batchrunner plan {self.manifest_path} --record"
+                raise UsageError(f"nothing was recorded of {self.name} yet; record it: {again}")
+            return drift(self.manifest, self.card, db)

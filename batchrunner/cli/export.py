@@ -1,0 +1,77 @@
+"""`export`, and `jobs --like`: from what was recorded or filed back to a manifest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from batchrunner.cli.options import CAMPAIGN, STATE, example
+from batchrunner.cli.text import count, plain
+from batchrunner.exporting import Exported
+from batchrunner.recreating import export as export_campaign
+from batchrunner.recreating import find_like, read_sidecar, recreate
+from batchrunner.saving import save
+
+SHOWN = 5  # pictures that are named one by one
+
+
+@click.command(epilog=example("batchrunner export night -o night-export.yaml"))
+@CAMPAIGN
+@STATE
+@click.option(
+    "--out",
+    "-o",
+    "target",
+    type=click.Path(path_type=Path),
+    help="Write to this file, which must not be there yet.  [default: stdout]",
+)
+def export(campaign: str, state: Path, target: Path | None) -> None:
+    """Write a manifest of every job recorded of CAMPAIGN: words and settings spelled out, seeds fixed.
+
+    Another person gets the same payloads from it, byte for byte; local pictures must go along with it.
+    """
+    place = target or Path(f"{campaign}-export.yaml")
+    made = export_campaign(state, campaign, place)
+    if target is None:
+        click.echo(made.text, nl=False)
+    else:
+        save(target, made.text, mode=0o644, ours=lambda _path: False)
+        click.echo(f"wrote {target}", err=True)
+    _tell_pictures(made)
+
+
+def show_like(folder: Path, like: Path, *, as_json: bool) -> None:
+    """Print the jobs that made a clip; where no state table has one, a manifest that makes it again."""
+    sidecar = read_sidecar(like)
+    found = list(find_like(folder, sidecar))
+    for one in found:
+        if as_json:
+            told = {**one.row, "campaign": one.campaign, "table": str(one.state)}
+            click.echo(json.dumps(told, ensure_ascii=False))
+        else:
+            file = plain(one.row["file"] or one.row["detail"] or "")
+            click.echo(f"{one.row['state']:<8} {one.row['id']}  {file}".rstrip() + f"  ({one.state})")
+    if found:
+        return
+    made = recreate(sidecar, Path(f"{sidecar.path.stem}.yaml"))
+    if as_json:
+        click.echo(json.dumps({"campaign": None, "manifest": made.text}, ensure_ascii=False))
+    else:
+        click.echo(made.text, nl=False)
+    click.echo(
+        f"no state table in {folder} has this job; the manifest on stdout makes the clip again", err=True
+    )
+
+
+def _tell_pictures(made: Exported) -> None:
+    if made.pictures:
+        names = list(made.pictures)
+        named = ", ".join(names[:SHOWN]) + (" …" if len(names) > SHOWN else "")
+        click.echo(f"{count(len(names), 'local picture')} must go along with it: {named}", err=True)
+    for sha256 in made.missing[:SHOWN]:
+        path = next(path for path, one in made.pictures.items() if one == sha256)
+        click.echo(f"not where it was: the picture with sha256 {sha256}; put it at {path}", err=True)
+    if made.missing:
+        click.echo("until then nobody can tell whether the payloads are the same", err=True)

@@ -1,0 +1,52 @@
+"""How a plan's jobs spread, in a few lines whatever their number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from batchrunner.cli.text import money, plain
+from batchrunner.tallies import Group, Spread
+
+ROWS = 4  # for each of images, prompts and settings
+NAME_MAX = 44  # characters
+
+
+def spread_lines(spread: Spread) -> Iterator[str]:
+    """Yield a few lines for images, prompts and settings; what does not vary has no line."""
+    settings: dict[str, Group] = {one.words: one.group for one in spread.settings}
+    axes: Mapping[str, Mapping[str, Group]] = {
+        "images": spread.images,
+        "prompts": spread.prompts,
+        "settings": settings,
+    }
+    shown = {title: _few(groups) for title, groups in axes.items() if len(groups) > 1}
+    if not shown:
+        return
+    width = max(len(name) for rows in shown.values() for name, _group in rows)
+    jobs = max(len(f"{group.jobs:,}") for rows in shown.values() for _name, group in rows)
+    for title, rows in shown.items():
+        for number, (name, group) in enumerate(rows):
+            head = f"  {title if number == 0 else '':<9}{name:<{width}}"
+            yield f"{head}  {group.jobs:>{jobs},} job{' ' if group.jobs == 1 else 's'}  {_left(group)}"
+
+
+def _few(groups: Mapping[str, Group]) -> list[tuple[str, Group]]:
+    rows = [(_cut(plain(name)), group) for name, group in groups.items()]
+    if len(rows) <= ROWS:
+        return rows
+    rest = [group for _name, group in rows[ROWS - 1 :]]
+    priced = all(group.cost_micros is not None for group in rest)
+    cost = sum(group.cost_micros or 0 for group in rest) if priced else None
+    more = Group(sum(group.jobs for group in rest), sum(group.to_submit for group in rest), cost)
+    return [*rows[: ROWS - 1], (f"… {len(rest):,} more", more)]
+
+
+def _left(group: Group) -> str:
+    if not group.to_submit:
+        return "none to submit"
+    number = "" if group.to_submit == group.jobs else f"{group.to_submit:,} to submit, "
+    return f"{number}at most {money(group.cost_micros)}"
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= NAME_MAX else f"{name[: NAME_MAX - 1]}…"

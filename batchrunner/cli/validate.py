@@ -1,0 +1,78 @@
+"""`validate`: is a manifest right? Quick enough for a hook, and in the words that GitHub marks lines with."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from batchrunner.cli.options import JSON_OUTPUT, example, print_json
+from batchrunner.cli.text import count
+from batchrunner.errors import ManifestError, Problem, UsageError
+
+EXAMPLE = "batchrunner validate manifests/*.yaml\nbatchrunner validate manifests/*.yaml --format github"
+
+
+@click.command(epilog=example(EXAMPLE))
+@click.argument("manifests", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    help="`github`: annotations that GitHub shows at the lines of a pull request.",
+)
+@JSON_OUTPUT
+def validate(manifests: tuple[Path, ...], form: str, as_json: bool) -> None:
+    """Check MANIFESTS: every error, each with file, line and column. Exit 2 when there is one."""
+    form = "json" if as_json else form
+    answers = []
+    problems: list[Problem] = []
+    for path in manifests:
+        jobs, found = check(path)
+        problems += found
+        answers.append({"manifest": str(path), "jobs": jobs, "errors": [asdict(one) for one in found]})
+        if form == "text" and jobs is not None:
+            click.echo(f"{path}: {count(jobs, 'job')}, no errors")
+    if form == "json":
+        print_json(answers)
+    for problem in problems:
+        if form == "github":
+            click.echo(annotation(problem))
+        else:
+            click.echo(str(problem) if problem.line else f"{problem.file}: {problem.message}", err=True)
+    if problems:
+        click.echo(f"{count(len(problems), 'error')}; nothing was sent", err=True)
+        raise click.exceptions.Exit(2)
+
+
+def check(path: Path) -> tuple[int | None, list[Problem]]:
+    """Return how many jobs a manifest makes, or None, and what is wrong with it (line 0: the whole file)."""
+    # Not through Campaign: that brings the engine and all that a run needs.
+    from batchrunner.manifest.expand import count as size  # noqa: PLC0415 - `--help` needs none of it
+    from batchrunner.manifest.load import load  # noqa: PLC0415
+
+    try:
+        manifest, card = load(path)
+    except ManifestError as error:
+        return None, error.problems
+    except UsageError as error:
+        return None, [Problem(str(path), 0, 0, "", str(error))]
+    return size(manifest, card), []
+
+
+def annotation(problem: Problem) -> str:
+    """Return a problem as a workflow command of GitHub Actions, with all that ends one escaped."""
+    places = {"file": problem.file, "line": problem.line, "col": problem.column}
+    told = ",".join(f"{name}={_property(str(value))}" for name, value in places.items() if value)
+    message = f"{problem.path}: {problem.message}" if problem.path else problem.message
+    return f"::error {told}::{_data(message)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

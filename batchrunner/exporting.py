@@ -1,0 +1,185 @@
+"""Writing manifests from what was recorded or filed: from the jobs, not from the manifest they came from.
+
+Every job is spelled out with its own words, settings and seed, so that another person gets the same payloads
+whatever happens to templates, tables and folders that the first manifest took them from. What is written is
+read back and expanded before it is handed out: a text that would send anything else is never given away.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby, zip_longest
+from pathlib import Path
+from typing import Any
+
+from batchrunner.cards import Card
+from batchrunner.errors import ManifestError, UsageError
+from batchrunner.manifest.expand import expand
+from batchrunner.manifest.load import load_bytes
+from batchrunner.manifest.yamlread import SIZE_MAX
+from batchrunner.values import JSON, UPLOAD, Payload, canonical
+
+OWN_WORDS = "{words}"  # the template of a prompt whose words each shot has in its vars
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One job as it was recorded: what a manifest must say to get it again."""
+
+    image: str
+    prompt: str
+    take: int
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A manifest's text, and the local pictures that must go along with it: path as written, and hash."""
+
+    text: str
+    pictures: Mapping[str, str]
+    missing: tuple[str, ...]  # hashes of pictures that nobody knows the place of
+
+
+class Writer:
+    """Writes one manifest for jobs of one model. `files`: where local pictures are, by content hash."""
+
+    def __init__(self, card: Card, files: Mapping[str, Path], target: Path) -> None:
+        self._card = card
+        self._files = files
+        self._target = target  # the file that the text is for: paths in it are relative to its folder
+        self.pictures: dict[str, str] = {}
+        self.missing: dict[str, None] = {}
+        self._prompts: dict[str, str] = {}
+
+    def images(self, jobs: Iterable[Sent]) -> list[str]:
+        """Return a line for each image, in the order of the jobs."""
+        told: dict[str, str] = {}
+        for job in jobs:
+            if job.image not in told:
+                told[job.image] = self._image(job)
+        return [f"  - {line}" for line in told.values()]
+
+    def prompts(self, jobs: Iterable[Sent]) -> list[str]:
+        """Return a line for each prompt; where its words differ by image, the shots say them."""
+        told: dict[str, str] = {}
+        for job in jobs:
+            words = self.words(job)
+            if told.setdefault(job.prompt, words) != words:
+                told[job.prompt] = OWN_WORDS
+        self._prompts = told
+        return [f"  - {flow({'id': name, 'text': words})}" for name, words in told.items()]
+
+    def shots(self, jobs: Iterable[Sent]) -> Iterator[str]:
+        """Yield a line for each image, prompt and setting; takes that follow each other share one.
+
+        To be called after `prompts`.
+        """
+        for _key, group in groupby(jobs, self._unseeded):
+            same = list(group)
+            first = same[0]
+            told: dict[str, JSON] = {"image": first.image, "prompt": first.prompt}
+            if self._prompts[first.prompt] == OWN_WORDS:
+                told["vars"] = {"words": first.payload[self._card.prompt_field]}
+            told |= {
+                "parameters": self.parameters(first),
+                "takes": [self.seed(job) for job in same],
+            }
+            yield f"  - {flow(told)}"
+
+    def words(self, job: Sent) -> str:
+        """Return a job's prompt as a template: its braces stand for themselves."""
+        text: str = job.payload[self._card.prompt_field]
+        return text.replace("{", "{{").replace("}", "}}")
+
+    def parameters(self, job: Sent) -> dict[str, JSON]:
+        """Return a job's settings as people write them: "5" on the wire is the number 5 on the card."""
+        rules: Mapping[str, Mapping[str, Any]] = self._card.parameters["properties"]
+        return {name: _written(rules[name], value) for name, value in job.payload.items() if name in rules}
+
+    def seed(self, job: Sent) -> int:
+        """Return a job's seed; where the model takes none, its take."""
+        seed = job.payload.get(self._card.seed_field) if self._card.seed_field else None
+        return job.take if seed is None else int(seed)
+
+    def _unseeded(self, job: Sent) -> str:
+        rest = {name: value for name, value in job.payload.items() if name != self._card.seed_field}
+        return canonical([job.image, job.prompt, rest])
+
+    def _image(self, job: Sent) -> str:
+        sources = [self._source(job.payload[name]) for name in self._card.image_fields]
+        told = {"id": job.image, **(sources[0] if len(sources) == 1 else {"frames": sources})}
+        hashes = [self.pictures[one["file"]] for one in sources if "file" in one]
+        return flow(told) + (f"  # sha256 {', '.join(hashes)}" if hashes else "")
+
+    def _source(self, value: str) -> dict[str, str]:
+        if not value.startswith(UPLOAD):
+            return {"url": value}
+        sha256, _, extension = value.removeprefix(UPLOAD).partition(".")
+        if sha256 in self._files:
+            path = os.path.relpath(self._files[sha256], self._target.absolute().parent)
+        else:
+            path = f"{sha256}.{extension}"
+            self.missing[sha256] = None
+        self.pictures[path] = sha256
+        return {"file": path}
+
+
+def proved(text: str, target: Path, jobs: Iterable[Sent], model: str) -> None:
+    """See that a manifest's text makes just these payloads, byte for byte and in this order.
+
+    Raises:
+        UsageError: it does not, or cannot be read; the text says why.
+    """
+    size = len(text.encode())
+    if size > SIZE_MAX:
+        raise UsageError(
+            f"spelled out, the jobs make {size / (1 << 20):.1f} MiB; a manifest may have {SIZE_MAX >> 20}: "
+            "batchrunner plan MANIFEST --jobs lists every payload, whatever their number"
+        )
+    try:
+        manifest, card = load_bytes(text.encode(), target)
+    except ManifestError as error:
+        raise UsageError(f"a manifest cannot say all of this: {error}") from error
+    for job, sent in zip_longest(expand(manifest, card), jobs):
+        if job is None or sent is None or job.model != model:
+            raise UsageError("a manifest cannot say all of this: it would have other jobs")
+        if canonical(dict(job.payload)) != canonical(dict(sent.payload)):
+            raise UsageError(f"a manifest cannot say all of this: {job.id} would be sent otherwise")
+
+
+def flow(value: JSON) -> str:
+    """Return a value in one line of YAML."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_key(key)}: {flow(one)}' for key, one in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(flow, value))}]"
+    return text_of(value) if isinstance(value, str) else json.dumps(value)
+
+
+def text_of(text: str) -> str:
+    """Return a text in double quotes; what an editor would not show is escaped."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(char if char.isprintable() else _escaped(char) for char in quoted)
+
+
+def _key(name: str) -> str:
+    return name if name.isidentifier() and name.isascii() else text_of(name)
+
+
+def _escaped(char: str) -> str:
+    return f"\\u{ord(char):04x}" if ord(char) <= 0xFFFF else f"\\U{ord(char):08x}"
+
+
+def _written(rule: Mapping[str, Any], value: JSON) -> JSON:
+    kinds = rule.get("type")
+    texts = [one for one in rule.get("enum", ()) if isinstance(one, str)]
+    if rule.get("x-wire") != "string" or not isinstance(value, str) or value in texts or kinds == "string":
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value

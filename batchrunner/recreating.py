@@ -1,0 +1,219 @@
+"""A campaign's jobs, or one clip's, as a manifest of their own. Reads only."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from batchrunner.cards import load_card, parse_card
+from batchrunner.errors import LocalError, ManifestError, UsageError
+from batchrunner.exporting import Exported, Sent, Writer, flow, proved
+from batchrunner.manifest.load import load_bytes
+from batchrunner.manifest.slugs import ID
+from batchrunner.standing import state_path
+from batchrunner.store import reading, recorded
+from batchrunner.store.database import explained, open_readonly
+from batchrunner.values import Manifest, Payload, fingerprint
+
+SIDECAR_MAX = 4 << 20  # bytes
+JOB_ID = re.compile(r"(?P<pair>.+)\.t(?P<take>[0-9]+)-[0-9a-f]{8}")
+
+
+# --- a campaign ---------------------------------------------------------------------------------------
+
+
+def export(folder: Path, campaign: str, target: Path) -> Exported:
+    """Return a manifest of every job that is recorded of a campaign; `target` is the file it is for.
+
+    Raises:
+        UsageError: nothing was recorded of it, or a manifest cannot say all of it.
+        LocalError: the state table cannot be read.
+    """
+    path = state_path(folder, campaign)
+    with explained(path):
+        db = open_readonly(path)
+        try:
+            row = reading.campaign(db)
+            jobs = [
+                Sent(one.image, one.prompt, one.take, json.loads(one.payload)) for one in recorded.listed(db)
+            ]
+        finally:
+            db.close()
+    if row is None or not jobs:
+        raise UsageError(f"no job is recorded in {path}")
+    card = parse_card(row["card_text"]) if row.get("card_text") else load_card(row["model"])
+    manifest = _remembered(row)
+    writer = Writer(card, _files(manifest), target)
+    lines = [
+        *_head(f"{campaign[:57]}-export", row["model"], row["provider"], row["seed"] or 0),
+        *_price(manifest),
+        "product: false  # the shots alone",
+        "images:",
+        *writer.images(jobs),
+        "prompts:",
+        *writer.prompts(jobs),
+        "shots:",
+        *writer.shots(jobs),
+    ]
+    text = "\n".join([*_told(row, writer.pictures), *lines]) + "\n"
+    if not writer.missing:
+        proved(text, target, jobs, row["model"])
+    return Exported(text, writer.pictures, tuple(writer.missing))
+
+
+def _head(campaign: str, model: str, provider: str, seed: int) -> list[str]:
+    told = {"version": 1, "campaign": campaign, "model": model, "provider": provider, "seed": seed}
+    return [f"{name}: {flow(value)}" for name, value in told.items()]
+
+
+def _told(row: Mapping[str, Any], pictures: Mapping[str, str]) -> list[str]:
+    lines = [
+        f"# Every job of the campaign {row['slug']}, as batchrunner {row['version']} recorded it.",
+        f"# manifest sha256 {row['manifest_sha256']}",
+        f"# model card sha256 {row['card_sha256']}",
+        "# The payloads are the same, byte for byte. The ids are not, for each seed is a take of its own:",
+        "# run where the campaign has been run already, these are new jobs, and are paid for again.",
+    ]
+    if pictures:
+        lines.append("# Local pictures go along with this file; each has the SHA-256 of its bytes beside it.")
+    return lines
+
+
+def _remembered(row: Mapping[str, Any]) -> Manifest | None:
+    """Return the manifest as it was recorded; None: a picture or a table that it names is gone."""
+    try:
+        return load_bytes(row["manifest_text"].encode(), Path(row["manifest_path"]))[0]
+    except ManifestError:
+        return None
+
+
+def _files(manifest: Manifest | None) -> dict[str, Path]:
+    """Return where a manifest's local pictures are, by the content that is there now."""
+    pictures = manifest.pictures if manifest else ()
+    return {one.sha256: one.path for one in pictures if one.sha256 and one.path}
+
+
+def _price(manifest: Manifest | None) -> list[str]:
+    price = manifest.price if manifest else None
+    return [] if price is None else [f"price: {flow({'per': price.per, 'usd': price.micros / 1e6})}"]
+
+
+# --- one clip -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """What the file beside a clip says of its job."""
+
+    path: Path
+    campaign: str
+    job: str
+    model: str
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A job in a state table that sent what a sidecar tells."""
+
+    campaign: str
+    state: Path
+    row: dict[str, Any]
+
+
+def read_sidecar(path: Path) -> Sidecar:
+    """Read the file beside a clip, or the one beside the clip that is named.
+
+    Raises:
+        UsageError: there is none, or it is something else.
+    """
+    place = path if path.suffix == ".json" else path.with_suffix(".json")
+    try:
+        with place.open("rb") as file:
+            told = json.loads(file.read(SIDECAR_MAX))
+        found = Sidecar(place, told["campaign"], told["job"], told["model"], told["payload"])
+    except OSError as error:
+        raise UsageError(f"cannot read {place}: {error.strerror}") from error
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise UsageError(f"{place} is not the file that batchrunner writes beside a clip") from error
+    if not all(isinstance(one, str) for one in (found.campaign, found.job, found.model)) or not isinstance(
+        found.payload, dict
+    ):
+        raise UsageError(f"{place} is not the file that batchrunner writes beside a clip")
+    return found
+
+
+def find_like(folder: Path, sidecar: Sidecar) -> Iterator[Found]:
+    """Yield the jobs in all state tables of a folder that sent just this, those of its own campaign first."""
+    own = state_path(folder, sidecar.campaign)
+    tables = sorted(folder.glob("*.db"), key=lambda path: (path != own, path.name))
+    for path in tables:
+        try:
+            yield from _found_in(path, sidecar)
+        except LocalError:
+            if path == own:
+                raise  # of the others, some may be no state tables at all
+
+
+def _found_in(path: Path, sidecar: Sidecar) -> Iterator[Found]:
+    mark = fingerprint(sidecar.model, sidecar.payload)
+    with explained(path):
+        db = open_readonly(path)
+        try:
+            row = reading.campaign(db)
+            name = row["slug"] if row else path.stem
+            for job in recorded.jobs_like(db, sidecar.job, sidecar.model, sidecar.payload, mark):
+                yield Found(name, path, job)
+        finally:
+            db.close()
+
+
+def recreate(sidecar: Sidecar, target: Path) -> Exported:
+    """Return a manifest of the one job that made a clip.
+
+    Raises:
+        UsageError: there is no card of its model, or a manifest cannot say all of it.
+    """
+    card = load_card(sidecar.model)
+    image, prompt, take = _place(sidecar.job)
+    job = Sent(image, prompt, take, sidecar.payload)
+    lacking = [name for name in (*card.image_fields, card.prompt_field) if name not in sidecar.payload]
+    if lacking:
+        raise UsageError(
+            f"{sidecar.path}: its payload has no {', '.join(lacking)}, which the model's card names"
+        )
+    writer = Writer(card, {}, target)
+    told = {"id": prompt, "text": writer.words(job), "parameters": writer.parameters(job)}
+    lines = [
+        f"# The clip of job {sidecar.job} of {sidecar.campaign}: the same payload, byte for byte.",
+        "# It is a new job, which is paid for. Pictures are where they were when it was made.",
+        *_head(_again(sidecar.campaign), sidecar.model, "gmi", 0),
+        f"takes: [{writer.seed(job)}]",
+        "images:",
+        *writer.images([job]),
+        "prompts:",
+        f"  - {flow(told)}",
+    ]
+    text = "\n".join(lines) + "\n"
+    proved(text, target, [job], sidecar.model)
+    return Exported(text, {}, ())
+
+
+def _again(campaign: str) -> str:
+    return f"{campaign[:57]}-again" if ID.fullmatch(campaign) else "again"
+
+
+def _place(job: str) -> tuple[str, str, int]:
+    """Return image, prompt and take of a job by its id; where dots do not tell the first two, any will do."""
+    found = JOB_ID.fullmatch(job)
+    if found is None:
+        return "image", "prompt", 1
+    parts = found["pair"].split(".")
+    pairs = ((".".join(parts[:n]), ".".join(parts[n:])) for n in range(1, len(parts)))
+    sound = (pair for pair in pairs if all(map(ID.fullmatch, pair)))
+    image, prompt = next(sound, ("image", "prompt"))
+    return image, prompt, int(found["take"])

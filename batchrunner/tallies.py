@@ -1,0 +1,103 @@
+"""How the jobs of a plan spread: by image, by prompt, by the parameters that vary."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from batchrunner.cards import Card
+from batchrunner.values import JSON, Job, canonical
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The jobs that have one thing in common. Money in micro-dollars; None where a price is not known."""
+
+    jobs: int
+    to_submit: int
+    cost_micros: int | None  # of what is still to be submitted
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the fields as `plan --json` shows them; money in dollars."""
+        cost = None if self.cost_micros is None else self.cost_micros / 1e6
+        return {"jobs": self.jobs, "to_submit": self.to_submit, "cost": cost}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """The jobs with the same values of all parameters that vary in this manifest, as they are sent."""
+
+    parameters: Mapping[str, JSON]
+    group: Group
+
+    @property
+    def words(self) -> str:
+        """The values in one line."""
+        return ", ".join(
+            f"{name} {value if isinstance(value, str) else canonical(value)}"
+            for name, value in self.parameters.items()
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """All groups, in the manifest's order; `settings` is empty where no parameter varies."""
+
+    images: Mapping[str, Group]
+    prompts: Mapping[str, Group]
+    settings: tuple[Setting, ...]
+
+
+class Tally:
+    """Counts jobs as they stream by; holds one row for each image, prompt and setting, not for each job."""
+
+    def __init__(self, card: Card) -> None:
+        self._fields = tuple(card.parameters["properties"])
+        self._images: dict[str, list[int]] = {}
+        self._prompts: dict[str, list[int]] = {}
+        self._settings: dict[Hashable, list[int]] = {}
+        self._values: dict[Hashable, tuple[JSON, ...]] = {}
+
+    def add(self, job: Job, *, pays: bool) -> None:
+        """Count one job; `pays`: it is still to be submitted."""
+        cost = (job.cost_micros or 0) if pays else 0
+        values = tuple(map(job.payload.get, self._fields))
+        try:
+            setting = self._settings.get(values)
+            key: Hashable = values
+        except TypeError:  # a parameter that is a list
+            key = canonical(values)
+            setting = self._settings.get(key)
+        if setting is None:
+            setting = self._settings[key] = [0, 0, 0]
+            self._values[key] = values
+        image = self._images.get(job.image) or self._images.setdefault(job.image, [0, 0, 0])
+        prompt = self._prompts.get(job.prompt) or self._prompts.setdefault(job.prompt, [0, 0, 0])
+        for row in (image, prompt, setting):
+            row[0] += 1
+            row[1] += pays
+            row[2] += cost
+
+    def spread(self, *, priced: bool) -> Spread:
+        """Return what was counted; `priced`: every job has a price."""
+        rows = list(self._values.values())
+        varied = [n for n in range(len(self._fields)) if any(row[n] != rows[0][n] for row in rows)]
+        settings = tuple(
+            Setting(
+                {self._fields[n]: values[n] for n in varied if values[n] is not None},
+                _group(self._settings[key], priced),
+            )
+            for key, values in self._values.items()
+            if varied
+        )
+        return Spread(
+            {name: _group(told, priced) for name, told in self._images.items()},
+            {name: _group(told, priced) for name, told in self._prompts.items()},
+            settings,
+        )
+
+
+def _group(told: Iterable[int], priced: bool) -> Group:
+    jobs, to_submit, cost = told
+    return Group(jobs, to_submit, cost if priced else None)

@@ -1,0 +1,139 @@
+"""`export` and `jobs --like`: from what was recorded or filed back to the same payloads, byte for byte."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batchrunner.files import schema_text
+from tests.shell import Shell, against
+
+# An export spells its jobs out as shots; without them in the schema it refuses, which is all it can do.
+HAS_SHOTS = "shots" in json.loads(schema_text("manifest.schema.json"))["properties"]
+needs_shots = pytest.mark.skipif(not HAS_SHOTS, reason="the manifest's schema has no shots yet")
+PNG = b"\x89PNG\r\n\x1a\n" + b"one" + b"IEND\xaeB`\x82"
+RICH = """\
+version: 1
+campaign: night
+model: pixverse-v5.6-i2v
+provider: emulator
+seed: 9
+takes: 2
+price: {per: job, usd: 0.2}
+images:
+  - {id: fox, file: photos/fox.png, vars: {subject: "the {fox} \\"x\\" \\u0007 \\u2028é"}}
+  - {id: a.b, url: "https://example.com/cat.png?a=1#b", vars: {subject: cat}}
+prompts:
+  - {id: push, text: "Push {subject} {{x}}"}
+  - {id: pull, text: "Pull\\nout: 100%, 'now'", parameters: {generate_audio_switch: true}}
+matrix: {duration: [5, 8], quality: [360p, 540p]}
+"""
+
+
+def sent(shell: Shell, manifest: str) -> list[tuple[str, str, Any]]:
+    """Return model, fingerprint and cost of every job, in order."""
+    lines = shell.inside("plan", manifest, "--jobs").out.rstrip("\n").split("\n")
+    return [(row["model"], row["fingerprint"], row["cost"]) for row in map(json.loads, lines)]
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    """Return a folder in which a campaign of 32 jobs is recorded."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "fox.png").write_bytes(PNG)
+    (tmp_path / "night.yaml").write_text(RICH, encoding="utf-8")
+    made = Shell(tmp_path)
+    assert made.inside("plan", "night.yaml", "--record").code == 0
+    return made
+
+
+@needs_shots
+def test_an_exported_campaign_sends_the_same_bytes_elsewhere(shell: Shell, tmp_path: Path) -> None:
+    """In another folder, with nothing but the file and the pictures that it names."""
+    wanted = sent(shell, "night.yaml")
+    (tmp_path / "elsewhere").mkdir()
+    done = shell.inside("export", "night", "-o", "elsewhere/out.yaml")
+    (tmp_path / "night.yaml").unlink()
+    elsewhere = Shell(tmp_path / "elsewhere")
+
+    assert (done.code, done.out) == (0, "")
+    assert done.err.splitlines() == [
+        "wrote elsewhere/out.yaml",
+        "1 local picture must go along with it: ../photos/fox.png",
+    ]
+    assert len(wanted) == 32
+    assert sent(elsewhere, "out.yaml") == wanted
+    text = (tmp_path / "elsewhere" / "out.yaml").read_text(encoding="utf-8")
+    assert 'campaign: "night-export"' in text
+
+
+@needs_shots
+def test_an_export_goes_to_stdout_and_over_no_file(shell: Shell, tmp_path: Path) -> None:
+    """The manifest that it came from is not needed, nor touched."""
+    printed = shell.inside("export", "night.yaml")
+    kept = shell.inside("export", "night", "-o", "night.yaml")
+    none = shell.inside("export", "day")
+
+    assert printed.out.startswith("# Every job of the campaign night, as batchrunner ")
+    assert (kept.code, kept.err) == (
+        2,
+        "night.yaml is there already and is not ours to replace: choose another name\n",
+    )
+    assert (tmp_path / "night.yaml").read_text(encoding="utf-8") == RICH
+    assert (none.code, none.out) == (2, "")
+
+
+@needs_shots
+def test_an_export_says_which_pictures_are_not_where_they_were(shell: Shell, tmp_path: Path) -> None:
+    """And where to put them, by their content."""
+    shutil.rmtree(tmp_path / "photos")
+    done = shell.inside("export", "night", "-o", "out.yaml")
+    place = done.err.splitlines()[2].rpartition(" ")[2]
+    (tmp_path / place).write_bytes(PNG)
+
+    assert done.code == 0
+    assert done.err.splitlines()[2].startswith("not where it was: the picture with sha256 ")
+    assert len(sent(shell, "out.yaml")) == 32
+
+
+def test_the_file_beside_a_clip_finds_its_job_or_makes_it_again(tmp_path: Path) -> None:
+    """By the sidecar alone: in any state table of the folder; without one, as a manifest on stdout."""
+    with against(tmp_path) as shell:
+        shell.run("run", shell.write(takes=2))
+    (sidecar,) = (tmp_path / "outputs").rglob("push-t2.json")
+    told = json.loads(sidecar.read_text(encoding="utf-8"))
+    found = shell.inside("jobs", "--like", str(sidecar))
+    by_clip = shell.inside("jobs", "--like", str(sidecar.with_suffix(".mp4")), "--json")
+    (tmp_path / "state" / "night.db").rename(tmp_path / "state" / "renamed.db")
+    elsewhere = shell.inside("jobs", "--like", str(sidecar), "--json")
+    made = shell.inside("jobs", "--like", str(sidecar), "--state", "none")
+    (tmp_path / "made.yaml").write_text(made.out, encoding="utf-8")
+    again = [json.loads(line) for line in shell.inside("plan", "made.yaml", "--jobs").out.splitlines()]
+
+    assert found.out == f"done     {told['job']}  fox/push-t2.mp4  (state/night.db)\n"
+    assert by_clip.json["payload"] == told["payload"]
+    assert (elsewhere.json["id"], elsewhere.json["table"]) == (told["job"], "state/renamed.db")
+    assert made.code == 0
+    assert made.err == "no state table in none has this job; the manifest on stdout makes the clip again\n"
+    assert [(one["model"], one["payload"]) for one in again] == [(told["model"], told["payload"])]
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"job": 1}', '{"campaign": "a", "job": "b", "model": "c"}'])
+def test_a_file_that_is_no_sidecar_is_one_sentence(tmp_path: Path, text: str) -> None:
+    """Exit 2."""
+    (tmp_path / "x.json").write_text(text, encoding="utf-8")
+    done = Shell(tmp_path).inside("jobs", "--like", "x.json")
+
+    assert (done.code, done.err) == (2, "x.json is not the file that batchrunner writes beside a clip\n")
+
+
+def test_jobs_wants_a_campaign_or_a_clip(tmp_path: Path) -> None:
+    """Exit 2, with both ways."""
+    done = Shell(tmp_path).inside("jobs")
+
+    assert done.code == 2
+    assert "name a campaign, or a clip with --like" in done.err

@@ -1,0 +1,158 @@
+"""`plan -o` and `run night.plan`: exactly what a person has seen, also after a stop; else nothing at all."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.shell import QUICK, Shell, against, wait_for
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"one" + b"IEND\xaeB`\x82"
+WITH_A_PICTURE = """\
+version: 1
+campaign: night
+model: pixverse-v5.6-i2v
+seed: 7
+images: [{id: a, file: a.png}, {id: b, url: "https://example.com/b.png"}]
+prompts: [{id: push, text: "Slow push-in"}]
+"""
+
+
+def saved(shell: Shell, takes: int = 3) -> None:
+    """Save a plan of the small manifest."""
+    assert shell.inside("plan", shell.write(takes=takes), "-o", "night.plan").code == 0
+
+
+def test_a_saved_plan_is_private_and_says_what_it_rests_on(tmp_path: Path) -> None:
+    """Reasons, cost, finish; hashes of manifest, card and pictures; nothing is sent or recorded."""
+    (tmp_path / "a.png").write_bytes(PNG)
+    (tmp_path / "night.yaml").write_text(WITH_A_PICTURE, encoding="utf-8")
+    done = Shell(tmp_path).inside("plan", "night.yaml", "-o", "night.plan")
+    path = tmp_path / "night.plan"
+    told = json.loads(path.read_text(encoding="utf-8"))
+
+    assert "saved as night.plan; to do exactly this: batchrunner run night.plan" in done.out.splitlines()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert told["manifest"]["path"] == "night.yaml"
+    assert list(told["pictures"]) == ["a.png"]
+    assert told["reasons"] == {"new": 2, "changed": 0, "recorded, not sent yet": 0}
+    assert (told["to_submit"], told["cost_usd_micros"], told["finish"]) == (2, 300_000, None)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["a.png", "night.plan", "night.yaml"]
+
+
+def test_a_plan_that_was_stopped_goes_on_with_the_same_file(tmp_path: Path) -> None:
+    """What it has done itself does not count against it; at the end it finds all done."""
+    with against(tmp_path, replace(QUICK, duration_s=(0.3, 0.6))) as shell:
+        saved(shell, takes=12)
+        first = shell.start("run", "night.plan")
+        wait_for(lambda: shell.ledger()["accepted"] >= 3)
+        first.send_signal(signal.SIGINT)
+        _out, said = first.communicate(timeout=60)
+        on = shell.run("run", "night.plan")
+        again = shell.run("run", "night.plan")
+
+        assert first.returncode == 130
+        assert said.splitlines()[-1] == "go on with: batchrunner run night.plan"
+        assert (on.code, again.code) == (0, 0), on.err
+        assert "all 12 jobs done already: 0 submissions, 0 downloads" in again.out
+        assert (shell.ledger()["accepted"], shell.charged_at_most_once()) == (12, True)
+
+
+def test_a_plan_refuses_by_name_whatever_changed_since(tmp_path: Path) -> None:
+    """Manifest, a picture's bytes, price, jobs and their cost: exit 2, nothing sent or written."""
+    with against(tmp_path) as shell:
+        (tmp_path / "a.png").write_bytes(PNG)
+        (tmp_path / "night.yaml").write_text(WITH_A_PICTURE, encoding="utf-8")
+        shell.inside("plan", "night.yaml", "-o", "night.plan")
+        (tmp_path / "a.png").write_bytes(PNG.replace(b"one", b"two"))
+        more = "takes: 2\nprice: {per: job, usd: 0.5}\n"
+        (tmp_path / "night.yaml").write_text(WITH_A_PICTURE + more, encoding="utf-8")
+        done = shell.inside("run", "night.plan")
+
+        assert (done.code, done.out) == (2, "")
+        assert done.err.splitlines() == [
+            "night.plan holds no more; nothing was sent:",
+            "  the manifest night.yaml has changed",
+            "  the picture a.png has other bytes",
+            "  the price has changed: it was $0.03 a second, from the model's card; listed as $0.03; read "
+            "per second, the dearer of two readings; it is $0.5 a job, from the manifest",
+            "  the manifest had 2 jobs; it has 4",
+            "  2 jobs would be sent that the plan does not have: "
+            + done.err.splitlines()[5].rpartition(": ")[2],
+            "  made now, the plan would be 4 jobs for $2.00 at most; it was 2 for $0.30",
+            "look at it again and make a new plan: batchrunner plan night.yaml -o night.plan",
+        ]
+        assert shell.ledger()["posts"] == 0
+        assert not (tmp_path / "state").exists()
+
+
+def test_a_plan_refuses_jobs_that_it_did_not_have(tmp_path: Path) -> None:
+    """A failed job that was let go meanwhile, or another state table, would send more than was seen."""
+    with against(tmp_path) as shell:
+        shell.inside("plan", shell.write(), "--record")
+        with sqlite3.connect(tmp_path / "state" / "night.db") as db:
+            db.execute("UPDATE jobs SET state = 'failed' WHERE position = 1")
+        saved(shell)
+        told = json.loads((tmp_path / "night.plan").read_text(encoding="utf-8"))
+        assert shell.inside("retry", "night").code == 0
+        more = shell.inside("run", "night.plan")
+        other = shell.inside("run", "night.plan", "--state", "other")
+
+        assert told["submit"]["positions"] == [[2, 3]]
+        assert (more.code, other.code) == (2, 2)
+        assert "1 job would be sent that the plan does not have: fox.push.t1-" in more.err
+        assert "the state table is not state/night.db, but other/night.db" in other.err
+        assert shell.ledger()["posts"] == 0
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda text: text[: len(text) // 2], "is not a whole plan of batchrunner"),
+        (lambda text: text.replace('"jobs": 3', '"jobs": 4'), "was edited after it was made"),
+        (lambda text: text.replace('"batchrunner_plan": 1', '"batchrunner_plan": 9'), "of another version"),
+    ],
+)
+def test_a_plan_that_is_not_whole_is_refused(tmp_path: Path, spoil: object, said: str) -> None:
+    """Cut off, edited, or of a version to come."""
+    shell = Shell(tmp_path)
+    saved(shell)
+    path = tmp_path / "night.plan"
+    assert callable(spoil)
+    path.write_text(spoil(path.read_text(encoding="utf-8")), encoding="utf-8")
+    done = shell.inside("run", "night.plan")
+
+    assert done.code == 2
+    assert said in done.err
+    assert "make it again: batchrunner plan MANIFEST -o night.plan" in done.err
+
+
+def test_a_plan_goes_over_an_older_one_and_over_nothing_else(tmp_path: Path) -> None:
+    """Neither over a foreign file, nor through a link, nor over the plan of another campaign."""
+    shell = Shell(tmp_path)
+    saved(shell)
+    before = (tmp_path / "night.plan").read_bytes()
+    saved(shell, takes=4)
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    (tmp_path / "link.plan").symlink_to("night.plan")
+    other = (tmp_path / "night.yaml").read_text(encoding="utf-8").replace("night", "day")
+    (tmp_path / "day.yaml").write_text(other, encoding="utf-8")
+    refused = [
+        shell.inside("plan", "night.yaml", "-o", "notes.txt"),
+        shell.inside("plan", "night.yaml", "-o", "link.plan"),
+        shell.inside("plan", "day.yaml", "-o", "night.plan"),
+        shell.inside("plan", "night.yaml", "-o", "gone/night.plan"),
+    ]
+
+    assert (tmp_path / "night.plan").read_bytes() != before
+    assert [one.code for one in refused] == [2, 2, 2, 2]
+    assert refused[0].err == "notes.txt is there already and is not ours to replace: choose another name\n"
+    assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "mine"
+    assert json.loads((tmp_path / "night.plan").read_text(encoding="utf-8"))["campaign"] == "night"
+    assert [path for path in tmp_path.iterdir() if path.name.startswith(".")] == []

@@ -1,0 +1,101 @@
+"""`validate` as people, hooks and GitHub use it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from batchrunner.cli.validate import annotation
+from batchrunner.errors import Problem
+from tests.shell import ROOT, Shell
+
+HEAVY = ("requests", "sqlite_utils", "sqlite3", "rich", "batchrunner.engine", "batchrunner.campaign")
+
+
+def test_many_manifests_are_checked_and_every_error_is_told(tmp_path: Path) -> None:
+    """One that is missing does not hide those that are wrong."""
+    shell = Shell(tmp_path)
+    good = shell.write()
+    wrong = (tmp_path / good).read_text(encoding="utf-8").replace("takes", "take")
+    (tmp_path / "wrong.yaml").write_text(wrong, encoding="utf-8")
+    done = shell.inside("validate", "gone.yaml", good, "wrong.yaml")
+
+    assert (done.code, done.out) == (2, "night.yaml: 3 jobs, no errors\n")
+    assert done.err.splitlines() == [
+        "gone.yaml: cannot read the manifest gone.yaml: No such file or directory",
+        'wrong.yaml:6:1: take: unknown key "take": did you mean "takes"?',
+        "2 errors; nothing was sent",
+    ]
+    assert shell.inside("validate", good, good).code == 0
+
+
+def test_github_marks_the_lines(tmp_path: Path) -> None:
+    """One workflow command for each error on stdout, and nothing else there."""
+    shell = Shell(tmp_path)
+    text = (tmp_path / shell.write()).read_text(encoding="utf-8")
+    (tmp_path / "night.yaml").write_text(text.replace("seed: 7", "seed: -7\ntake: 1"), encoding="utf-8")
+    done = shell.inside("validate", "night.yaml", "gone.yaml", "--format", "github")
+
+    assert done.code == 2
+    assert done.out.splitlines() == [
+        "::error file=night.yaml,line=5,col=7::seed: must be at least 0, not -7",
+        '::error file=night.yaml,line=6,col=1::take: unknown key "take": did you mean "takes"?',
+        "::error file=gone.yaml::cannot read the manifest gone.yaml: No such file or directory",
+    ]
+    assert done.err == "3 errors; nothing was sent\n"
+
+
+@pytest.mark.parametrize(
+    ("problem", "line"),
+    [
+        (
+            Problem("a,b:c%.yaml", 3, 4, "", "50% off"),
+            "::error file=a%2Cb%3Ac%25.yaml,line=3,col=4::50%25 off",
+        ),
+        (
+            Problem("x.yaml", 1, 1, "p", "a\r\n::error::b"),
+            "::error file=x.yaml,line=1,col=1::p: a%0D%0A::error::b",
+        ),
+    ],
+)
+def test_nothing_in_a_message_or_a_name_ends_the_annotation(problem: Problem, line: str) -> None:
+    """As the runner's own toolkit escapes: data and properties apart."""
+    assert annotation(problem) == line
+
+
+def test_it_is_quick_enough_for_a_hook(tmp_path: Path) -> None:
+    """It brings nothing of what a run needs: that is what its time goes into."""
+    code = f"""
+import sys
+sys.argv = ["batchrunner", "validate", "night.yaml"]
+from batchrunner.cli.main import main
+try:
+    main()
+except SystemExit:
+    pass
+print([name for name in {HEAVY!r} if name in sys.modules])
+"""
+    shell = Shell(tmp_path)
+    shell.write()
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=shell.environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.splitlines() == ["night.yaml: 3 jobs, no errors", "[]"]
+
+
+def test_the_hook_that_ships_calls_it() -> None:
+    """By the words that pre-commit reads."""
+    (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+
+    assert (hook["entry"], hook["language"], hook["types"]) == ("batchrunner validate", "python", ["yaml"])
+    assert hook.keys() == {"id", "name", "description", "entry", "language", "types", "files"}
