@@ -40,8 +40,9 @@ bench: $(READY) ## measure, side by side with a plain script
 	$(BIN)/python bench/memory.py
 	$(BIN)/python bench/startup.py
 
-prove: $(READY) ## prove the safety: 20,000 simulated nights, every crash point, every broken rule, 400 kills
+prove: $(READY) ## prove the safety: 20,000 simulated nights, every crash point, every broken rule, 400 kills, 5,000 manifests
 	$(BIN)/python bench/prove.py $(ARGS)
+	$(BIN)/python -m bench.manifests
 	$(BIN)/python -m bench.kills --kills 400
 
 kills: $(READY) ## kill the real program 400 times and count what that cost

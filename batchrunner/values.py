@@ -6,6 +6,7 @@ Money is in whole micro-dollars (`_micros`), wall times in microseconds UTC (`_u
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -69,6 +70,31 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
+class Shot:
+    """One image with one prompt: a row of `shots`, an entry of `include`, or a pair of the product.
+
+    Its own `vars` and `parameters` win over all others.
+    """
+
+    image: Image
+    prompt: Prompt
+    vars: Mapping[str, str] = field(default_factory=dict)
+    parameters: Payload = field(default_factory=dict)
+    takes: int | tuple[int, ...] | None = None  # None: the manifest's
+    take: int | None = None  # this one only
+
+
+@dataclass(frozen=True, slots=True)
+class Exclude:
+    """Jobs that are left out: those to which all of it applies. None: any."""
+
+    image: str | None = None
+    prompt: str | None = None
+    take: int | None = None
+    parameters: Payload = field(default_factory=dict)  # as they are in the end, defaults included
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What the run may use at most. None: no limit of that kind."""
 
@@ -100,7 +126,11 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A checked manifest. `text` and `sha256` are of the file's bytes; paths are absolute."""
+    """A checked manifest; paths are absolute.
+
+    `text` is the YAML. `sha256` is of the file's bytes, and of all that the manifest takes from other files:
+    it changes with whatever may change a job. `images` and `prompts` are those that are multiplied.
+    """
 
     path: Path
     text: str
@@ -121,11 +151,15 @@ class Manifest:
     output_folder: Path | None
     output_name: str
     order: Order = "coverage"
+    shots: tuple[Shot, ...] = ()
+    exclude: tuple[Exclude, ...] = ()
+    include: tuple[Shot, ...] = ()
 
     @property
     def pictures(self) -> Iterator[Picture]:
         """Every picture that a job may need; some more than once."""
-        return (picture for image in self.images for picture in image.pictures)
+        images = itertools.chain(self.images, (shot.image for shot in (*self.shots, *self.include)))
+        return (picture for image in images for picture in image.pictures)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("look", "Tell how a campaign stands."),
     "jobs": ("look", "List a campaign's jobs."),
     "why": ("why", "Tell one job's story: what happened, why, what it cost."),
+    "report": ("report", "Write the page: every clip, what failed, what it cost."),
     "export": ("export", "Write a self-contained manifest of a campaign: every job, every seed."),
     "audit": ("audit", "Hold the state table against the provider's list, in money."),
     "retry": ("settle", "Let failed jobs try again."),

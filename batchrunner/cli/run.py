@@ -27,6 +27,7 @@ from batchrunner.cli.options import (
     print_json,
 )
 from batchrunner.cli.plan import show_plan
+from batchrunner.cli.report import page_after_run
 from batchrunner.cli.text import count, lasted, money, plain
 from batchrunner.cli.trouble import trouble_lines
 from batchrunner.engine.gate import Bounds
@@ -134,10 +135,13 @@ def run(
     signals.install()
     with make_view(campaign, quiet=quiet) as view:
         ended = campaign.run(view.update, bill=bill)
+    if not as_json:
+        show_end(ended)  # first: the page may take a while
+    page = page_after_run(state, campaign.name, campaign.output_path, lambda: signals.number is None)
     if as_json:
-        print_json(ended_json(ended))
-    else:
-        show_end(ended)
+        print_json({**ended_json(ended), "report": str(page) if page else None})
+    elif page:
+        click.echo(f"page: {page}")
     if ended.next_step:
         click.echo(ended.next_step, err=True)
     raise click.exceptions.Exit(signals.code(ended))

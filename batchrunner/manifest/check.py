@@ -1,36 +1,38 @@
-"""What the schema cannot say of a manifest: pictures, ids, words, parameters in every combination."""
+"""What the schema cannot say of a manifest: rows, ids, words, and parameters in every combination."""
 
 from __future__ import annotations
 
-import difflib
-import itertools
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from batchrunner.cards import Card
-from batchrunner.errors import ManifestError, Problem
-from batchrunner.manifest import pathnames, settings, templates
-from batchrunner.manifest.pictures import PictureError, from_file, from_url
-from batchrunner.manifest.slugs import is_reserved, slug
-from batchrunner.manifest.templates import TemplateError
-from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, Path, path_text
-from batchrunner.values import Image, Picture, Prompt
+from batchrunner.errors import Problem
+from batchrunner.manifest import exclusions, ids, pathnames, settings
+from batchrunner.manifest.columns import slip
+from batchrunner.manifest.entries import TAKES_MAX, Builder, Listed, reserved
+from batchrunner.manifest.expand import count, number_of
+from batchrunner.manifest.same import Same
+from batchrunner.manifest.sources import Sources
+from batchrunner.manifest.tables import Table, TableRow
+from batchrunner.manifest.textfile import KEY_FOUND
+from batchrunner.manifest.wording import Wording
+from batchrunner.manifest.written import Entry, Report, Row
+from batchrunner.manifest.yamlread import Document, Path
+from batchrunner.values import Exclude, Image, Manifest, Prompt, Shot, canonical
 
 # The provider's keys are JWTs of some 250 characters: one in a manifest would be stored and shared.
 # A signed address may well hold such a token inside, so it must stand on its own.
 KEY_LIKE = re.compile(r"(?<![^\s\"'])eyJ[\w-]{20,}\.[\w-]{20,}\.[\w-]{20,}")
 
-KEY_FOUND = "this looks like an API key: keys belong into the environment, not into a manifest"
-
 
 class Checker:
-    """Checks one document; fills `images` and `prompts`, and `problems` with whatever is wrong.
+    """Checks one document; fills `images`, `prompts`, `shots` …, and `problems` with whatever is wrong.
 
-    `broken`: the paths whose shape is wrong already, of top-level keys and of single images and prompts:
-    they are left alone.
+    `broken`: the paths whose shape is wrong already, of top-level keys and of single entries: they are left
+    alone.
     """
 
     def __init__(
@@ -41,201 +43,200 @@ class Checker:
         self._path = path
         self._card = card
         self._broken = broken
-        self.images: list[Image] = []
-        self.prompts: list[Prompt] = []
-        self.problems: list[Problem] = []
+        self._report = Report()
+        self._root = self._entry((), self._data)
+        self._sources = Sources(path.parent, card, self._report)
+        self._builder = Builder(path.parent, card, self._report, self._sources)
+        self.images: list[tuple[Image, Row]] = []
+        self.prompts: list[tuple[Prompt, Row]] = []
+        self.shots: list[tuple[Shot, Row]] = []
+        self.include: list[tuple[Shot, Row]] = []
+        self.exclude: list[tuple[Exclude, Row]] = []
+
+    @property
+    def problems(self) -> list[Problem]:
+        """All that is wrong."""
+        return self._report.problems
+
+    @property
+    def read(self) -> list[tuple[str, str]]:
+        """What came from other files: their paths as told, and the hashes of their bytes."""
+        return self._sources.read
 
     def run(self) -> None:
-        """Check everything that can be checked.
+        """Check everything that can be checked of the parts.
 
         Raises:
             ManifestError: there is too much wrong to go on.
         """
         self._no_keys()
-        if self._sound("campaign"):
-            self._not_reserved(self._data["campaign"], ("campaign",))
-        images, prompts = self._rows("images"), self._rows("prompts")
-        self.images = [self._image(index, told) for index, told in images.items()]
-        self.prompts = [self._prompt(index, told) for index, told in prompts.items()]
-        self._unique("images", dict(zip(images, self.images, strict=True)))
-        self._unique("prompts", dict(zip(prompts, self.prompts, strict=True)))
-        self._joined(list(prompts))
-        self._words(dict(zip(prompts, self.prompts, strict=True)))
+        if self._sound("campaign") and (said := reserved(self._data["campaign"])) is not None:
+            self._report.add(self._root.problem(("campaign",), said))
+        self.images = [(self._builder.image(row), row) for row in self._rows("images")]
+        self.prompts = [(self._builder.prompt(row), row) for row in self._rows("prompts")]
+        self._ids()
+        self._combine()
+        self._words()
+        self._slips()
         if self._card is not None and not self._broken & {("parameters",), ("matrix",)}:
-            for path, key, message in settings.problems(self._data, self._card):
-                self._say(path, message, key=key)
+            settings.check(self._settings(), self._root, self._card, self._report)
         if ("output",) not in self._broken:
             self._output_name()
+
+    def whole(self, manifest: Manifest, card: Card) -> None:
+        """Check what only a sound manifest shows: jobs that are left out, or are there twice.
+
+        Raises:
+            ManifestError: there is too much wrong to go on.
+        """
+        exclusions.check(self.exclude, manifest, card, self._report)
+        if not self.problems and count(manifest, card) == 0:
+            key, what = (
+                ("exclude", "leaves no job")
+                if manifest.exclude
+                else ("product", "without it there is no job")
+            )
+            self._report.add(self._root.problem((key,), what))
+        images = {image.id: row for image, row in self.images}
+        prompts = {prompt.id: row for prompt, row in self.prompts}
+        same = Same(manifest, card, self._report, images, prompts, self.shots, self.include)
+        same.clips()
+        if not self.problems:
+            same.names()
+
+    def product(self) -> tuple[tuple[Image, ...], tuple[Prompt, ...]]:
+        """Return the images and prompts that are multiplied: none where shots only name them."""
+        if not self.images or not self.prompts or not self._data.get("product", True):
+            return (), ()
+        return tuple(image for image, _row in self.images), tuple(prompt for prompt, _row in self.prompts)
+
+    # --- rows -----------------------------------------------------------------------------------------
 
     def _sound(self, key: str) -> bool:
         return key in self._data and (key,) not in self._broken
 
-    def _rows(self, section: str) -> dict[int, Any]:
-        """Return the entries of a section whose shape is right, by their place in it."""
+    def _entries(self, section: str) -> Iterator[Entry]:
+        """Yield the entries of a section whose shape is right."""
         told = self._data[section] if self._sound(section) else []
-        return {index: one for index, one in enumerate(told) if (section, index) not in self._broken}
+        whole = isinstance(told, dict)
+        for index, one in enumerate([told] if whole else told):
+            at: Path = (section,) if whole else (section, index)
+            if at not in self._broken:
+                yield self._entry(at, {"text": one} if isinstance(one, str) else one)
 
-    def _say(self, path: Path, message: str, *, key: bool = False) -> None:
-        line, column = self._document.place(path, key=key)
-        self.problems.append(Problem(str(self._path), line, column, path_text(path), message))
-        if len(self.problems) >= PROBLEMS_MAX:
-            raise ManifestError(self.problems)
+    def _rows(self, section: str) -> Iterator[Row]:
+        for entry in self._entries(section):
+            yield from self._sources.rows(section, entry)
 
-    # --- images and prompts ---------------------------------------------------------------------------
+    def _entry(self, at: Path, told: Mapping[str, Any]) -> Entry:
+        words = told.get("vars")
+        if at and isinstance(words, dict):
+            told = {
+                **told,
+                "vars": {name: self._word((*at, "vars", name), one) for name, one in words.items()},
+            }
+        return Entry(self._document, str(self._path), at, told)
 
-    def _image(self, index: int, told: Mapping[str, Any]) -> Image:
-        at: Path = ("images", index)
-        frames = told.get("frames")
-        sources = [((*at, "frames", n), one) for n, one in enumerate(frames)] if frames else [(at, told)]
-        pictures = [picture for path, one in sources if (picture := self._picture(path, one)) is not None]
-        wanted = len(self._card.image_fields) if self._card else len(sources)
-        if len(sources) != wanted:
-            fields = ", ".join(self._card.image_fields) if self._card else ""
-            self._say(
-                at,
-                f"the model takes {wanted} picture{'s' if wanted > 1 else ''} ({fields}), not {len(sources)}",
-            )
-        name = told.get("id") or _name_of(sources[0][1])
-        self._not_reserved(name, (*at, "id"))
-        return Image(name, tuple(pictures), self._vars(at, told), told.get("parameters", {}))
+    def _word(self, at: Path, value: Any) -> Any:
+        """Return a var as text: a number as it was written, for `1.10` must not become 1.1 in a prompt."""
+        return value if isinstance(value, str) else self._document.written.get(at, value)
 
-    def _picture(self, at: Path, told: Mapping[str, Any]) -> Picture | None:
-        key = "url" if "url" in told else "file"
-        try:
-            if key == "url":
-                return from_url(told["url"])
-            return from_file(self._path.parent / told["file"])
-        except PictureError as error:
-            self._say((*at, key), str(error))
-            return None
+    # --- parts ----------------------------------------------------------------------------------------
 
-    def _prompt(self, index: int, told: str | Mapping[str, Any]) -> Prompt:
-        at: Path = ("prompts", index)
-        if isinstance(told, str):
-            return Prompt(_first_words(told), told)
-        name = told.get("id") or _first_words(told["text"])
-        self._not_reserved(name, (*at, "id"))
-        return Prompt(name, told["text"], self._vars(at, told), told.get("parameters", {}))
+    def _ids(self) -> None:
+        images = ids.unique(((image.id, row) for image, row in self.images), self._report)
+        prompts = ids.unique(((prompt.id, row) for prompt, row in self.prompts), self._report)
+        named = {image.id: (image, row) for image, row in self.images if images.get(image.id) is row}
+        words = {prompt.id: (prompt, row) for prompt, row in self.prompts if prompts.get(prompt.id) is row}
+        listed = Listed(named, words)
+        self.shots = [(shot, row) for row in self._rows("shots") if (shot := self._builder.shot(row, listed))]
+        for entry in self._entries("include"):
+            if (shot := self._builder.shot(entry, listed, "take")) is not None:
+                self.include.append((shot, entry))
+                seeds = isinstance(self._data.get("takes"), list)
+                if not seeds and shot.take is not None and not 1 <= shot.take <= TAKES_MAX:
+                    what = f"must be from 1 to {TAKES_MAX:,}, for `takes` is a number: seeds derive from it"
+                    self._report.add(entry.problem(("take",), what))
+        own = [(row.told["id"], row) for _shot, row in (*self.shots, *self.include) if "id" in row.told]
+        ids.unique([*((prompt.id, row) for prompt, row in words.values()), *own], self._report)
 
-    def _vars(self, at: Path, told: Mapping[str, Any]) -> dict[str, str]:
-        found = {}
-        for name, value in told.get("vars", {}).items():
-            if not str(value).strip():
-                self._say((*at, "vars", name), "is empty: an empty word would end up in a paid prompt")
-            number = not isinstance(value, str)
-            found[name] = self._document.written[(*at, "vars", name)] if number else value
-        return found
+    def _combine(self) -> None:
+        if self._card is not None:
+            for entry in self._entries("exclude"):
+                if (exclude := exclusions.read(entry, self._card, self._report)) is not None:
+                    self.exclude.append((exclude, entry))
+        pairs = self._pairs()
+        images = [*pairs.images, *(image for image, _prompt in pairs.rows)]
+        prompts = [*pairs.prompts, *(prompt for _image, prompt in pairs.rows)]
+        found = ids.running_together(dict.fromkeys(images), dict.fromkeys(prompts), ".")
+        if found is not None:
+            row = next((row for prompt, row in self.prompts if prompt.id == found[1][1]), self._root)
+            one, other = (f'"{image}" with "{prompt}"' for image, prompt in found)
+            self._report.add(row.problem((), f"{one} and {other} would get one job id: change an id"))
 
-    def _unique(self, section: str, rows: Mapping[int, Image | Prompt]) -> None:
-        seen: dict[str, int] = {}
-        for index, name in ((index, row.id) for index, row in rows.items()):
-            if name in seen:
-                line = self._document.place((section, seen[name]))[0]
-                hint = "" if "id" in _mapping(self._data[section][index]) else "; give one of them an `id`"
-                self._say((section, index), f'the id "{name}" is there twice (also in line {line}){hint}')
-            seen.setdefault(name, index)
+    def _pairs(self) -> pathnames.Pairs:
+        images, prompts = self.product()
+        rows = dict.fromkeys((shot.image.id, shot.prompt.id) for shot, _row in (*self.shots, *self.include))
+        return pathnames.Pairs([one.id for one in images], [one.id for one in prompts], list(rows))
 
-    def _not_reserved(self, name: str, path: Path) -> None:
-        if is_reserved(name):
-            self._say(path, f'"{name}" is a name that Windows keeps for itself: choose another')
-        elif name.endswith("."):
-            self._say(path, f'"{name}" must not end with a dot')
+    def _words(self) -> None:
+        images = self.images if self.product()[0] else []
+        wording = Wording(images, self._card.prompt_max if self._card else None, self._report)
+        for prompt, row in self.prompts:
+            wording.prompt(prompt, row)
+        for shot, row in (*self.shots, *self.include):
+            wording.shot(shot, row)
+        self._used = wording.used
 
-    def _joined(self, places: list[int]) -> None:
-        """See that no two pairs of ids read alike in a job's id: only dots in both could do that."""
-        images = [image for image in self.images if any("." in prompt.id for prompt in self.prompts)]
-        seen: dict[str, str] = {}
-        for image, (place, prompt) in itertools.product(images, zip(places, self.prompts, strict=True)):
-            pair = f'"{image.id}" with "{prompt.id}"'
-            first = seen.setdefault(f"{image.id}.{prompt.id}", pair)
-            if first != pair:
-                self._say(("prompts", place), f"{first} and {pair} would get one job id: change an id")
-                return
+    def _slips(self) -> None:
+        """Report columns that nobody uses and whose names nearly are something else: a slip costs money."""
+        rows = [row for _one, row in (*self.images, *self.prompts, *self.shots)]
+        tables: dict[int, Table] = {id(row.table): row.table for row in rows if isinstance(row, TableRow)}
+        for table in tables.values():
+            for path, name in table.columns.items():
+                if (
+                    path[0] == "vars"
+                    and len(path) > 1
+                    and path[1] not in self._used
+                    and path in table.headers
+                ):
+                    near = slip(table.section, name, self._card)
+                    if near is not None:
+                        what = f'no prompt uses {{{name}}}: did you mean "{near}"? (or #{name} for a note)'
+                        table.say(table.headers[path], name, what)
 
-    # --- words ----------------------------------------------------------------------------------------
-
-    def _words(self, prompts: Mapping[int, Prompt]) -> None:
-        """See that every prompt can be filled for every image, and is not too long then."""
-        for index, prompt in prompts.items():
-            whole = isinstance(self._data["prompts"][index], str)
-            at: Path = ("prompts", index) if whole else ("prompts", index, "text")
-            if not prompt.text.strip():
-                self._say(at, "must not be empty")
-            try:
-                wanted = templates.names(prompt.text)
-            except TemplateError as error:
-                self._say(at, str(error))
-                continue
-            lacking = self._lacking(prompt, wanted)
-            for name, image in lacking.items():
-                self._say(at, _no_word(name, image, prompt))
-            if not lacking:
-                self._length(at, prompt)
-
-    def _lacking(self, prompt: Prompt, wanted: tuple[str, ...]) -> dict[str, Image]:
-        """Return the names without a word, each with the first image for which it is missing."""
-        lacking: dict[str, Image] = {}
-        for name in wanted:
-            if name not in prompt.vars:
-                image = next((image for image in self.images if name not in image.vars), None)
-                if image is not None:
-                    lacking[name] = image
-        return lacking
-
-    def _length(self, at: Path, prompt: Prompt) -> None:
-        limit = self._card.prompt_max if self._card else None
-        if limit is None:
-            return
-        for image in self.images:
-            length = len(templates.fill(prompt.text, {**prompt.vars, **image.vars}))
-            if length > limit:
-                what = f'with the words of image "{image.id}" it is {length:,} characters long'
-                self._say(at, f"{what}; the model takes {limit:,}")
-                return
+    def _settings(self) -> settings.Told:
+        return settings.Told(
+            parameters=self._data.get("parameters", {}),
+            matrix=self._data.get("matrix", {}),
+            images=[(image.parameters, row) for image, row in self.images],
+            prompts=[(prompt.parameters, row) for prompt, row in self.prompts],
+            shots=self.shots,
+            include=self.include,
+        )
 
     # --- names and secrets ----------------------------------------------------------------------------
 
     def _output_name(self) -> None:
-        template = _mapping(self._data.get("output")).get("name")
-        if not isinstance(template, str):
-            return
+        output = self._data.get("output")
+        template = output.get("name") if isinstance(output, dict) else None
+        template = "{image}/{prompt}-t{take}" if template is None else template
         parameters = self._card.parameters["properties"] if self._card else None
         takes = self._data.get("takes", 1)
-        many = len(takes) > 1 if isinstance(takes, list) else isinstance(takes, int) and takes > 1
-        for message in pathnames.problems(template, parameters, self.images, self.prompts, many_takes=many):
-            self._say(("output", "name"), message)
+        counts = [len(takes) if isinstance(takes, list) else takes if isinstance(takes, int) else 1]
+        counts += [number_of(shot.takes) for shot, _row in self.shots if shot.takes is not None]
+        for message in pathnames.problems(template, parameters, self._pairs(), many_takes=max(counts) > 1):
+            self._report.add(self._root.problem(("output", "name"), message))
 
     def _no_keys(self) -> None:
         for path, text in _texts((), self._data):
             if KEY_LIKE.search(text):
-                self._say(path, KEY_FOUND)
+                self._report.add(self._root.problem(path, KEY_FOUND))
 
 
-# --- helpers ------------------------------------------------------------------------------------------
-
-
-def _mapping(entry: Any) -> Mapping[str, Any]:
-    return entry if isinstance(entry, Mapping) else {}
-
-
-def _name_of(source: Mapping[str, Any]) -> str:
-    if "file" in source:
-        return slug(FilePath(source["file"]).stem)
-    try:
-        return slug(FilePath(unquote(urlsplit(source["url"]).path)).stem)
-    except ValueError:
-        return slug(source["url"])  # not a URL, which is said elsewhere
-
-
-def _first_words(text: str) -> str:
-    return slug(" ".join(re.sub(r"[{}]", "", text).split()[:5]))
-
-
-def _no_word(name: str, image: Image, prompt: Prompt) -> str:
-    has = [*image.vars, *prompt.vars]
-    near = difflib.get_close_matches(name, has, n=1)
-    hint = f"; did you mean {{{near[0]}}}?" if near else ""
-    return f'{{{name}}} has no word for image "{image.id}": add it to its vars{hint}'
+def identity(sha256: str, read: list[tuple[str, str]]) -> str:
+    """Return the hash of a manifest's file and of what it takes from others; alone, that of the file."""
+    return hashlib.sha256(canonical([sha256, sorted(set(read))]).encode()).hexdigest() if read else sha256
 
 
 def _texts(path: Path, value: Any) -> Iterator[tuple[Path, str]]:

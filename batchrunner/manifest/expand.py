@@ -13,13 +13,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from batchrunner.cards import Card
+from batchrunner.manifest.excluding import Excludes, matching
 from batchrunner.manifest.naming import Names
 from batchrunner.manifest.templates import fill
-from batchrunner.values import JSON, Image, Job, Manifest, Prompt, canonical
+from batchrunner.values import JSON, Job, Manifest, Shot, canonical
 
 SETTINGS_MAX = 4096  # distinct settings that are remembered
 
@@ -31,31 +33,105 @@ def derive_seed(campaign_seed: int, image: str, prompt: str, take: int) -> int:
 
 
 def expand(manifest: Manifest, card: Card) -> Iterator[Job]:
-    """Yield every job: by image, prompt, matrix combination and take, in the order written."""
-    settings = _Settings(manifest, card)
-    prompts = [(prompt, canonical(prompt.parameters)) for prompt in manifest.prompts]
-    for image in manifest.images:
-        mark = canonical(image.parameters)
-        pictures = [picture.wire for picture in image.pictures]
-        for prompt, prompt_mark in prompts:
-            text = fill(prompt.text, {**prompt.vars, **image.vars})
-            for setting in settings.of(image, prompt, (mark, prompt_mark)):
-                body = card.payload(pictures, text, setting.parameters, None)
-                yield from _Place(image.id, prompt.id, setting, body).jobs(manifest, card, settings.names)
+    """Yield every job: by image, prompt, matrix combination and take, in the order written.
+
+    First the product of images and prompts, then the shots, then what is included.
+    """
+    expander = Expander(manifest, card)
+    for pair in pairs(manifest):
+        yield from expander.jobs(pair)
+    for shot in manifest.include:
+        yield from expander.jobs(shot, included=True)
 
 
 def count(manifest: Manifest, card: Card) -> int:
     """Return how many jobs there are without making them."""
-    takes = manifest.takes if isinstance(manifest.takes, int) else len(manifest.takes)
-    settings = 1
-    for values in manifest.matrix.values():
-        settings *= len(values)
-    return len(manifest.images) * len(manifest.prompts) * settings * takes
+    expander = Expander(manifest, card)
+    included = sum(1 if shot.take is not None else expander.takes(shot) for shot in manifest.include)
+    if manifest.exclude:
+        return included + sum(expander.count(pair) for pair in pairs(manifest))
+    product = len(manifest.images) * len(manifest.prompts) * _settings(manifest) * number_of(manifest.takes)
+    shots = (_settings(manifest, shot.parameters) * expander.takes(shot) for shot in manifest.shots)
+    return product + included + sum(shots)
 
 
-def matrix_combinations(manifest: Manifest) -> Iterator[dict[str, JSON]]:
-    """Yield every combination of the matrix; one empty one where there is no matrix."""
-    keys = list(manifest.matrix)
+def _settings(manifest: Manifest, own: Collection[str] = ()) -> int:
+    return math.prod(len(values) for key, values in manifest.matrix.items() if key not in own)
+
+
+def pairs(manifest: Manifest) -> Iterator[Shot]:
+    """Yield each image with each prompt, then the shots: what the matrix and `exclude` apply to."""
+    for image in manifest.images:
+        for prompt in manifest.prompts:
+            yield Shot(image, prompt)
+    yield from manifest.shots
+
+
+def number_of(takes: int | tuple[int, ...]) -> int:
+    """Return how many takes there are."""
+    return takes if isinstance(takes, int) else len(takes)
+
+
+def text_of(shot: Shot) -> str:
+    """Return a pair's words as they are sent; the shot's vars win, then those of the image."""
+    return fill(shot.prompt.text, {**shot.prompt.vars, **shot.image.vars, **shot.vars})
+
+
+class Expander:
+    """Makes the jobs of a manifest, one pair of image and prompt at a time."""
+
+    def __init__(self, manifest: Manifest, card: Card) -> None:
+        self._manifest = manifest
+        self._card = card
+        self._settings = _Settings(manifest, card)
+        self._excludes = Excludes(manifest.exclude)
+        self._with_takes: dict[int | tuple[int, ...], Manifest] = {manifest.takes: manifest}
+
+    def jobs(self, shot: Shot, *, included: bool = False) -> Iterator[Job]:
+        """Yield a pair's jobs. `included`: as one combination, without matrix and `exclude`."""
+        image, prompt = shot.image, shot.prompt
+        pictures = [picture.wire for picture in image.pictures]
+        text = text_of(shot)
+        names, settings = self._settings.of(shot, included=included)
+        manifest = self._taking(shot)
+        excludes = [] if included else self._excludes.of(image.id, prompt.id)
+        for setting in settings:
+            left_out = matching(excludes, setting.parameters)
+            if left_out is None:
+                continue
+            body = self._card.payload(pictures, text, setting.parameters, None)
+            jobs = _Place(image.id, prompt.id, setting, body).jobs(manifest, self._card, names)
+            if left_out or shot.take is not None:
+                jobs = (job for job in jobs if job.take not in left_out and shot.take in {None, job.take})
+            yield from jobs
+
+    def count(self, shot: Shot) -> int:
+        """Return how many jobs a pair makes."""
+        _names, settings = self._settings.of(shot, included=False)
+        excludes = self._excludes.of(shot.image.id, shot.prompt.id)
+        if not excludes:
+            return len(settings) * self.takes(shot)
+        told = self._taking(shot).takes
+        takes = set(range(1, told + 1)) if isinstance(told, int) else set(told)
+        left_out = (matching(excludes, setting.parameters) for setting in settings)
+        return sum(len(takes - one) for one in left_out if one is not None)
+
+    def takes(self, shot: Shot) -> int:
+        """Return how many takes a pair has."""
+        return number_of(self._manifest.takes if shot.takes is None else shot.takes)
+
+    def _taking(self, shot: Shot) -> Manifest:
+        """Return the manifest with a pair's own takes: those up to the one that an entry asks for."""
+        usual = self._manifest.takes if shot.takes is None else shot.takes
+        takes = usual if shot.take is None else shot.take if isinstance(usual, int) else (shot.take,)
+        if takes not in self._with_takes:
+            self._with_takes[takes] = replace(self._manifest, takes=takes)
+        return self._with_takes[takes]
+
+
+def matrix_combinations(manifest: Manifest, without: Collection[str] = ()) -> Iterator[dict[str, JSON]]:
+    """Yield every combination of the matrix but for some keys; one empty one where there is no matrix."""
+    keys = [key for key in manifest.matrix if key not in without]
     for values in itertools.product(*(manifest.matrix[key] for key in keys)):
         yield dict(zip(keys, values, strict=True))
 
@@ -70,28 +146,55 @@ class _Setting:
 
 
 class _Settings:
-    """The settings of every image and prompt; those with the same parameters share them."""
+    """The settings of every pair; those with the same parameters share them."""
 
     def __init__(self, manifest: Manifest, card: Card) -> None:
-        self.names = Names(manifest, card.parameters["properties"])
         self._manifest = manifest
         self._card = card
-        self._combinations = list(matrix_combinations(manifest))
-        self._known: dict[tuple[str, str], list[_Setting]] = {}
+        self._names: dict[frozenset[str], Names] = {}
+        self._combinations: dict[frozenset[str] | None, list[dict[str, JSON]]] = {None: [{}]}
+        self._known: dict[tuple[str, str, str, bool], tuple[Names, list[_Setting]]] = {}
+        self._many = 0
 
-    def of(self, image: Image, prompt: Prompt, marks: tuple[str, str]) -> list[_Setting]:
-        """Return one setting for each combination; `marks` are the two's own parameters as texts."""
+    def of(self, shot: Shot, *, included: bool) -> tuple[Names, list[_Setting]]:
+        """Return a pair's settings, one for each combination, and what names their clips."""
+        image, prompt = shot.image.parameters, shot.prompt.parameters
+        marks = (_mark(image), _mark(prompt), _mark(shot.parameters), included)
         if marks not in self._known:
-            if len(self._known) * len(self._combinations) >= SETTINGS_MAX:
+            if self._many >= SETTINGS_MAX:
                 self._known.clear()
-            base = {**self._manifest.parameters, **image.parameters, **prompt.parameters}
-            self._known[marks] = [self._setting({**base, **chosen}) for chosen in self._combinations]
+                self._many = 0
+            own = frozenset(shot.parameters)
+            names = self._names_of(own)
+            base = {**self._manifest.parameters, **image, **prompt}
+            chosen = self._chosen(None if included else own)
+            self._known[marks] = (
+                names,
+                [self._setting({**base, **one, **shot.parameters}, names) for one in chosen],
+            )
+            self._many += len(chosen)
         return self._known[marks]
 
-    def _setting(self, merged: Mapping[str, JSON]) -> _Setting:
+    def _names_of(self, own: frozenset[str]) -> Names:
+        if own not in self._names:
+            self._names[own] = Names(self._manifest, self._card.parameters["properties"], own)
+        return self._names[own]
+
+    def _chosen(self, own: frozenset[str] | None) -> list[dict[str, JSON]]:
+        """Return the combinations of the matrix but for the keys that a shot sets itself; None: no matrix."""
+        own = own if own is None else own.intersection(self._manifest.matrix)
+        if own not in self._combinations:
+            self._combinations[own] = list(matrix_combinations(self._manifest, own or ()))
+        return self._combinations[own]
+
+    def _setting(self, merged: Mapping[str, JSON], names: Names) -> _Setting:
         parameters = self._card.complete(merged)
         cost = self._card.cost_micros(parameters, self._manifest.price)
-        return _Setting(parameters, self.names.words(parameters), cost)
+        return _Setting(parameters, names.words(parameters), cost)
+
+
+def _mark(parameters: Mapping[str, JSON]) -> str:
+    return canonical(parameters) if parameters else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,19 @@ from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 
-from batchrunner.cards import Card, load_card
+from batchrunner.cards import Card, load_card, parse_card
 from batchrunner.errors import ManifestError, Problem, UsageError
 from batchrunner.manifest import shape
-from batchrunner.manifest.check import KEY_FOUND, KEY_LIKE, Checker
+from batchrunner.manifest.check import KEY_LIKE, Checker, identity
+from batchrunner.manifest.textfile import KEY_FOUND
 from batchrunner.manifest.yamlread import PROBLEMS_MAX, SIZE_MAX, Document, place_of, read
 from batchrunner.manifest.yamlread import Path as At
+from batchrunner.rules.hours import WINDOW, window
 from batchrunner.values import JSON, Limits, Manifest, Price, Recovery
+
+SECTIONS = frozenset({"images", "prompts", "shots", "exclude", "include"})  # lists of entries
+
+CARD_MAX = 1_000_000  # bytes
 
 
 def load(path: Path) -> tuple[Manifest, Card]:
@@ -46,30 +52,71 @@ def load_bytes(raw: bytes, path: Path) -> tuple[Manifest, Card]:
     wrong = shape.problems(document, str(path))
     if not isinstance(document.data, dict):
         raise ManifestError([problem for _path, problem in wrong])
-    card, model_problems = _card(document, str(path))
+    card, model_problems = _card(document, path)
     checker = Checker(document, path, card, frozenset(_spoilt(at) for at, _problem in wrong if at))
     checker.run()
-    problems = [*(problem for _at, problem in wrong), *model_problems, *checker.problems]
+    problems = [*(problem for _at, problem in wrong), *model_problems, *_hours(document, path)]
+    problems += checker.problems
     problems += _keys_in_comments(raw.decode("utf-8-sig"), str(path), {problem.line for problem in problems})
     if problems or card is None:
         raise ManifestError(list(dict.fromkeys(problems)))
-    return _manifest(document.data, checker, raw, path), card
+    manifest = manifest_of(document.data, checker, raw, path)
+    checker.whole(manifest, card)
+    if checker.problems:
+        raise ManifestError(list(dict.fromkeys(checker.problems)))
+    return manifest, card
 
 
 def _spoilt(at: At) -> At:
-    """Return what a wrong shape makes useless: one image or prompt, else the whole top-level key."""
-    return at[:2] if at[0] in {"images", "prompts"} else at[:1]
+    """Return what a wrong shape makes useless: one entry of a list, else the whole top-level key."""
+    single = at[0] in SECTIONS and len(at) > 1 and isinstance(at[1], int)
+    return at[:2] if single else at[:1]
 
 
-def _card(document: Document, name: str) -> tuple[Card | None, list[Problem]]:
-    model = document.data.get("model")
-    if not isinstance(model, str) or not model:
+def _card(document: Document, path: Path) -> tuple[Card | None, list[Problem]]:
+    """Return the card of the manifest's model, its own or the one that ships, or what is wrong with it."""
+    model, own = document.data.get("model"), document.data.get("card")
+    if not isinstance(model, str) or not model or (own is not None and not (isinstance(own, str) and own)):
         return None, []
+    key = "model" if own is None else "card"
     try:
-        return load_card(model), []
+        card = load_card(model) if own is None else _own_card(path.parent / own, own)
     except UsageError as error:
-        line, column = document.place(("model",))
-        return None, [Problem(name, line, column, "model", str(error))]
+        return None, [Problem(str(path), *document.place((key,)), key, str(error))]
+    if card.id != model:
+        said = f'the card {own} is of the model "{card.id}", not of "{model}"'
+        return None, [Problem(str(path), *document.place(("model",)), "model", said)]
+    return card, []
+
+
+def _own_card(path: Path, told: str) -> Card:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(CARD_MAX + 1)
+        text = raw.decode("utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot read the card {told}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the card {told} is not UTF-8") from error
+    if len(raw) > CARD_MAX:
+        raise UsageError(f"the card {told} is larger than {CARD_MAX // 1000} kB")
+    try:
+        return parse_card(text)
+    except UsageError as error:
+        raise UsageError(f"{told}: {error}") from error
+
+
+def _hours(document: Document, path: Path) -> list[Problem]:
+    """Return what the schema cannot say of the hours of the window."""
+    limits = document.data.get("limits")
+    told = limits.get("window") if isinstance(limits, dict) else None
+    if isinstance(told, str) and WINDOW.fullmatch(told):  # another shape is told by the schema
+        try:
+            window(told)
+        except ValueError as error:
+            at = ("limits", "window")
+            return [Problem(str(path), *document.place(at), "limits.window", str(error))]
+    return []
 
 
 def _keys_in_comments(text: str, name: str, told: set[int]) -> list[Problem]:
@@ -78,12 +125,14 @@ def _keys_in_comments(text: str, name: str, told: set[int]) -> list[Problem]:
     return [Problem(name, *place, "", KEY_FOUND) for place in places if place[0] not in told]
 
 
-def _manifest(data: dict[str, JSON], checker: Checker, raw: bytes, path: Path) -> Manifest:
+def manifest_of(data: dict[str, JSON], checker: Checker, raw: bytes, path: Path) -> Manifest:
+    """Return the manifest that a checked document stands for."""
     takes, output = data.get("takes", 1), data.get("output", {})
+    images, prompts = checker.product()
     return Manifest(
         path=path.absolute(),
         text=raw.decode("utf-8-sig"),
-        sha256=hashlib.sha256(raw).hexdigest(),
+        sha256=identity(hashlib.sha256(raw).hexdigest(), checker.read),
         campaign=data["campaign"],
         model=data["model"],
         provider=data.get("provider", "gmi"),
@@ -91,8 +140,8 @@ def _manifest(data: dict[str, JSON], checker: Checker, raw: bytes, path: Path) -
         takes=takes if isinstance(takes, int) else tuple(takes),
         parameters=data.get("parameters", {}),
         matrix={key: tuple(values) for key, values in data.get("matrix", {}).items()},
-        images=tuple(checker.images),
-        prompts=tuple(checker.prompts),
+        images=images,
+        prompts=prompts,
         limits=_limits(data.get("limits", {})),
         attempts=data.get("retry", {}).get("attempts", 4),
         recovery=_recovery(data.get("recovery", {})),
@@ -100,6 +149,9 @@ def _manifest(data: dict[str, JSON], checker: Checker, raw: bytes, path: Path) -
         output_folder=Path(output["folder"]) if "folder" in output else None,
         output_name=output.get("name", "{image}/{prompt}-t{take}"),
         order=data.get("order", "coverage"),
+        shots=tuple(shot for shot, _row in checker.shots),
+        exclude=tuple(exclude for exclude, _row in checker.exclude),
+        include=tuple(shot for shot, _row in checker.include),
     )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from typing import TypeAlias
 
 from batchrunner.manifest.slugs import segment
@@ -19,16 +20,25 @@ from batchrunner.values import JSON, Manifest, canonical
 FIELDS = ("image", "prompt", "take", "seed", "model", "campaign")
 UNSET = "default"  # the word for a parameter that the job does not set
 
+_PLAIN = re.compile(r"[0-9]+:[0-9]+|[a-z0-9][a-z0-9_]*")
+
 Parts: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class Names:
-    """The output paths of one manifest's jobs; `parameters` are the names on the model's card."""
+    """The output paths of one manifest's jobs; `parameters` are the names on the model's card.
 
-    def __init__(self, manifest: Manifest, parameters: Iterable[str]) -> None:
+    `own`: the parameters that a shot sets itself. They are appended with their names, so that two shots of
+    one image and prompt never compete for one path either.
+    """
+
+    def __init__(self, manifest: Manifest, parameters: Iterable[str], own: Collection[str] = ()) -> None:
         named = names(manifest.output_name)
         varied = [key for key, values in manifest.matrix.items() if len(values) > 1 and key not in named]
+        told = [key for key in sorted(own) if key not in varied and key not in named]
         template = manifest.output_name + "".join(f"-{{{key}}}" for key in varied)
+        template += "".join(f"-{key}_{{{key}}}" for key in told)
+        self._own = frozenset(own)
         self._segments = [parts(piece) for piece in template.split("/")]
         self._unset = dict.fromkeys(parameters, UNSET)
         self._fixed = {"model": manifest.model, "campaign": manifest.campaign}
@@ -45,7 +55,9 @@ class Names:
 
     def _word(self, key: str, value: JSON) -> str:
         label = self._labels[key].get(canonical(value)) if key in self._labels else None
-        return label if label is not None else word(value)
+        if label is None:
+            label = own_label(value) if key in self._own else word(value)
+        return label
 
 
 def word(value: JSON) -> str:
@@ -65,6 +77,13 @@ def labels(values: Iterable[JSON]) -> dict[str, str]:
         text: label if plain.count(label.casefold()) == 1 else f"{label}_{_mark(text)}"
         for text, label in found.items()
     }
+
+
+def own_label(value: JSON) -> str:
+    """Return a word for a value that stands alone: where the word may stand for others too, with a mark."""
+    label = word(value).replace("-", "_")
+    plain = not isinstance(value, str) or _PLAIN.fullmatch(value) is not None
+    return label if plain else f"{label}_{_mark(canonical(value))}"
 
 
 def _filled(piece: Parts, words: Mapping[str, str]) -> str:

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import difflib
-import itertools
+import re
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 
+from batchrunner.manifest.ids import running_together
 from batchrunner.manifest.naming import FIELDS
 from batchrunner.manifest.templates import TemplateError, fill, names
-from batchrunner.values import Image, Prompt
+
+_FIELD = re.compile(r"\{\w+\}")
+SEVERAL = "several jobs would get one name"
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """The ids that names are made of: those of the product, and pairs that stand for themselves."""
+
+    images: Sequence[str]
+    prompts: Sequence[str]
+    rows: Sequence[tuple[str, str]] = ()
 
 
 def problems(
-    template: str,
-    parameters: Collection[str] | None,
-    images: Sequence[Image],
-    prompts: Sequence[Prompt],
-    *,
-    many_takes: bool,
+    template: str, parameters: Collection[str] | None, pairs: Pairs, *, many_takes: bool
 ) -> Iterator[str]:
     """Yield what is wrong with a template. `parameters`: the model's; None: not known, not checked."""
     try:
@@ -29,29 +37,51 @@ def problems(
     yield from (_unknown(one, known) for one in wanted if parameters is not None and one not in known)
     if "\\" in template or {"", ".", ".."} & set(template.split("/")):
         yield "must be a path below the output folder: with /, without .. and not ending in /"
+    if many_takes and not {"take", "seed"} & set(wanted):
+        yield f"{SEVERAL}: add {{take}}"
+    yield from (
+        _clashing(template, wanted, pairs)
+        if pairs.rows and not pairs.images
+        else _product(template, wanted, pairs)
+    )
+
+
+def _product(template: str, wanted: Sequence[str], pairs: Pairs) -> Iterator[str]:
+    """Yield how pairs of a product get one name; its rows are looked at as if they were part of it."""
+    images = dict.fromkeys([*pairs.images, *(image for image, _prompt in pairs.rows)])
+    prompts = dict.fromkeys([*pairs.prompts, *(prompt for _image, prompt in pairs.rows)])
     axes = (("image", len(images) > 1), ("prompt", len(prompts) > 1))
     missing = [axis for axis, many in axes if many and axis not in wanted]
-    if many_takes and not {"take", "seed"} & set(wanted):
-        missing.append("take")
-    for axis in missing:
-        yield f"several jobs would get one name: add {{{axis}}}"
-    if not missing:
-        yield from _mixed_up(template, wanted, images, prompts)
+    yield from (f"{SEVERAL}: add {{{axis}}}" for axis in missing)
+    parts = [part for part in template.split("/") if {"{image}", "{prompt}"} & set(_FIELD.findall(part))]
+    if missing or any(len(set(_FIELD.findall(part)) & {"{image}", "{prompt}"}) < 2 for part in parts):
+        return  # a folder or file of its own tells the images apart, or the prompts
+    words = {**dict.fromkeys(wanted, ""), "image": "\0", "prompt": "\1"}
+    found = None
+    for part in parts:
+        filled = fill(part, words)
+        turned = filled.find("\0") > filled.find("\1")
+        lists = (prompts, images) if turned else (images, prompts)
+        found = running_together(*lists, re.split("[\0\1]", filled)[1])
+        if found is None:
+            return
+        found = (found[0][::-1], found[1][::-1]) if turned else found
+    if found is not None:
+        (one, two), (three, four) = found
+        what = f"{one} with {two} and {three} with {four} would get one name"
+        yield f"{what}: put a / between {{image}} and {{prompt}}"
 
 
-def _mixed_up(
-    template: str, wanted: Sequence[str], images: Sequence[Image], prompts: Sequence[Prompt]
-) -> Iterator[str]:
-    """Yield the first two pairs of image and prompt whose ids run together to the same name."""
-    if not any("{image}" in part and "{prompt}" in part for part in template.split("/")):
-        return
+def _clashing(template: str, wanted: Sequence[str], pairs: Pairs) -> Iterator[str]:
+    """Yield the first two of some pairs that get one name."""
     words = dict.fromkeys(wanted, "")
-    seen: dict[str, str] = {}
-    for image, prompt in itertools.product(images, prompts):
-        pair = f"{image.id} with {prompt.id}"
-        first = seen.setdefault(fill(template, {**words, "image": image.id, "prompt": prompt.id}), pair)
-        if first != pair:
-            yield f"{first} and {pair} would get one name: put a / between {{image}} and {{prompt}}"
+    seen: dict[str, tuple[str, str]] = {}
+    for image, prompt in pairs.rows:
+        first = seen.setdefault(fill(template, {**words, "image": image, "prompt": prompt}), (image, prompt))
+        if first != (image, prompt):
+            missing = [axis for axis in ("image", "prompt") if axis not in wanted]
+            advice = f"add {{{missing[-1]}}}" if missing else "put a / between {image} and {prompt}"
+            yield f"{first[0]} with {first[1]} and {image} with {prompt} would get one name: {advice}"
             return
 
 

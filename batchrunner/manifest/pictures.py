@@ -18,6 +18,11 @@ class PictureError(Exception):
     """A picture that cannot be used, in words."""
 
 
+def is_address(text: str) -> bool:
+    """Tell whether a text is meant as an address, not as a file."""
+    return text.casefold().startswith(("https://", "http://"))
+
+
 def from_url(url: str) -> Picture:
     """Return the picture at a public address.
 
@@ -33,7 +38,7 @@ def from_url(url: str) -> Picture:
         raise PictureError("must be a public https address; a local picture goes under `file:`")
     if parts.username or parts.password:
         raise PictureError("must not hold a user name or password: it is sent to the provider")
-    if any(char.isspace() or not char.isprintable() for char in url) or len(url) > URL_MAX:
+    if " " in url or not url.isprintable() or len(url) > URL_MAX:
         raise PictureError(f"must be a URL without spaces, {URL_MAX} characters at most")
     if parts.scheme == "http" and not _is_loopback(host):
         raise PictureError("must be https, not http")

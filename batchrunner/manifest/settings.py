@@ -1,24 +1,27 @@
-"""Parameters in every combination, held against the model's card before anything is sent.
+"""Parameters held against the model's card before anything is sent.
 
-Each distinct combination is checked once. What is wrong is reported where the most specific of the
-parameters that take part was written, at every such place: one look shows all of it.
+Each distinct value is checked once; so is each distinct combination of those parameters that a rule of the
+card ties together. What is wrong is reported where the most specific of the parameters that take part was
+written, at every such place: one look shows all of it.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from batchrunner.cards import Card
+from batchrunner.manifest.columns import SEED_WORDS
+from batchrunner.manifest.written import Report, Row
 from batchrunner.manifest.yamlread import Path
-from batchrunner.values import JSON, canonical
+from batchrunner.values import JSON, Payload, Shot, canonical
 
 COMBINATIONS_MAX = 10_000  # of the matrix, for each image and prompt: more is a slip, and a dear one
 
-Finding: TypeAlias = tuple[Path, bool, str]  # where, whether its key is meant, and what is wrong
+Place = tuple[Row, Path]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,61 +29,148 @@ class Layer:
     """Some parameters, and every place where just these are written."""
 
     parameters: Mapping[str, JSON]
-    places: tuple[Path, ...]
+    places: list[Place]
 
 
-def problems(data: Mapping[str, Any], card: Card) -> Iterator[Finding]:
-    """Yield what the card has against a manifest whose `parameters` and `matrix` have the right shape."""
-    matrix = data.get("matrix") or {}
-    many = math.prod(len(values) for values in matrix.values())
+@dataclass(frozen=True, slots=True)
+class Told:
+    """All parameters of a manifest: of every job, of rows, and of the matrix."""
+
+    parameters: Payload
+    matrix: Mapping[str, Sequence[JSON]]
+    images: Sequence[tuple[Payload, Row]]
+    prompts: Sequence[tuple[Payload, Row]]
+    shots: Sequence[tuple[Shot, Row]]
+    include: Sequence[tuple[Shot, Row]]
+
+
+def check(told: Told, root: Row, card: Card, report: Report) -> None:
+    """Report what the card has against a manifest's parameters; `root` is the manifest itself."""
+    many = math.prod(len(values) for values in told.matrix.values())
     if many > COMBINATIONS_MAX:
-        yield ("matrix",), False, f"makes {many:,} combinations; at most {COMBINATIONS_MAX:,} are allowed"
+        what = f"makes {many:,} combinations; at most {COMBINATIONS_MAX:,} are allowed"
+        report.add(root.problem(("matrix",), what))
         return
-    said: set[Finding] = set()
-    for layers in _combinations(data, matrix):
+    checker = _Checker(told, root, card, report)
+    checker.values()
+    checker.combinations()
+
+
+class _Checker:
+    def __init__(self, told: Told, root: Row, card: Card, report: Report) -> None:
+        self._told = told
+        self._card = card
+        self._report = report
+        self._said: set[tuple[int, Path, str]] = set()
+        self._base = Layer(told.parameters, [(root, ("parameters",))])
+        self._axes = {
+            key: [Layer({key: one}, [(root, ("matrix", key, index))]) for index, one in enumerate(values)]
+            for key, values in told.matrix.items()
+        }
+        rules = card.parameters.get("allOf", ())
+        self._tied = {*_named_in(rules), *card.parameters.get("required", ())}
+
+    def values(self) -> None:
+        """Check every distinct value."""
+        found: dict[tuple[str, str], Layer] = {}
+        rows = [(shot.parameters, row) for shot, row in (*self._told.shots, *self._told.include)]
+        rows += [*self._told.images, *self._told.prompts]
+        layers = [self._base, *itertools.chain(*self._axes.values())]
+        layers += [Layer(parameters, [(row, ("parameters",))]) for parameters, row in rows if parameters]
+        for layer in layers:
+            for key, value in layer.parameters.items():
+                one = found.setdefault((key, canonical(value)), Layer({key: value}, []))
+                one.places.extend(layer.places)
+        rules = self._card.parameters["properties"]
+        for (key, _mark), layer in found.items():
+            if key in rules and key not in self._tied and plainly_right(rules[key], layer.parameters[key]):
+                continue
+            for keys, message in self._card.check(self._card.complete(layer.parameters)):
+                if keys == (key,):
+                    self._say(keys, message, layer)
+
+    def combinations(self) -> None:
+        """Check every distinct combination of parameters that belong together."""
+        base = self._tied_part(self._base.parameters, self._base.places)
+        axes = {key: layers for key, layers in self._axes.items() if key in self._tied}
+        images = self._distinct(self._told.images) or [Layer({}, [])]
+        prompts = self._distinct(self._told.prompts) or [Layer({}, [])]
+        for layers in itertools.product([base], images, prompts, *axes.values()):
+            self._combination(layers)
+        for group in self._groups(self._told.shots):
+            own = group[-1].parameters
+            free = [layers for key, layers in axes.items() if key not in own]
+            for *below, top in itertools.product([base], *([one] for one in group[:-1]), *free, [group[-1]]):
+                self._combination((*below, top))
+        for group in self._groups(self._told.include):
+            self._combination((base, *group))
+
+    def _combination(self, layers: Sequence[Layer]) -> None:
         merged = {key: value for layer in layers for key, value in layer.parameters.items()}
-        for keys, message in card.check(card.complete(merged)):
-            for finding in _findings(card, keys, message, layers):
-                if finding not in said:
-                    said.add(finding)
-                    yield finding
+        for keys, message in self._card.check(self._card.complete(merged)):
+            for layer in reversed(layers):
+                if any(key in layer.parameters for key in keys):
+                    self._say(keys, message, layer)
+                    break
+            else:
+                self._say(keys, message, Layer({}, layers[0].places))
+
+    def _groups(self, shots: Iterable[tuple[Shot, Row]]) -> Iterator[tuple[Layer, Layer, Layer]]:
+        """Yield the distinct layers of image, prompt and shot; the last has the places of all such shots."""
+        found: dict[str, tuple[Layer, Layer, Layer]] = {}
+        for shot, row in shots:
+            parts = [
+                self._tied_part(one, [(row, ("parameters",))])
+                for one in (shot.image.parameters, shot.prompt.parameters, shot.parameters)
+            ]
+            mark = canonical([one.parameters for one in parts])
+            if mark in found:
+                found[mark][2].places.append((row, ("parameters",)))
+            else:
+                found[mark] = (parts[0], parts[1], parts[2])
+        return iter(found.values())
+
+    def _distinct(self, rows: Iterable[tuple[Payload, Row]]) -> list[Layer]:
+        found: dict[str, Layer] = {}
+        for parameters, row in rows:
+            layer = self._tied_part(parameters, [(row, ("parameters",))])
+            found.setdefault(canonical(layer.parameters), Layer(layer.parameters, [])).places.extend(
+                layer.places
+            )
+        return list(found.values())
+
+    def _tied_part(self, parameters: Payload, places: list[Place]) -> Layer:
+        return Layer({key: value for key, value in parameters.items() if key in self._tied}, places)
+
+    def _say(self, keys: tuple[str, ...], message: str, layer: Layer) -> None:
+        """Report at every place of a layer, at the first of `keys` that it sets; else at its whole."""
+        unknown = any(key not in self._card.parameters["properties"] for key in keys)
+        message = SEED_WORDS if keys == (self._card.seed_field,) else message
+        key = next((key for key in keys if key in layer.parameters), None)
+        for row, path in layer.places:
+            if path[0] == "matrix":
+                whole = path[:2] if unknown else path
+            else:
+                whole = path if key is None else (*path, key)
+            if (mark := (id(row), whole, message)) not in self._said:
+                self._said.add(mark)
+                self._report.add(row.problem(whole, message, key=unknown))
 
 
-def _findings(card: Card, keys: tuple[str, ...], message: str, layers: Sequence[Layer]) -> Iterator[Finding]:
-    unknown = any(key not in card.parameters["properties"] for key in keys)
-    if keys == (card.seed_field,):
-        message = "seeds are not set here: `takes` and the campaign's `seed` decide them"
-    for path in _deciding(keys, layers):
-        yield (path[:2] if unknown and path[0] == "matrix" else path), unknown, message
+def plainly_right(rule: Mapping[str, Any], value: JSON) -> bool:
+    """Tell whether a value keeps a simple rule, without asking the schema; False: ask it.
+
+    A table may hold 100,000 texts of its own, and a schema takes a tenth of a millisecond for each.
+    """
+    if not rule.keys() <= {"type", "maxLength", "default", "description", "title", "examples"}:
+        return False
+    text = rule.get("type") == "string" and isinstance(value, str)
+    return text and len(value) <= rule.get("maxLength", len(value))
 
 
-def _deciding(keys: tuple[str, ...], layers: Sequence[Layer]) -> list[Path]:
-    """Return where the most specific of some parameters was written; the last layer is the most specific."""
-    for layer in reversed(layers):
-        for key in keys:
-            if key in layer.parameters:
-                return [path if path[0] == "matrix" else (*path, key) for path in layer.places]
-    return [("parameters",)]
-
-
-def _combinations(data: Mapping[str, Any], matrix: Mapping[str, Any]) -> Iterator[tuple[Layer, ...]]:
-    base = Layer(data.get("parameters") or {}, (("parameters",),))
-    axes = [
-        [Layer({key: value}, (("matrix", key, index),)) for index, value in enumerate(values)]
-        for key, values in matrix.items()
-    ]
-    for image, prompt, *chosen in itertools.product(_rows("images", data), _rows("prompts", data), *axes):
-        yield (base, image, prompt, *chosen)
-
-
-def _rows(section: str, data: Mapping[str, Any]) -> list[Layer]:
-    """Return the distinct parameters in a section, each with its places; at least one, maybe empty, layer."""
-    entries = data.get(section)
-    found: dict[str, Layer] = {}
-    for index, entry in enumerate(entries if isinstance(entries, list) else ()):
-        told = entry.get("parameters") if isinstance(entry, dict) else None
-        parameters = told if isinstance(told, dict) else {}
-        mark = canonical(parameters)
-        places = found[mark].places if mark in found else ()
-        found[mark] = Layer(parameters, (*places, (section, index, "parameters")))
-    return list(found.values()) or [Layer({}, ())]
+def _named_in(rule: Any) -> Iterator[str]:
+    """Yield the names that rules across parameters speak of, as written."""
+    if isinstance(rule, dict):
+        yield from (*rule.get("required", ()), *rule.get("properties", ()))
+    for part in rule.values() if isinstance(rule, dict) else rule if isinstance(rule, list) else ():
+        yield from _named_in(part)

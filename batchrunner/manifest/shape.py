@@ -65,16 +65,32 @@ def _told(error: ValidationError) -> Iterator[tuple[Path, bool, str]]:
         choices = {key for choice in rule for key in choice["required"]}
         if isinstance(instance, dict) and not choices & _meant(schema, instance):
             yield path, False, schema["x-message"]
+    elif error.validator == "anyOf":
+        yield from (
+            (path, False, message) for message in _nothing_to_render(_meant(schema, instance) | {*instance})
+        )
     elif error.validator == "pattern" and "x-message" in schema:
         yield path, False, schema["x-message"]
     else:
         yield path, False, value_message(error) + _example(error)
 
 
+def _nothing_to_render(told: set[str]) -> Iterator[str]:
+    """Yield what is missing: images and prompts, or shots."""
+    missing = [key for key in ("images", "prompts") if key not in told]
+    if "shots" in told or not missing:
+        return
+    if len(missing) == 1:
+        yield f'the key "{missing[0]}" is missing'
+    else:
+        yield 'there is nothing to render: give "images" and "prompts", or "shots"'
+
+
 def _example(error: ValidationError) -> str:
     """Return what would be right, where it has parts; to tell only its kind would not help."""
-    has_parts = error.validator == "type" and error.validator_value in ("array", "object")
     schema: Any = error.schema
+    kinds: Any = error.validator_value if error.validator == "type" else ()
+    has_parts = kinds and {"array", "object"}.issuperset([kinds] if isinstance(kinds, str) else kinds)
     example = json.dumps(schema["examples"][0], ensure_ascii=False) if has_parts else ""
     return f"; for example {example}" if example else ""
 

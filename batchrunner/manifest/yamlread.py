@@ -33,8 +33,8 @@ _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_JSON = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
-_NOT_TEXT = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_NO_CHARACTER = re.compile(r"[\0\ud800-\udfff]")  # what only an escape can bring in
+NOT_TEXT = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+NO_CHARACTER = re.compile(r"[\0\ud800-\udfff]")  # what only an escape can bring in
 
 # What the parser says, and what has most likely happened: first libyaml's words, then those of PyYAML's own.
 _MISFIT = "this does not belong to what stands before it: look at the indentation, then at the quotes"
@@ -104,7 +104,7 @@ def _decoded(raw: bytes, name: str) -> str:
         before = error.object[: error.start].decode("utf-8")  # without the mark that Windows may set
         place = place_of(before, len(before))
         raise ManifestError([Problem(name, *place, "", "not UTF-8: save the file as UTF-8")]) from error
-    if (match := _NOT_TEXT.search(text)) is not None:
+    if (match := NOT_TEXT.search(text)) is not None:
         what = f"the control character U+{ord(match.group()):04X} does not belong here"
         raise ManifestError([Problem(name, *place_of(text, match.start()), "", what)])
     for line, row in enumerate(text.split("\n"), 1):
@@ -201,7 +201,7 @@ class _Reader:
 
     def _scalar(self, event: Any, path: Path) -> JSON:
         text: str = event.value
-        if _NO_CHARACTER.search(text):
+        if NO_CHARACTER.search(text):
             self._say(event, path, "holds an escape (such as \\0) that stands for no character")
         if not event.implicit[0]:
             return text

@@ -70,6 +70,21 @@ def test_a_card_is_pulled_and_never_over_another(tmp_path: Path) -> None:
     assert json.loads(text)["limits"]["submit_timeout_s"] == 180
 
 
+def test_a_manifest_runs_with_a_card_of_its_own(tmp_path: Path) -> None:
+    """What was pulled is what is sent, and what it costs; its hash is kept with the campaign."""
+    with against(tmp_path) as shell:
+        shell.run("models", "pull", "pixverse-v6-i2v", "-o", "cards/mine.json")
+        night = tmp_path / shell.write(takes=1)
+        text = night.read_text(encoding="utf-8").replace("model: pixverse-v5.6-i2v", "model: pixverse-v6-i2v")
+        night.write_text(text + "card: cards/mine.json\nparameters: {duration: 3}\n", encoding="utf-8")
+        done = shell.run("run", "night.yaml")
+        (job,) = [json.loads(line) for line in shell.run("jobs", "night", "--json").out.splitlines()]
+
+        assert done.code == 0, done.err
+        assert (job["payload"]["duration"], job["payload"]["image"]) == (3, "https://example.com/fox.png")
+        assert job["cost_usd_micros"] == 345_000  # the page's one price, the dearest
+
+
 def test_a_provider_that_is_down_or_refuses_the_key(tmp_path: Path) -> None:
     """7 and 5, each in one sentence."""
     away = Shell(tmp_path, "http://127.0.0.1:1", "key").run("models", "check")

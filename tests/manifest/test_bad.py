@@ -1,12 +1,15 @@
 """Wrong manifests: what is said of each, and where.
 
-The whole message is compared, for it is all that a tired person has. Most cases are in
-`wrong_manifests.txt`, where they read as edits of one good manifest; bytes and great lengths are here.
+The whole message is compared, for it is all that a tired person has. Most cases are files in
+`tests/manifests/bad`, each with what should be said of it on top; bytes and great lengths are here.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -36,8 +39,8 @@ prompts:
 URL = 'url: "https://example.com/fox.png"'
 PNG = Path(__file__).parents[2] / "manifests" / "images" / "fox.png"
 
-CASES = Path(__file__).with_name("wrong_manifests.txt").read_text(encoding="utf-8")
-NAMES = [case.partition("\n")[0] for case in CASES.split("\n== ")[1:]]
+BAD = Path(__file__).parents[1] / "manifests" / "bad"
+NAMES = sorted(path.stem for path in BAD.glob("*.yaml"))
 
 RAW = {
     "UTF-16": (GOOD.encode("utf-16"), "1:1: this is UTF-16: save it as UTF-8"),
@@ -117,15 +120,10 @@ RAW = {
 }
 
 
-def edited(name: str) -> tuple[str, list[str]]:
-    """Return a case's manifest and what should be said of it."""
-    (case,) = (case for case in CASES.split("\n== ") if case.startswith(f"{name}\n"))
-    text = GOOD
-    for taken, put in re.findall(r"((?:^- .*\n)+)((?:^\+ .*\n)*)", case, re.MULTILINE):
-        old, new = (re.sub(r"^[-+] ", "", part, flags=re.MULTILINE) for part in (taken, put))
-        assert text.count(old) == 1
-        text = text.replace(old, new)
-    return text, re.findall(r"^! (.*)$", case, re.MULTILINE)
+def wrong(name: str) -> tuple[bytes, list[str]]:
+    """Return a wrong manifest and what should be said of it: its first lines, which begin with `#! `."""
+    raw = (BAD / f"{name}.yaml").read_bytes()
+    return raw, re.findall(r"^#! (.*)$", raw.decode(), re.MULTILINE)
 
 
 @pytest.fixture
@@ -137,6 +135,10 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "empty.png").touch()
     (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
     (tmp_path / "folder").mkdir()
+    (tmp_path / "files").symlink_to(BAD / "files")
+    (tmp_path / "made").mkdir()
+    with (tmp_path / "made" / "large.csv").open("wb") as file:
+        file.truncate((64 << 20) + 1)
     (tmp_path / "loop.png").symlink_to("loop.png")
     with (tmp_path / "large.png").open("wb") as file:
         file.truncate(20_000_001)
@@ -163,9 +165,10 @@ def test_the_manifest_behind_the_cases_is_good(tmp_path: Path) -> None:
 @pytest.mark.parametrize("case", NAMES)
 def test_every_mistake_is_told_where_it_was_made(case: str, folder: Path) -> None:
     """Line, column, path and words; all of them, in the order of the file."""
-    text, expected = edited(case)
+    raw, expected = wrong(case)
 
-    assert expected == said(text.encode(), folder)
+    assert expected
+    assert expected == said(raw, folder)
 
 
 @pytest.mark.parametrize("case", RAW)
@@ -185,28 +188,62 @@ def test_a_manifest_that_cannot_be_read_is_a_wrong_call(name: str, why: str, tmp
         load(tmp_path / name)
 
 
+@pytest.mark.parametrize("command", ["validate", "plan", "run"])
+@pytest.mark.parametrize("case", ["yaml-duplicate-key", "shots-csv"])
+def test_a_wrong_manifest_costs_nothing(command: str, case: str, folder: Path) -> None:
+    """Exit 2, every message and no traceback; nothing on stdout, and no file or folder made."""
+    raw, expected = wrong(case)
+    (folder / "night.yaml").write_bytes(raw)
+    before = sorted(folder.rglob("*"))
+    words = [sys.executable, "-m", "batchrunner", command, "night.yaml"]
+    environment = os.environ | {"PYTHONPATH": str(BAD.parents[2])}
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    told = [
+        one.replace("FOLDER/", "") if one.startswith("FOLDER") else f"night.yaml:{one}" for one in expected
+    ]
+
+    assert (2, "") == (done.returncode, done.stdout)
+    assert told == done.stderr.splitlines()[: len(told)]
+    assert "Traceback" not in done.stderr
+    assert before == sorted(folder.rglob("*"))
+
+
 LENGTHS = {"minLength", "minItems", "maxItems", "minProperties", "minimum", "exclusiveMinimum", "maximum"}
-RULES = {"type", "const", "enum", "pattern", "uniqueItems", "required", "oneOf", *LENGTHS}
+RULES = {"type", "const", "enum", "pattern", "uniqueItems", "required", "oneOf", "anyOf", *LENGTHS}
 
 
 def rules(schema: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Yield the path of every rule of a schema that can be broken."""
+    """Yield the path of every rule of a schema that can be broken, each definition's once."""
     for key in schema:
         if key in RULES or (key == "additionalProperties" and schema[key] is False):
             yield (*path, key)
-    for name, below in schema.get("properties", {}).items():
-        yield from rules(below, (*path, "properties", name))
+    for group in ("properties", "$defs"):
+        for name, below in schema.get(group, {}).items():
+            yield from rules(below, (*path, group, name))
     for key in ("items", "additionalProperties"):
         if isinstance(schema.get(key), dict):
             yield from rules(schema[key], (*path, key))
 
 
+def where(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Return the path of a rule as `rules` has it: from the last definition that led to it."""
+    root: Any = shape.validator().schema
+    schema, found = root, list[str | int]()
+    for part in path:
+        if "$ref" in schema and part not in schema:
+            found = [*schema["$ref"].removeprefix("#/").split("/")]
+            schema = root[found[0]][found[1]]
+        found.append(part)
+        schema = schema[part]
+    return tuple(found)
+
+
 def test_every_rule_of_the_schema_is_broken_by_some_case() -> None:
     """A rule that no case breaks has a message that nobody has read."""
     broken = set()
-    for raw in [*(edited(name)[0].encode() for name in NAMES), *(raw for raw, _said in RAW.values())]:
+    for raw in [*(wrong(name)[0] for name in NAMES), *(raw for raw, _said in RAW.values())]:
         with suppress(ManifestError):  # those are no YAML at all
             errors = shape.validator().iter_errors(read(raw, "x").data)
-            broken |= {tuple(error.absolute_schema_path) for error in errors}
+            broken |= {where(tuple(error.absolute_schema_path)) for error in errors}
 
     assert set() == set(rules(shape.validator().schema)) - broken

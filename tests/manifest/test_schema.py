@@ -52,13 +52,13 @@ def test_every_property_is_explained_with_examples_that_hold(path: str, one: dic
     assert one.get("description"), path
     assert one.get("examples"), path
     for example in one["examples"]:
-        Draft202012Validator(one).validate(example)
+        Draft202012Validator({**one, "$defs": SCHEMA["$defs"]}).validate(example)
 
 
 def test_every_part_of_the_manifest_is_in_the_schema() -> None:
     """The top level, by the design."""
-    expected = "version campaign model provider seed takes parameters matrix images prompts"
-    expected += " limits retry recovery price output"
+    expected = "version campaign model provider seed takes parameters matrix images prompts shots"
+    expected += " product exclude include limits retry recovery price output card order"
 
     assert set(expected.split()) == set(SCHEMA["properties"])
     assert 1 == SCHEMA["properties"]["version"]["const"]
@@ -94,12 +94,11 @@ def test_a_manifest_that_says_nothing_gets_the_defaults() -> None:
 
 
 def test_an_id_is_the_same_thing_to_the_schema_and_to_the_code() -> None:
-    """Three places in the schema, one in the code."""
-    images, prompts = SCHEMA["properties"]["images"]["items"], SCHEMA["properties"]["prompts"]["items"]
+    """Several places in the schema, one in the code."""
+    rows = [SCHEMA["$defs"][name] for name in ("image", "prompt", "shot", "include")]
     patterns = {
         SCHEMA["properties"]["campaign"]["pattern"],
-        images["properties"]["id"]["pattern"],
-        prompts["properties"]["id"]["pattern"],
+        *(one["properties"]["id"]["pattern"] for one in rows),
     }
 
     assert {f"^{ID.pattern}$(?!\\n)"} == patterns

@@ -1,0 +1,114 @@
+"""What the column of a table means, and what its cells are.
+
+One rule for csv and jsonl, for images, prompts and shots. A column's name is, in this order: one of the
+section's own keys; a picture field of the model's card; a parameter of the card; else a {var}.
+`parameters.NAME` and `vars.NAME` say it outright, and a name that begins with # is not read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from batchrunner.cards import Card
+from batchrunner.manifest.templates import NAME
+from batchrunner.manifest.yamlread import INT_MAX, Path
+from batchrunner.values import JSON
+
+KEYS: Mapping[str, Mapping[str, Path]] = {
+    "images": {"id": ("id",), "url": ("url",), "file": ("file",)},
+    "prompts": {"id": ("id",), "text": ("text",), "prompt": ("text",)},
+    "shots": {name: (name,) for name in ("id", "image", "url", "file", "prompt", "text", "takes")},
+}
+SEED_WORDS = "seeds are not set here: `takes` and the campaign's `seed` decide them"
+
+_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]{0,15})(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?")
+
+
+class ColumnError(Exception):
+    """A column that means nothing here, in words."""
+
+
+def meaning(section: str, name: str, card: Card | None) -> Path | None:
+    """Return the place that a column stands for in an inline entry; None: it is not read.
+
+    Raises:
+        ColumnError: there is no such place.
+    """
+    plain = name.casefold()
+    if name.startswith("#"):
+        return None
+    if plain in KEYS[section]:
+        return KEYS[section][plain]
+    if card is not None:
+        fields = [field.casefold() for field in card.image_fields]
+        if section != "prompts" and plain in fields:
+            return ("frames", fields.index(plain))
+        known = {one.casefold(): one for one in card.parameters["properties"]}
+        if plain in known:
+            return ("parameters", known[plain])
+        if card.seed_field is not None and plain == card.seed_field.casefold():
+            raise ColumnError(SEED_WORDS)
+    kind, dot, rest = name.partition(".")
+    if dot and kind in {"parameters", "vars"}:
+        return (kind, _var(rest) if kind == "vars" else rest)
+    return ("vars", _var(name))
+
+
+def _var(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise ColumnError(
+            f'"{name}" cannot be a {{var}}: use letters, digits, - and _; '
+            "or begin the name with # and the column is not read"
+        )
+    return name
+
+
+def slip(section: str, name: str, card: Card | None) -> str | None:
+    """Return the key or parameter that a column nobody uses was most likely meant to be."""
+    if card is None:
+        return None
+    known = [*KEYS[section], *card.parameters["properties"]]
+    if section != "prompts":
+        known += card.image_fields
+    near = difflib.get_close_matches(name.casefold(), known, n=1, cutoff=0.8)
+    return near[0] if near else None
+
+
+def typed(text: str, rule: Mapping[str, Any] | None) -> JSON:
+    """Return a cell's text as what the card's rule for a parameter asks for; text where it asks for none."""
+    if rule is None or _takes_text(rule, text):
+        return text
+    if text.casefold() in {"true", "false"}:
+        return text.casefold() == "true"
+    return number(text) if _NUMBER.fullmatch(text) else text
+
+
+def number(text: str) -> JSON:
+    """Return the number that a text is, whole ones as such; the text itself where it cannot be sent."""
+    value = float(text)
+    if not math.isfinite(value) or abs(value) > INT_MAX:
+        return text
+    return int(value) if value == int(value) else value
+
+
+def _takes_text(rule: Mapping[str, Any], text: str) -> bool:
+    if "enum" in rule:
+        return text in rule["enum"]
+    if "const" in rule:
+        return bool(text == rule["const"])
+    kinds = rule.get("type", ())
+    return "string" in ([kinds] if isinstance(kinds, str) else kinds)
+
+
+def twice(names: Iterable[str]) -> str | None:
+    """Return the first name that was there before, however its case."""
+    seen = set()
+    for name in names:
+        if name.casefold() in seen:
+            return name
+        seen.add(name.casefold())
+    return None

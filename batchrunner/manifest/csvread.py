@@ -1,0 +1,143 @@
+"""Csv as spreadsheets export it: one header line, then one row a record.
+
+What separates the cells is read off the header line by a plain rule: a tab if there is one, else a
+semicolon if there is one, else a comma. Rows that are empty altogether are passed over, as are empty
+columns at the end; a row with more or fewer cells than the header is refused.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import unicodedata
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+from batchrunner.cards import Card
+from batchrunner.errors import Problem
+from batchrunner.manifest.columns import twice, typed
+from batchrunner.manifest.pictures import is_address
+from batchrunner.manifest.slugs import slug
+from batchrunner.manifest.tables import Table, TableRow
+from batchrunner.manifest.textfile import ROWS_MAX, ContentError, TextFile
+from batchrunner.manifest.written import Entry, Report
+from batchrunner.manifest.yamlread import Path, Place
+
+CELL_MAX = 1 << 20
+WHOLE = {"type": "integer"}
+_QUOTES = 'a quote inside a quoted text is written twice: "so ""it"" is"'
+
+
+def csv_rows(
+    file: TextFile, section: str, card: Card | None, entry: Entry, report: Report
+) -> Iterator[TableRow]:
+    """Yield the rows; a row of the wrong length is reported and passed over.
+
+    Raises:
+        ContentError: the header is wrong, or from a line on it is no csv.
+    """
+    sheet = _Sheet(file)
+    table = Table(file, section, card, entry, report, sheet.locate)
+    paths = [table.add_column(name, sheet.locate(sheet.header_line, name)) for name in sheet.names]
+    for count, (line, cells) in enumerate(sheet.records, 1):
+        if count > ROWS_MAX:
+            raise sheet.error(line, f"more than {ROWS_MAX:,} rows")
+        if not any(cells):
+            continue
+        if len(cells) < len(paths) or any(cells[len(paths) :]):
+            table.say((line, 1), "", _ragged(cells, len(paths)))
+            continue
+        pairs = zip(paths, cells, strict=False)
+        yield table.row(line, {path: _cell(table, path, cell) for path, cell in pairs if cell and path})
+
+
+def _ragged(cells: list[str], wanted: int) -> str:
+    has = len(cells) if len(cells) < wanted else max(n for n, cell in enumerate(cells, 1) if cell)
+    return (
+        f"this row has {has} cells, the header {wanted}: "
+        "a separator is missing, or a text that holds one lacks its quotes"
+    )
+
+
+def _cell(table: Table, path: Path, cell: str) -> Any:
+    if path == ("id",):
+        return slug(unicodedata.normalize("NFC", cell))
+    if path[0] == "frames":
+        return {"url": cell} if is_address(cell) else {"file": cell}
+    return typed(cell, WHOLE if path == ("takes",) else table.rule(path))
+
+
+class _Sheet:
+    """The records of one file, each with the line that it begins in; the first one is the header."""
+
+    def __init__(self, file: TextFile) -> None:
+        self._file = file
+        first = file.text[:10].partition("\n")[0].rstrip("\r").casefold()
+        said = len(first) == len("sep=;") and first.startswith("sep=")  # Excel's own way to say it
+        header = file.text.partition("\n")[0]
+        self._delimiter = first[-1] if said else next((one for one in "\t;" if one in header), ",")
+        self._skipped = int(said)
+        self.records = self._read()
+        self.header_line, self.names = next(self.records, (1, []))
+        while self.names and not self.names[-1]:
+            self.names.pop()
+        if not self.names:
+            raise self.error(1, "is empty: the first line names the columns")
+        if (name := twice(name for name in self.names if name)) is not None:
+            raise self.error(self.header_line, f'the column "{name}" is there twice', self.names.index(name))
+        if "" in self.names:
+            raise self.error(self.header_line, "a column without a name", self.names.index(""))
+
+    def error(self, line: int, message: str, index: int = 0) -> ContentError:
+        """Return what ends the reading."""
+        return ContentError(Problem(self._file.name, *self._place(line, index), "", message))
+
+    def locate(self, line: int, name: str) -> Place:
+        """Return where the cell of a column begins, in the record that begins in a line."""
+        return self._place(line, self.names.index(name))
+
+    def _read(self) -> Iterator[tuple[int, list[str]]]:
+        lines = io.StringIO(self._file.text, newline="")
+        for _ in range(self._skipped):
+            next(lines)
+        csv.field_size_limit(CELL_MAX)
+        reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
+        begin = 1 + self._skipped
+        try:
+            for cells in reader:
+                line, begin = begin, reader.line_num + 1 + self._skipped
+                yield line, [_one_form(cell.strip()) for cell in cells]
+        except csv.Error as error:
+            raise self.error(begin, _broken(str(error))) from error
+
+    def _place(self, line: int, index: int) -> Place:
+        """Walk to a cell: only a problem asks for it."""
+        quoted = False
+        for number, row in enumerate(self._lines[line - 1 :], line):
+            if index == 0:
+                return number, 1
+            for column, char in enumerate(row, 2):
+                quoted ^= char == '"'
+                index -= char == self._delimiter and not quoted
+                if index == 0:
+                    return number, column
+        return line, 1
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return list(io.StringIO(self._file.text, newline=""))
+
+
+def _one_form(cell: str) -> str:
+    return cell.replace("\r\n", "\n").replace("\r", "\n") if "\r" in cell else cell
+
+
+def _broken(said: str) -> str:
+    if "unexpected end of data" in said:
+        return f"a quote that opens in this row is never closed; {_QUOTES}"
+    if "expected after" in said:
+        return f"a quoted text goes on after its quote has ended; {_QUOTES}"
+    if "field larger" in said:
+        return f"a cell of more than {CELL_MAX:,} characters: a quote is never closed"
+    return f"not csv: {said}"

@@ -1,0 +1,296 @@
+"""From rows to images, prompts and shots: pictures that are there, ids, words, and what refers to what."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path as FilePath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from batchrunner.cards import Card
+from batchrunner.manifest.columns import SEED_WORDS
+from batchrunner.manifest.pictures import PictureError, from_file, from_url, is_address
+from batchrunner.manifest.slugs import ID, is_reserved, slug
+from batchrunner.manifest.sources import Sources, also
+from batchrunner.manifest.written import Entry, Report, Row
+from batchrunner.manifest.yamlread import Path
+from batchrunner.values import Image, Picture, Prompt, Shot, canonical
+
+TAKES_MAX = 10_000
+PICTURE_KEYS = ("url", "file", "frames")
+SHOT_KEYS = ("id", "image", *PICTURE_KEYS, "prompt", "text", "vars", "parameters")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+WORDS_ID_MAX = 48
+NEAR_MAX = 2_000  # names that a misspelt one is held against
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The rows of a section that could be read, each with what became of it."""
+
+    images: dict[str, tuple[Image, Row]]
+    prompts: dict[str, tuple[Prompt, Row]]
+
+
+class Builder:
+    """Makes frozen values of rows; reports what is wrong with them."""
+
+    def __init__(self, folder: FilePath, card: Card | None, report: Report, sources: Sources) -> None:
+        self._folder = folder
+        self._card = card
+        self._report = report
+        self._sources = sources
+        self._files: dict[str, Picture | str] = {}
+        self._inline: dict[str, tuple[Image, Row]] = {}  # pictures that shots name themselves, by id
+        self._sound: dict[str, Image] = {}  # the same, by what names them
+
+    # --- images ---------------------------------------------------------------------------------------
+
+    def image(self, row: Row) -> Image:
+        """Return a row's image; without the pictures that cannot be used."""
+        told = row.told
+        frames = told.get("frames")
+        sources: list[tuple[Path, Any]] = (
+            [(("frames", n), one) for n, one in enumerate(frames)] if frames else [((), told)]
+        )
+        named = [key for key in PICTURE_KEYS if key in told]
+        if len(named) != 1:  # in the manifest itself the schema has seen to it
+            what = f"has both {' and '.join(named)}: leave one empty" if named else "has no picture"
+            self._say(row, (), what)
+            return Image(str(told.get("id", "")), (), self.words(row), told.get("parameters", {}))
+        pictures = [one for path, source in sources if (one := self._picture(row, path, source)) is not None]
+        wanted = len(self._card.image_fields) if self._card else len(sources)
+        if len(sources) != wanted:
+            fields = ", ".join(self._card.image_fields) if self._card else ""
+            what = f"the model takes {wanted} picture{'s' if wanted > 1 else ''} ({fields})"
+            self._say(row, (), f"{what}, not {len(sources)}")
+        name = told.get("id") or _name_of(sources[0][1])
+        self._not_reserved(row, name)
+        return Image(name, tuple(pictures), self.words(row), told.get("parameters", {}))
+
+    def _picture(self, row: Row, at: Path, told: Mapping[str, Any]) -> Picture | None:
+        key = "url" if "url" in told else "file"
+        found = self._from_url(told["url"]) if key == "url" else self._from_file(told["file"])
+        if isinstance(found, str):
+            self._say(row, (*at, key), found)
+            return None
+        return found
+
+    def _from_url(self, url: str) -> Picture | str:
+        try:
+            return from_url(url)
+        except PictureError as error:
+            return str(error)
+
+    def _from_file(self, file: str) -> Picture | str:
+        if file not in self._files:
+            try:
+                picture = from_file(self._folder / file)
+            except PictureError as error:
+                self._files[file] = str(error)
+            else:
+                self._files[file] = picture
+                self._sources.read.append((file, picture.sha256 or ""))
+        return self._files[file]
+
+    # --- prompts --------------------------------------------------------------------------------------
+
+    def prompt(self, row: Row) -> Prompt:
+        """Return a row's prompt."""
+        told = row.told
+        text = told.get("text", "")
+        if not text.strip():
+            self._say(row, ("text",), "must not be empty")
+        own = isinstance(row, Entry)
+        name = told.get("id") or (first_words(text) if own else words_id(text))
+        self._not_reserved(row, name)
+        return Prompt(name, text, self.words(row), told.get("parameters", {}))
+
+    def words(self, row: Row) -> Mapping[str, str]:
+        """Return a row's vars."""
+        found: Mapping[str, str] = row.told.get("vars", {})
+        for name, value in found.items():
+            if not value.strip():
+                self._say(row, ("vars", name), "is empty: an empty word would end up in a paid prompt")
+        return found
+
+    # --- shots ----------------------------------------------------------------------------------------
+
+    def shot(self, row: Row, listed: Listed, takes_key: str = "takes") -> Shot | None:
+        """Return a row's shot; None: it is wrong, which is reported. An entry of `include` has one `take`."""
+        flat = self._flat(row, (*SHOT_KEYS, takes_key))
+        if flat is None:
+            return None
+        image, prompt = self._image_of(row, listed), self._prompt_of(row, listed)
+        takes, sound = self._takes(row)
+        if image is None or prompt is None or not sound:
+            return None
+        return Shot(
+            image=image,
+            prompt=prompt,
+            vars=self.words(row),
+            parameters={**row.told.get("parameters", {}), **flat} if flat else row.told.get("parameters", {}),
+            takes=takes,
+            take=row.told.get("take"),
+        )
+
+    def _flat(self, row: Row, keys: Sequence[str]) -> dict[str, Any] | None:
+        """Return the parameters that stand beside the other keys; None: there is a key that is none."""
+        found, sound = {}, True
+        known = [*keys, *(self._card.parameters["properties"] if self._card else ())]
+        for key, value in row.told.items():
+            if key in keys:
+                continue
+            if self._card is not None and key == self._card.seed_field:
+                self._say(row, (key,), SEED_WORDS, key=True)
+                sound = False
+            elif self._card is not None and key not in known:
+                self._say(row, (key,), f'unknown key "{key}": {_meant(key, known)}', key=True)
+                sound = False
+            found[key] = value
+        return found if sound else None
+
+    def _image_of(self, row: Row, listed: Listed) -> Image | None:
+        told = row.told
+        named = [key for key in ("image", *PICTURE_KEYS) if key in told]
+        if len(named) != 1:
+            what = f"has both {' and '.join(named)}: leave one out" if named else "has no image"
+            self._say(row, (), what)
+            return None
+        if named == ["image"]:
+            name = told["image"]
+            for one in (name, slug(name)) if not isinstance(row, Entry) else (name,):
+                if one in listed.images:
+                    return listed.images[one][0]
+            if not is_address(name) and not name.casefold().endswith(SUFFIXES):
+                near = _near(name, listed.images)
+                what = (
+                    near or "it is an id of `images`, an https address, or a file that ends in .png or .jpg"
+                )
+                self._say(row, ("image",), f'there is no image "{name}": {what}')
+                return None
+            source: dict[str, Any] = {"url": name} if is_address(name) else {"file": name}
+        else:
+            source = {named[0]: told[named[0]]}
+        return self._own_image(row, named[0], source, listed)
+
+    def _own_image(self, row: Row, key: str, source: Mapping[str, Any], listed: Listed) -> Image | None:
+        mark = canonical(source)
+        if mark in self._sound:
+            return self._sound[mark]
+        before = len(self._report.problems)
+        image = self.image(_Part(row, source, key))
+        if len(self._report.problems) > before:
+            return None
+        first, at = self._inline.setdefault(image.id, (image, row))
+        if image.id in listed.images:
+            there = also(listed.images[image.id][1], row)
+            what = f'the id "{image.id}" of this picture is taken by an image ({there})'
+            self._say(row, (key,), f"{what}: name that one, or list this one under `images` with an id")
+        elif first.pictures != image.pictures:
+            what = f'another picture has the id "{image.id}" already ({also(at, row)})'
+            self._say(row, (key,), f"{what}: list both under `images` with ids of their own")
+        else:
+            self._sound[mark] = image
+        return first
+
+    def _prompt_of(self, row: Row, listed: Listed) -> Prompt | None:
+        told = row.told
+        named = [key for key in ("prompt", "text") if key in told]
+        if len(named) != 1:
+            self._say(row, (), "has both prompt and text: leave one out" if named else "has no prompt")
+            return None
+        (key,) = named
+        text = told[key]
+        own = told.get("id")
+        if own is not None:
+            self._not_reserved(row, own)
+        if not text.strip():
+            self._say(row, (key,), "must not be empty")
+            return None
+        if key == "prompt" and ID.fullmatch(text.casefold()):
+            found = listed.prompts.get(text) or listed.prompts.get(text.casefold())
+            if found is None:
+                near = _near(text, listed.prompts) or "one word is an id of `prompts`"
+                self._say(row, (key,), f'there is no prompt "{text}": {near}; for just this word say `text`')
+                return None
+            return replace(found[0], id=own) if own is not None else found[0]
+        return Prompt(own or words_id(text), text)
+
+    def _takes(self, row: Row) -> tuple[int | tuple[int, ...] | None, bool]:
+        told = row.told.get("takes")
+        good = told is None or (isinstance(told, int) and 1 <= told <= TAKES_MAX)
+        if isinstance(told, list):
+            good = all(isinstance(one, int) and 0 <= one < 2**31 for one in told)
+            good = good and 0 < len(told) == len(set(told)) <= TAKES_MAX
+            told = tuple(told)
+        if not good:
+            self._say(row, ("takes",), f"must be a whole number from 1 to {TAKES_MAX:,}")
+        return told, good
+
+    # --- reports --------------------------------------------------------------------------------------
+
+    def _not_reserved(self, row: Row, name: str) -> None:
+        said = reserved(name)
+        if said is not None:
+            self._say(row, ("id",), said)
+
+    def _say(self, row: Row, path: Path, message: str, *, key: bool = False) -> None:
+        self._report.add(row.problem(path, message, key=key))
+
+
+class _Part:
+    """A shot's own picture as a row of its own; `key` is where it was written."""
+
+    def __init__(self, row: Row, told: Mapping[str, Any], key: str) -> None:
+        self._row = row
+        self._key = key
+        self.told = told
+
+    def problem(self, path: Path, message: str, *, key: bool = False) -> Any:
+        whole = path[:1] == ("frames",)
+        return self._row.problem(path if whole else (self._key,), message, key=key)
+
+    def has(self, path: Path) -> bool:
+        return self._row.has(path)
+
+
+def reserved(name: str) -> str | None:
+    """Return why a name cannot be that of a file, if so."""
+    if is_reserved(name):
+        return f'"{name}" is a name that Windows keeps for itself: choose another'
+    return f'"{name}" must not end with a dot' if name.endswith(".") else None
+
+
+def first_words(text: str) -> str:
+    """Return the id of a prompt that is written in the manifest without one."""
+    return slug(" ".join(re.sub(r"[{}]", "", text).split()[:5]))
+
+
+def words_id(text: str) -> str:
+    """Return an id from nothing but the words: other rows, and their order, do not matter to it."""
+    head = first_words(text)[:WORDS_ID_MAX].strip("-._")
+    return f"{head}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+
+
+def _name_of(source: Mapping[str, Any]) -> str:
+    if "file" in source:
+        return slug(FilePath(source["file"]).stem)
+    try:
+        return slug(FilePath(unquote(urlsplit(source["url"]).path)).stem)
+    except ValueError:
+        return slug(source["url"])  # not a URL, which is said elsewhere
+
+
+def _near(name: str, known: Iterable[str]) -> str | None:
+    near = difflib.get_close_matches(name.casefold(), list(islice(known, NEAR_MAX)), n=1)
+    return f'did you mean "{near[0]}"?' if near else None
+
+
+def _meant(key: str, known: Collection[str]) -> str:
+    return _near(key, known) or f"possible here: {', '.join(known)}"

@@ -1,0 +1,134 @@
+"""What can be wrong with `exclude`: an entry that matches nothing leaves in what somebody wanted out."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from batchrunner.cards import Card
+from batchrunner.manifest.columns import SEED_WORDS
+from batchrunner.manifest.excluding import applies
+from batchrunner.manifest.expand import matrix_combinations
+from batchrunner.manifest.ids import nearest
+from batchrunner.manifest.written import Report, Row
+from batchrunner.sentences import shown
+from batchrunner.values import JSON, Exclude, Manifest, canonical
+
+KEYS = ("image", "prompt", "take", "parameters")
+
+
+def read(row: Row, card: Card | None, report: Report) -> Exclude | None:
+    """Return an entry of `exclude`; None: it names what there is not, which is reported."""
+    told, sound = dict(row.told), True
+    parameters = dict(told.get("parameters", {}))
+    for key, value in told.items():
+        if key not in KEYS:
+            parameters[key] = value
+    for key in parameters:
+        if card is not None and key not in card.parameters["properties"]:
+            known = dict.fromkeys([*KEYS, *card.parameters["properties"]])
+            what = f'"{key}" is no key and no parameter{nearest(key, known)}'
+            what = SEED_WORDS if key == card.seed_field else what
+            report.add(row.problem(("parameters", key), what, key=True))
+            sound = False
+    if not sound:
+        return None
+    return Exclude(told.get("image"), told.get("prompt"), told.get("take"), parameters)
+
+
+def check(excludes: Iterable[tuple[Exclude, Row]], manifest: Manifest, card: Card, report: Report) -> None:
+    """Report every entry that matches no job of the product and the shots."""
+    if not manifest.exclude:
+        return
+    groups = list(_Group.all(manifest))
+    images = dict.fromkeys(name for group in groups for name in group.images)
+    prompts = dict.fromkeys(name for group in groups for name in group.prompts)
+    for exclude, row in excludes:
+        before = len(report.problems)
+        if exclude.image is not None and exclude.image not in images:
+            what = f'no job has the image "{exclude.image}"{nearest(exclude.image, images)}'
+            report.add(row.problem(("image",), what))
+        if exclude.prompt is not None and exclude.prompt not in prompts:
+            what = f'no job has the prompt "{exclude.prompt}"{nearest(exclude.prompt, prompts)}'
+            report.add(row.problem(("prompt",), what))
+        if len(report.problems) > before:
+            continue
+        some = [group for group in groups if group.has(exclude)]
+        if not some:
+            report.add(row.problem((), "matches no job: leave it out"))
+        elif exclude.take is not None and not any(group.has_take(exclude.take) for group in some):
+            report.add(row.problem(("take",), f"no job is take {exclude.take}"))
+        elif not any(applies(exclude, one) for one in _parameters(exclude, some, manifest, card)):
+            _say_values(exclude, row, list(_parameters(exclude, some, manifest, card)), report)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """Images that go with prompts: the product, or one shot."""
+
+    images: Mapping[str, Mapping[str, JSON]]
+    prompts: Mapping[str, Mapping[str, JSON]]
+    own: Mapping[str, JSON]
+    takes: int | tuple[int, ...]
+
+    @classmethod
+    def all(cls, manifest: Manifest) -> Iterator[_Group]:
+        """Yield the product, if there is one, and every shot."""
+        if manifest.images and manifest.prompts:
+            images = {image.id: image.parameters for image in manifest.images}
+            yield cls(images, {one.id: one.parameters for one in manifest.prompts}, {}, manifest.takes)
+        for shot in manifest.shots:
+            image, prompt = {shot.image.id: shot.image.parameters}, {shot.prompt.id: shot.prompt.parameters}
+            takes = manifest.takes if shot.takes is None else shot.takes
+            yield cls(image, prompt, shot.parameters, takes)
+
+    def has(self, exclude: Exclude) -> bool:
+        """Tell whether an entry's image and prompt meet here."""
+        image = exclude.image is None or exclude.image in self.images
+        return image and (exclude.prompt is None or exclude.prompt in self.prompts)
+
+    def has_take(self, take: int) -> bool:
+        """Tell whether there is a take."""
+        return 1 <= take <= self.takes if isinstance(self.takes, int) else take in self.takes
+
+
+def _parameters(
+    exclude: Exclude, groups: Sequence[_Group], manifest: Manifest, card: Card
+) -> Iterator[dict[str, Any]]:
+    """Yield the distinct complete values, of those parameters that an entry names, where it may apply."""
+    seen: set[str] = set()
+    keys = exclude.parameters.keys()
+    for group in groups:
+        if exclude.take is not None and not group.has_take(exclude.take):
+            continue
+        images = _distinct(group.images, exclude.image, keys)
+        prompts = _distinct(group.prompts, exclude.prompt, keys)
+        unnamed = [key for key in manifest.matrix if key not in keys]
+        for image, prompt in itertools.product(images, prompts):
+            for chosen in matrix_combinations(manifest, {*unnamed, *group.own}):
+                merged = {**manifest.parameters, **image, **prompt, **chosen, **group.own}
+                found = {key: one for key, one in card.complete(merged).items() if key in keys}
+                if (mark := canonical(found)) not in seen:
+                    seen.add(mark)
+                    yield found
+
+
+def _distinct(
+    rows: Mapping[str, Mapping[str, JSON]], name: str | None, keys: Iterable[str]
+) -> list[dict[str, JSON]]:
+    some = rows.values() if name is None else [rows[name]]
+    wanted = set(keys)
+    parts = ({key: value for key, value in one.items() if key in wanted} for one in some)
+    return list({canonical(one): one for one in parts}.values())
+
+
+def _say_values(exclude: Exclude, row: Row, found: Sequence[Mapping[str, JSON]], report: Report) -> None:
+    for key, value in exclude.parameters.items():
+        values = list({canonical(one[key]): one[key] for one in found if key in one}.values())
+        if canonical(value) not in {canonical(one) for one in values}:
+            there = " or ".join(shown(one) for one in values[:8]) or "not set"
+            report.add(row.problem(("parameters", key), f"no job has {shown(value)} here: it is {there}"))
+            return
+    report.add(row.problem((), "matches no job: no job has all of these together"))

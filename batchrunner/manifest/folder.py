@@ -1,0 +1,67 @@
+"""The files that a pattern finds: sorted as people sort them, shot2 before shot10, on every machine."""
+
+from __future__ import annotations
+
+import glob
+import itertools
+import re
+import unicodedata
+from pathlib import Path
+from typing import TypeAlias
+
+FILES_MAX = 100_000
+
+Key: TypeAlias = tuple[tuple[tuple[int, int, str], ...], ...]
+
+
+class GlobError(Exception):
+    """A pattern that finds nothing, or no end of files, in words."""
+
+
+def find(pattern: str, folder: Path) -> list[str]:
+    """Return the files that a pattern finds, as paths from `folder` on (or absolute ones, as the pattern is).
+
+    `*`, `?` and `[…]` stand for parts of a name, `**` for any folders; hidden files are left out.
+
+    Raises:
+        GlobError: there are none, or too many.
+    """
+    found = _files(pattern, folder)
+    if len(found) > FILES_MAX:
+        raise GlobError(f"finds more than {FILES_MAX:,} files")
+    if not found:
+        raise GlobError(f"finds no file in {folder}{_hint(pattern, folder)}")
+    return sorted(found, key=natural)
+
+
+def _files(pattern: str, folder: Path) -> list[str]:
+    try:
+        # Path.glob would find hidden files too, such as those that a Mac leaves behind.
+        paths = glob.iglob(pattern, root_dir=folder, recursive=True)  # noqa: PTH207
+        files = (path for path in paths if not (folder / path).is_dir())
+        return list(dict.fromkeys(itertools.islice(files, FILES_MAX + 1)))
+    except (OSError, ValueError, re.error) as error:
+        raise GlobError(f"is no pattern: {error}") from error
+
+
+def _hint(pattern: str, folder: Path) -> str:
+    if "{" in pattern:
+        return ": { } means nothing in a pattern; write one entry for each"
+    if "\\" in pattern:
+        return ": folders are divided by /"
+    if "[" not in pattern:
+        other = re.sub(r"[A-Za-z]", lambda one: f"[{one[0].lower()}{one[0].upper()}]", pattern)
+        if some := _files(other, folder):
+            return f": large and small letters count here, and there is {sorted(some, key=natural)[0]}"
+    return ""
+
+
+def natural(path: str) -> tuple[Key, str]:
+    """Return what a path is sorted by: folder by folder, numbers by their value, whatever the case."""
+    return tuple(_key(part) for part in path.split("/")), path
+
+
+def _key(name: str) -> tuple[tuple[int, int, str], ...]:
+    plain = unicodedata.normalize("NFC", name).casefold()
+    parts = re.findall(r"[0-9]+|[^0-9]+", plain)
+    return tuple((0, int(part), "") if part[0].isdecimal() else (1, 0, part) for part in parts)

@@ -1,0 +1,64 @@
+"""Ids that stay apart: in job ids, in file names, and on file systems that know no case."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Mapping
+
+from batchrunner.manifest.sources import FileRow, LineRow, also
+from batchrunner.manifest.tables import TableRow
+from batchrunner.manifest.written import Report, Row
+
+
+def unique(rows: Iterable[tuple[str, Row]], report: Report) -> dict[str, Row]:
+    """Return the first row of each id; a second one is reported, with both places.
+
+    Ids hold small plain letters only, so two that differ in case or in the form of an accent are one here.
+    """
+    seen: dict[str, tuple[str, Row]] = {}
+    for name, row in rows:
+        known = seen.setdefault(name.rstrip("-."), (name, row))
+        if known[1] is not row:
+            report.add(row.problem((), _twice(name, row, *known)))
+    return dict(seen.values())
+
+
+def _twice(name: str, row: Row, first: str, at: Row) -> str:
+    there = f"(also {also(at, row)})"
+    if name != first:
+        return f'the ids "{name}" and "{first}" {there} are one in a file name: change one'
+    if isinstance(row, LineRow) and isinstance(at, LineRow):
+        return f"the same words are there twice {there}"
+    hint = "" if "id" in row.told else "; give one of them an `id`"
+    if isinstance(row, FileRow):
+        hint = "; rename a file, or list them in a csv with a column `id`"
+    elif isinstance(row, TableRow) and "text" in row.told and "id" not in row.told:
+        return f"the same words are there twice {there}"
+    return f'the id "{name}" is there twice {there}{hint}'
+
+
+def running_together(
+    images: Collection[str], prompts: Collection[str], between: str
+) -> tuple[tuple[str, str], tuple[str, str]] | None:
+    """Return two pairs of ids that make one text when joined by `between`, if there are any.
+
+    Of two images that begin alike, the longer one's rest must be what the other one's prompt begins with:
+    so only images that are another one's beginning are looked at, not every pair.
+    """
+    known_images, known_prompts = set(images), set(prompts)
+    rests: dict[str, tuple[str, str]] = {}
+    for long in images:
+        for end in range(1, len(long)):
+            if (short := long[:end]) in known_images and (long[end:] + between).startswith(between):
+                rests.setdefault((long[end:] + between)[len(between) :], (short, long))
+    for rest, (short, long) in rests.items():
+        for prompt in prompts:
+            if rest + prompt in known_prompts:
+                return (short, rest + prompt), (long, prompt)
+    return None
+
+
+def nearest(name: str, known: Mapping[str, object]) -> str:
+    """Return a hint at the id that a misspelt one was meant to be."""
+    near = difflib.get_close_matches(name.casefold(), list(known)[:2_000], n=1)
+    return f': did you mean "{near[0]}"?' if near else ""

@@ -1,0 +1,184 @@
+"""Jsonl: one JSON object a line, with the keys of an inline entry; any other key is a column."""
+
+from __future__ import annotations
+
+import io
+import json
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from batchrunner.cards import Card
+from batchrunner.errors import Problem
+from batchrunner.manifest.columns import number, twice
+from batchrunner.manifest.pictures import is_address
+from batchrunner.manifest.slugs import slug
+from batchrunner.manifest.tables import Table, TableRow
+from batchrunner.manifest.textfile import ROWS_MAX, ContentError, TextFile
+from batchrunner.manifest.written import Entry, Report
+from batchrunner.manifest.yamlread import DEPTH_MAX, NO_CHARACTER, Path, Place
+
+
+def json_rows(
+    file: TextFile, section: str, card: Card | None, entry: Entry, report: Report
+) -> Iterator[TableRow]:
+    """Yield the rows; a line that is wrong is reported and passed over.
+
+    Raises:
+        ContentError: there is no end to it.
+    """
+    reader = _Reader(file, section, card, entry, report)
+    for line, text in enumerate(io.StringIO(file.text), 1):
+        if line > ROWS_MAX:
+            raise ContentError(Problem(file.name, line, 1, "", f"more than {ROWS_MAX:,} rows"))
+        if text.strip() and (row := reader.row(line, text)) is not None:
+            yield row
+
+
+class _Number(str):
+    """A number as it was written."""
+
+    __slots__ = ()
+
+
+class _JsonError(ValueError):
+    pass
+
+
+class _Reader:
+    def __init__(self, file: TextFile, section: str, card: Card | None, entry: Entry, report: Report) -> None:
+        self._file = file
+        self._section = section
+        self._lines: list[str] | None = None
+        self._paths: dict[str, Path | None] = {}
+        self._table = Table(file, section, card, entry, report, self._locate)
+
+    def row(self, line: int, text: str) -> TableRow | None:
+        """Return one line's row; None: it is wrong, which is reported."""
+        try:
+            told = json.loads(
+                text,
+                object_pairs_hook=_unique,
+                parse_int=_Number,
+                parse_float=_Number,
+                parse_constant=_refused,
+            )
+        except json.JSONDecodeError as error:
+            self._table.say((line, error.colno), "", f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}")
+            return None
+        except _JsonError as error:
+            self._table.say((line, 1), "", str(error))
+            return None
+        except RecursionError:
+            self._table.say((line, 1), "", "nested too deep")
+            return None
+        if text.count("[") + text.count("{") > DEPTH_MAX and _depth(told) > DEPTH_MAX:
+            self._table.say((line, 1), "", f"nested deeper than {DEPTH_MAX} levels")
+            return None
+        if not isinstance(told, dict):
+            self._table.say(
+                (line, 1), "", 'each line is one JSON object, such as {"id": "fox", "file": "fox.png"}'
+            )
+            return None
+        cells = self._cells(line, told)
+        wrong = [(path, said) for path, value in cells.items() if (said := _problem(path, value))]
+        for path, said in wrong:
+            place, name = self._table.place(line, path)
+            self._table.say(place, name, said)
+        if wrong:
+            return None
+        return self._table.row(line, {path: _value(path, value) for path, value in cells.items()})
+
+    def _cells(self, line: int, told: Mapping[str, Any]) -> dict[Path, Any]:
+        cells: dict[Path, Any] = {}
+        for name, value in told.items():
+            if name in {"vars", "parameters"} and isinstance(value, dict):
+                for key, one in value.items():
+                    cells[name, key] = one
+                    self._table.columns.setdefault((name, key), f"{name}.{key}")
+            elif name == "frames" and self._section != "prompts" and isinstance(value, list):
+                cells |= {("frames", index): one for index, one in enumerate(value)}
+                self._table.columns.setdefault(("frames",), name)
+            else:
+                if name not in self._paths:
+                    self._paths[name] = self._table.add_column(name, self._locate(line, name))
+                path = self._paths[name]
+                if path is not None and value is not None and value != "":
+                    cells[path] = value
+        return cells
+
+    def _locate(self, line: int, name: str) -> Place:
+        self._lines = self._lines or list(io.StringIO(self._file.text))
+        text = self._lines[line - 1]
+        names = (json.dumps(one, ensure_ascii=False) for one in (name, name.partition(".")[2]))
+        return line, next((text.index(one) + 1 for one in names if one in text), 1)
+
+
+def _depth(value: Any) -> int:
+    depth, level = 0, [value]
+    while level:
+        depth += 1
+        level = [one for part in level if isinstance(part, dict | list) for one in _parts(part)]
+    return depth
+
+
+def _parts(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if (name := twice(name for name, _value in pairs)) is not None:
+        raise _JsonError(f'the key "{name}" is there twice')
+    return dict(pairs)
+
+
+def _refused(text: str) -> Any:
+    raise _JsonError(f"{text} is not a number that can be sent")
+
+
+def _problem(path: Path, value: Any) -> str | None:
+    """Return what is wrong with the kind of a value; parameters are left to the card."""
+    text = isinstance(value, str)
+    words = text and not isinstance(value, _Number)
+    if any(NO_CHARACTER.search(one) for one in _texts(value)):
+        return "holds an escape that stands for no character"
+    match path[0]:
+        case "parameters":
+            return None
+        case "frames":
+            good = isinstance(value, dict) and len(value) == 1 and next(iter(value)) in {"url", "file"}
+            good = good and all(isinstance(one, str) and one for one in value.values())
+            return None if words or good else 'must be an address, a file, {"url": …} or {"file": …}'
+        case "takes":
+            seeds = value if isinstance(value, list) and value else [value]
+            good = all(isinstance(one, _Number) for one in seeds)
+            return None if good else "must be a whole number, or a list of fixed seeds"
+        case "vars" | "id":
+            return None if text else "must be text or a number"
+    return None if words else "must be text"
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for one in _parts(value):
+            yield from _texts(one)
+
+
+def _value(path: Path, value: Any) -> Any:
+    if path == ("id",):
+        return slug(unicodedata.normalize("NFC", value))
+    if path[0] == "frames" and isinstance(value, str):
+        return {"url": value} if is_address(value) else {"file": value}
+    if path[0] in {"parameters", "takes"}:
+        return _plain(value)
+    return str(value) if isinstance(value, str) else value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, _Number):
+        return number(value)
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list) else value

@@ -1,0 +1,165 @@
+"""Jobs that would be the same clip, or go to the same path: never paid twice, and told with both places.
+
+A million jobs are not compared with each other. Two jobs are the same clip only if their pictures, their
+words, their settings and their seed are the same, and each of these can be looked at for itself: images
+with pictures of their own never meet, nor do prompts that begin or end differently. Only pairs that may
+meet are expanded and compared; in most manifests there are none.
+
+Seeds that derive from a place are 31 bits of an HMAC, so two takes of one pair can have the same one by
+chance: among 10 takes once in 50 million pairs, among 10,000 once in 40. It is looked for where it matters.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from batchrunner.cards import Card
+from batchrunner.manifest import templates
+from batchrunner.manifest.expand import Expander, derive_seed, text_of
+from batchrunner.manifest.sources import also
+from batchrunner.manifest.written import Report, Row
+from batchrunner.values import Image, Job, Manifest, Prompt, Shot
+
+SWEEP_MIN = 100  # takes from which on derived seeds are compared: below, some 1 in a million pairs
+
+K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A pair, whether it is an include, and its own row if it has one."""
+
+    shot: Shot
+    included: bool = False
+    row: Row | None = None
+
+
+class Same:
+    """Looks for jobs that are the same as others; `rows` say where images and prompts are written."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        card: Card,
+        report: Report,
+        images: dict[str, Row],
+        prompts: dict[str, Row],
+        shots: Sequence[tuple[Shot, Row]],
+        include: Sequence[tuple[Shot, Row]],
+    ) -> None:
+        self._manifest = manifest
+        self._card = card
+        self._report = report
+        self._rows = images, prompts
+        self._own = [Pair(shot, row=row) for shot, row in shots]
+        self._own += [Pair(shot, True, row) for shot, row in include]
+        self._said: set[tuple[int, int]] = set()
+        self._expander = Expander(manifest, card)
+
+    def clips(self) -> None:
+        """Report jobs with the same payload, seed included."""
+        suspects = may_be_alike(self._manifest.prompts)
+        product = _grouped((_wires(image), image) for image in self._manifest.images)
+        own = _grouped((_wires(pair.shot.image), pair) for pair in self._own)
+        for pictures in {**product, **own}:
+            images, rows = product.get(pictures, []), own.get(pictures, [])
+            prompts = self._manifest.prompts if rows or len(images) > 1 else suspects
+            pairs = [*(Pair(Shot(image, one)) for image in images for one in prompts), *rows]
+            for alike in _grouped((text_of(pair.shot), pair) for pair in pairs).values():
+                if len(alike) > 1:
+                    self._compare(alike, "the same clip as", lambda job: job.fingerprint)
+        if self._card.seed_field is not None:
+            for pair in self._swept():
+                self._compare([pair], "the same clip as", lambda job: job.fingerprint)
+
+    def names(self) -> None:
+        """Report jobs of shots and includes that have a path in common with others of their pair."""
+        images = {image.id: image for image in self._manifest.images}
+        prompts = {prompt.id: prompt for prompt in self._manifest.prompts}
+        own = _grouped(((pair.shot.image.id, pair.shot.prompt.id), pair) for pair in self._own)
+        for (image, prompt), rows in own.items():
+            listed = image in images and prompt in prompts
+            pairs = [*([Pair(Shot(images[image], prompts[prompt]))] if listed else ()), *rows]
+            if len(pairs) > 1:
+                self._compare(pairs, "at the same path as", lambda job: job.name.casefold())
+
+    def _compare(self, pairs: Sequence[Pair], what: str, mark: Callable[[Job], str]) -> None:
+        seen: dict[str, tuple[Pair, Job]] = {}
+        for pair in pairs:
+            for job in self._expander.jobs(pair.shot, included=pair.included):
+                first, other = seen.setdefault(mark(job), (pair, job))
+                if other is not job:
+                    self._tell(pair, job, first, other, what)
+
+    def _tell(self, pair: Pair, job: Job, first: Pair, other: Job, what: str) -> None:
+        row, there = self._row(pair, first), self._row(first, pair)
+        if (id(row), id(there)) in self._said:
+            return
+        self._said.add((id(row), id(there)))
+        one = f'take {job.take} of "{job.image}" with "{job.prompt}"'
+        two = f'take {other.take} of "{other.image}" with "{other.prompt}"'
+        at = f" ({also(there, row)})" if there is not row else ""
+        advice = "leave one out" if what == "the same clip as" else "name what differs in `output.name`"
+        self._report.add(row.problem((), f"{one} would be {what} {two}{at}: {advice}"))
+
+    def _row(self, pair: Pair, other: Pair) -> Row:
+        """Return the row that makes a pair another than the other one."""
+        if pair.row is not None:
+            return pair.row
+        images, prompts = self._rows
+        same_image = pair.shot.image.id == other.shot.image.id
+        return prompts[pair.shot.prompt.id] if same_image else images[pair.shot.image.id]
+
+    def _swept(self) -> Iterator[Pair]:
+        """Yield the pairs of many takes of which two have the same seed."""
+        takes = self._manifest.takes
+        many = isinstance(takes, int) and takes >= SWEEP_MIN
+        product = itertools.product(self._manifest.images, self._manifest.prompts) if many else ()
+        own = (pair for pair in self._own if pair.shot.take is None)
+        for pair in itertools.chain((Pair(Shot(image, prompt)) for image, prompt in product), own):
+            count = takes if pair.shot.takes is None else pair.shot.takes
+            if isinstance(count, int) and count >= SWEEP_MIN:
+                places = (pair.shot.image.id, pair.shot.prompt.id)
+                seeds = {derive_seed(self._manifest.seed, *places, take) for take in range(1, count + 1)}
+                if len(seeds) < count:
+                    yield pair
+
+
+def may_be_alike(prompts: Sequence[Prompt]) -> list[Prompt]:
+    """Return the prompts that could get the same words as another one: those that begin and end alike."""
+    heads = _roots([templates.parts(prompt.text)[0][0] for prompt in prompts])
+    tails = _roots([_end(prompt.text)[::-1] for prompt in prompts])
+    groups = _grouped(
+        (pair, prompt) for pair, prompt in zip(zip(heads, tails, strict=True), prompts, strict=True)
+    )
+    return [prompt for group in groups.values() if len(group) > 1 for prompt in group]
+
+
+def _end(text: str) -> str:
+    literal, name = templates.parts(text)[-1]
+    return literal if not name else ""
+
+
+def _roots(texts: Sequence[str]) -> list[str]:
+    """Return for each text the shortest of all texts that it begins with: with other roots, no two meet."""
+    roots: dict[str, str] = {}
+    root: str | None = None
+    for text in sorted(set(texts)):
+        root = root if root is not None and text.startswith(root) else text
+        roots[text] = root
+    return [roots[text] for text in texts]
+
+
+def _wires(image: Image) -> tuple[str, ...]:
+    return tuple(picture.wire for picture in image.pictures)
+
+
+def _grouped(rows: Iterable[tuple[K, T]]) -> dict[K, list[T]]:
+    found: dict[K, list[T]] = {}
+    for key, value in rows:
+        found.setdefault(key, []).append(value)
+    return found

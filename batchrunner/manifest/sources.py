@@ -1,0 +1,128 @@
+"""From the entries of a list to its rows: what stands there, or the file, folder or table that is named."""
+
+from __future__ import annotations
+
+import io
+import unicodedata
+from collections.abc import Iterator, Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+from batchrunner.cards import Card
+from batchrunner.errors import Problem
+from batchrunner.manifest.csvread import csv_rows
+from batchrunner.manifest.folder import GlobError, find
+from batchrunner.manifest.jsonread import json_rows
+from batchrunner.manifest.slugs import slug
+from batchrunner.manifest.textfile import ContentError, SourceError, TextFile, read_text
+from batchrunner.manifest.written import Entry, Report, Row
+from batchrunner.manifest.yamlread import Path
+
+KINDS = ("csv", "jsonl", "lines", "glob")
+_WITH_ROWS = frozenset({"vars", "parameters"})  # what an entry may say for all its rows
+_READERS = {"csv": csv_rows, "jsonl": json_rows}
+
+
+class FileRow:
+    """A picture that a pattern found."""
+
+    def __init__(self, entry: Entry, file: str) -> None:
+        self._entry = entry
+        self.file = file
+        name = unicodedata.normalize("NFC", FilePath(file).stem)
+        self.told: Mapping[str, Any] = {**_usual(entry), "file": file, "id": slug(name)}
+
+    def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
+        """Return a problem at the pattern, or at what its entry says for all its files."""
+        if path[:1] in {("vars",), ("parameters",)} and self._entry.has(path):
+            return self._entry.problem(path, message, key=key)
+        if path == ("file",):
+            return self._entry.problem(("glob",), f"{message}; mend it, or let the pattern leave it out")
+        return self._entry.problem(("glob",), f"{self.file}: {message}")
+
+    def has(self, path: Path) -> bool:
+        """Tell whether the entry says it."""
+        return self._entry.has(path)
+
+
+class LineRow:
+    """A prompt on a line of its own."""
+
+    def __init__(self, file: str, line: int, text: str, entry: Entry) -> None:
+        self._place = (file, line, 1)
+        self._entry = entry
+        self.told: Mapping[str, Any] = {**_usual(entry), "text": text}
+
+    def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
+        """Return a problem at the line, or at what its entry says for all of them."""
+        if path[:1] in {("vars",), ("parameters",)} and self._entry.has(path):
+            return self._entry.problem(path, message, key=key)
+        return Problem(*self._place, "", message)
+
+    def has(self, path: Path) -> bool:
+        """Tell whether the entry says it."""
+        return self._entry.has(path)
+
+
+class Sources:
+    """Reads what entries name, and keeps what it read in mind: it is part of what the manifest says."""
+
+    def __init__(self, folder: FilePath, card: Card | None, report: Report) -> None:
+        self._folder = folder
+        self._card = card
+        self._report = report
+        self.read: list[tuple[str, str]] = []  # path as told, and the hash of the bytes
+
+    def rows(self, section: str, entry: Entry) -> Iterator[Row]:
+        """Yield an entry's rows: itself, or those of what it names. What is wrong is reported."""
+        kind = next((kind for kind in KINDS if kind in entry.told), None)
+        if kind is None:
+            yield entry
+            return
+        for key in entry.told:
+            if key not in {kind, *_WITH_ROWS}:
+                what = f"does not go with `{kind}`: only vars and parameters hold for all its rows"
+                self._report.add(entry.problem((key,), what, key=True))
+        count, before = 0, len(self._report.problems)
+        try:
+            for row in self._named(section, kind, entry):
+                count += 1
+                yield row
+        except (GlobError, SourceError) as error:
+            self._report.add(entry.problem((kind,), str(error)))
+        except ContentError as error:
+            self._report.add(error.problem)
+        else:
+            if not count and len(self._report.problems) == before:
+                self._report.add(entry.problem((kind,), "has no rows"))
+
+    def _named(self, section: str, kind: str, entry: Entry) -> Iterator[Row]:
+        told = entry.told[kind]
+        if kind == "glob":
+            yield from (FileRow(entry, file) for file in find(told, self._folder))
+            return
+        file = read_text(self._folder / told, kind)
+        self.read.append((told, file.sha256))
+        if kind == "lines":
+            yield from _lines(file, entry)
+        else:
+            yield from _READERS[kind](file, section, self._card, entry, self._report)
+
+
+def _lines(file: TextFile, entry: Entry) -> Iterator[LineRow]:
+    for line, text in enumerate(io.StringIO(file.text, newline=None), 1):
+        if text.strip():
+            yield LineRow(file.name, line, text.strip(), entry)
+
+
+def _usual(entry: Entry) -> dict[str, Any]:
+    return {key: entry.told[key] for key in _WITH_ROWS if key in entry.told}
+
+
+def also(first: Row, second: Row) -> str:
+    """Return where the first of two rows is, in words for a problem at the second."""
+    if isinstance(first, FileRow):
+        return first.file
+    one, other = first.problem((), ""), second.problem((), "")
+    same = one.file == other.file and not isinstance(second, FileRow)
+    return f"in line {one.line}" if same else f"in {one.file}:{one.line}"

@@ -1,0 +1,111 @@
+"""A table that a manifest names, csv or jsonl: what its columns mean, and its rows as inline entries.
+
+A cell that is empty says nothing. What does not fit is refused with its line, for a row that slipped by
+one cell would be paid for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from batchrunner.cards import Card
+from batchrunner.errors import Problem
+from batchrunner.manifest.columns import ColumnError, meaning
+from batchrunner.manifest.textfile import TextFile
+from batchrunner.manifest.written import Entry, Report
+from batchrunner.manifest.yamlread import Path, Place
+
+Locate = Callable[[int, str], Place]  # from the line that a row begins in, and a column, to the cell
+
+
+class Table:
+    """One table: what its columns mean, and where its cells stand."""
+
+    def __init__(
+        self, file: TextFile, section: str, card: Card | None, entry: Entry, report: Report, locate: Locate
+    ) -> None:
+        self.file = file
+        self.section = section
+        self.card = card
+        self.entry = entry  # what names the table; its vars and parameters hold for every row
+        self.columns: dict[Path, str] = {}  # names by meaning
+        self.headers: dict[Path, Place] = {}
+        self._report = report
+        self._locate = locate
+        self._usual = {kind: entry.told[kind] for kind in ("vars", "parameters") if entry.told.get(kind)}
+
+    def add_column(self, name: str, place: Place) -> Path | None:
+        """Return what a column means; None: it is not read. What is wrong with it is reported."""
+        try:
+            path = meaning(self.section, name, self.card)
+        except ColumnError as error:
+            self.say(place, name, str(error))
+            return None
+        if path is None or not self._is_parameter(path, name, place):
+            return None
+        if path in self.columns:
+            said = f'the columns "{self.columns[path]}" and "{name}" say the same: leave one out'
+            self.say(place, name, said)
+            return None
+        self.columns[path], self.headers[path] = name, place
+        return path
+
+    def _is_parameter(self, path: Path, name: str, place: Place) -> bool:
+        if path[0] != "parameters" or self.card is None or path[1] in self.card.parameters["properties"]:
+            return True
+        for _names, message in self.card.check({**self.card.defaults, str(path[1]): ""}):
+            self.say(place, name, message)
+        return False
+
+    def rule(self, path: Path) -> Mapping[str, Any] | None:
+        """Return the card's rule for a parameter's column."""
+        if self.card is None or path[0] != "parameters":
+            return None
+        found: Mapping[str, Any] | None = self.card.parameters["properties"].get(path[1])
+        return found
+
+    def say(self, place: Place, path: str, message: str) -> None:
+        """Report a problem in this file."""
+        self._report.add(Problem(self.file.name, *place, path, message))
+
+    def row(self, line: int, cells: Mapping[Path, Any]) -> TableRow:
+        """Return a row in the shape of an inline entry; what the table's entry says lies below it."""
+        found: dict[str, Any] = {kind: dict(usual) for kind, usual in self._usual.items()}
+        for path, value in cells.items():
+            if len(path) == 1:
+                found[str(path[0])] = value
+            elif path[0] == "frames":
+                found.setdefault("frames", []).append((path[1], value))
+            else:
+                found.setdefault(str(path[0]), {})[path[1]] = value
+        if "frames" in found:
+            found["frames"] = [value for _index, value in sorted(found["frames"], key=lambda one: one[0])]
+        return TableRow(self, line, found)
+
+    def place(self, line: int, path: Path) -> tuple[Place, str]:
+        """Return where a row's cell stands, and its column's name; the row's begin, where it has none."""
+        name = next((self.columns[path[:end]] for end in (2, 1) if path[:end] in self.columns), None)
+        return (self._locate(line, name), name) if name is not None else ((line, 1), "")
+
+
+class TableRow:
+    """One row; `line` is where it begins."""
+
+    __slots__ = ("line", "table", "told")
+
+    def __init__(self, table: Table, line: int, told: Mapping[str, Any]) -> None:
+        self.table = table
+        self.line = line
+        self.told = told
+
+    def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
+        """Return a problem at the row's cell; what only the table's entry says is told there."""
+        if path and path not in self.table.columns and self.table.entry.has(path):
+            return self.table.entry.problem(path, message, key=key)
+        place, name = self.table.place(self.line, path)
+        return Problem(self.table.file.name, *place, name, message)
+
+    def has(self, path: Path) -> bool:
+        """Tell whether the table has the column."""
+        return path in self.table.columns

@@ -1,0 +1,134 @@
+"""The words of prompts: every {var} has one, and none gets too long. By value, not by pair.
+
+What a prompt lacks depends on the names it has and on which image lacks them, so each name is looked up
+once; and only a prompt that could get too long with the longest words is held against every image.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+from batchrunner.manifest import templates
+from batchrunner.manifest.tables import TableRow
+from batchrunner.manifest.templates import TemplateError
+from batchrunner.manifest.written import Entry, Report, Row
+from batchrunner.values import Image, Prompt, Shot
+
+Rows = Sequence[tuple[Image, Row]]
+
+
+class Wording:
+    """Checks the prompts of a manifest; `limit`: the model's, in characters."""
+
+    def __init__(self, images: Rows, limit: int | None, report: Report) -> None:
+        self._images = images
+        self._limit = limit
+        self._report = report
+        self._lacking: dict[str, tuple[Image, Row] | None] = {}
+        self._longest: dict[str, int] = {}
+        self._said: set[tuple[int, str]] = set()
+        self._broken: set[str] = set()
+        self.used: set[str] = set()  # the names in any prompt
+
+    def prompt(self, prompt: Prompt, row: Row) -> None:
+        """Check a prompt of the product, with every image."""
+        wanted = self._names(prompt.text, row)
+        if wanted is None:
+            return
+        complete = True
+        for name in wanted:
+            if name in prompt.vars:
+                continue
+            if (lacks := self._image_without(name)) is not None:
+                complete = False
+                self._lacks(name, *lacks, prompt, row)
+        if complete:
+            self._length(prompt, row)
+
+    def shot(self, shot: Shot, row: Row) -> None:
+        """Check a shot's words; those of a listed prompt were checked for their braces where they stand."""
+        wanted = self._names(shot.prompt.text, row)
+        words = {**shot.prompt.vars, **shot.image.vars, **shot.vars}
+        lacking = [name for name in wanted or () if name not in words]
+        for name in lacking:
+            if row.has(("vars", name)):
+                what = f"is empty: {{{name}}} would be an empty word in a paid prompt"
+                self._report.add(row.problem(("vars", name), what))
+            else:
+                what = f"{{{name}}} has no word here{_hint(name, words)}"
+                self._report.add(row.problem(_words_place(row), what))
+        if wanted is not None and not lacking and self._limit is not None:
+            length = len(templates.fill(shot.prompt.text, words))
+            if length > self._limit:
+                what = f"with its words it is {length:,} characters long; the model takes {self._limit:,}"
+                self._report.add(row.problem(_words_place(row), what))
+
+    def _names(self, text: str, row: Row) -> tuple[str, ...] | None:
+        try:
+            wanted = templates.names(text)
+        except TemplateError as error:
+            if text not in self._broken:  # once, though many shots name it
+                self._broken.add(text)
+                self._report.add(row.problem(_words_place(row), str(error)))
+            return None
+        self.used.update(wanted)
+        return wanted
+
+    def _image_without(self, name: str) -> tuple[Image, Row] | None:
+        if name not in self._lacking:
+            self._lacking[name] = next((one for one in self._images if name not in one[0].vars), None)
+        return self._lacking[name]
+
+    def _lacks(self, name: str, image: Image, at: Row, prompt: Prompt, row: Row) -> None:
+        """Report a name without a word: at the empty cells, else at the prompt."""
+        if isinstance(at, Entry) or not at.has(("vars", name)):
+            has = {**image.vars, **prompt.vars}
+            where = (
+                f"add a column for it to {at.table.file.name}"
+                if isinstance(at, TableRow)
+                else "add it to its vars"
+            )
+            what = f'{{{name}}} has no word for image "{image.id}": {where}{_hint(name, has)}'
+            self._report.add(row.problem(("text",), what))
+            return
+        for one, there in self._images:
+            if name not in one.vars and (id(there), name) not in self._said:
+                self._said.add((id(there), name))
+                place = ("vars", name) if there.has(("vars", name)) else ()
+                what = f'is empty: {{{name}}} of prompt "{prompt.id}" needs a word'
+                what = (
+                    what if place else f'{{{name}}} of prompt "{prompt.id}" has no word for image "{one.id}"'
+                )
+                self._report.add(there.problem(place, what))
+
+    def _length(self, prompt: Prompt, row: Row) -> None:
+        if self._limit is None or self._at_most(prompt) <= self._limit:
+            return
+        for image, _at in self._images:
+            length = len(templates.fill(prompt.text, {**prompt.vars, **image.vars}))
+            if length > self._limit:
+                what = f'with the words of image "{image.id}" it is {length:,} characters long'
+                self._report.add(row.problem(("text",), f"{what}; the model takes {self._limit:,}"))
+                return
+
+    def _at_most(self, prompt: Prompt) -> int:
+        return sum(
+            len(literal) + (max(self._longest_word(name), len(prompt.vars.get(name, ""))) if name else 0)
+            for literal, name in templates.parts(prompt.text)
+        )
+
+    def _longest_word(self, name: str) -> int:
+        if name not in self._longest:
+            words = (len(image.vars[name]) for image, _row in self._images if name in image.vars)
+            self._longest[name] = max(words, default=0)
+        return self._longest[name]
+
+
+def _words_place(row: Row) -> tuple[str, ...]:
+    return ("prompt",) if "prompt" in row.told else ("text",)
+
+
+def _hint(name: str, words: Mapping[str, str]) -> str:
+    near = difflib.get_close_matches(name, list(words), n=1)
+    return f"; did you mean {{{near[0]}}}?" if near else ""

@@ -1,0 +1,74 @@
+"""What was written where: one row of a list, whatever file it comes from, and the report of what is wrong.
+
+A row is told in the shape of an inline entry (`id`, `url`, `vars`, `parameters` …), so that what follows
+need not know whether it stands in the manifest, in a table or in a folder; only its place differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from batchrunner.errors import ManifestError, Problem
+from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, Path, path_text
+
+
+class Row(Protocol):
+    """One entry of images, prompts, shots and so on; `told` has the shape of an inline entry."""
+
+    @property
+    def told(self) -> Mapping[str, Any]:
+        """What the row says; what is empty in a table is not in it."""
+
+    def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
+        """Return a problem at the place of one of the row's parts (or of its key)."""
+
+    def has(self, path: Path) -> bool:
+        """Tell whether a part has a place of its own in the row, if only an empty one."""
+
+
+class Entry:
+    """A row that stands in the manifest itself."""
+
+    def __init__(self, document: Document, name: str, at: Path, told: Mapping[str, Any]) -> None:
+        self._document = document
+        self._name = name
+        self._at = at
+        self.told = told
+
+    def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
+        """Return a problem; in shots, a parameter may also stand without `parameters` around it."""
+        whole = (*self._at, *path)
+        bare = (*self._at, *path[1:])
+        if whole not in self._document.values:
+            if path[:1] == ("parameters",) and len(path) > 1 and bare in self._document.values:
+                whole = bare
+            elif path == ("text",):
+                whole = self._at  # a prompt that is nothing but its words
+        line, column = self._document.place(whole, key=key)
+        return Problem(self._name, line, column, path_text(whole), message)
+
+    def has(self, path: Path) -> bool:
+        """Tell whether it was written here."""
+        return (*self._at, *path) in self._document.values
+
+    def written(self, path: Path) -> str:
+        """Return a number as it was written: as a word of a prompt, `1.10` must not become 1.1."""
+        return self._document.written[(*self._at, *path)]
+
+
+class Report:
+    """All that is wrong so far."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+
+    def add(self, problem: Problem) -> None:
+        """Take a problem in.
+
+        Raises:
+            ManifestError: there is too much wrong to go on.
+        """
+        self.problems.append(problem)
+        if len(self.problems) >= PROBLEMS_MAX:
+            raise ManifestError(list(dict.fromkeys(self.problems)))

@@ -1,0 +1,35 @@
+"""What a person can do about a job: what `standing.settle_command` says, each way with its own command."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from batchrunner.values import HeldJob
+
+Way: TypeAlias = dict[str, str]  # {"what": words, "run": command}
+
+
+def held_ways(campaign: str, held: HeldJob, run: str) -> list[Way]:
+    """Return how a held job can be settled; `run` is the command that goes on."""
+    resolve = f"batchrunner resolve {campaign} {held.job}"
+    if not held.sent:
+        return [_way("Mend it, or let it try all the same", f"batchrunner retry {campaign} {held.job}")]
+    if held.request_id:
+        return [
+            _way("Ask for it again, free", run),
+            _way("Give it up: what was paid is lost", f"{resolve} --abandon"),
+        ]
+    return [
+        _way("You found it in the provider's console: take it over, free", f"{resolve} --adopt REQUEST_ID"),
+        _way("It is not there: submit it again, which may pay twice", f"{resolve} --resubmit"),
+        _way("Give it up: counts as spent", f"{resolve} --abandon"),
+    ]
+
+
+def failed_ways(campaign: str, job: str, run: str) -> list[Way]:
+    """Return how a failed job can be tried again."""
+    return [_way("Mend what the reason names, then", f"batchrunner retry {campaign} {job} && {run}")]
+
+
+def _way(what: str, run: str) -> Way:
+    return {"what": what, "run": run}

@@ -1,0 +1,85 @@
+"""Filing the page: atomically, beside the clips, and only where its bytes have changed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from batchrunner.errors import BatchrunnerError, LocalError
+from batchrunner.files import card_text
+from batchrunner.report.gather import Night, read_night
+from batchrunner.report.page import page
+from batchrunner.report.posters import make_stills
+from batchrunner.report.shape import CLIP_SUFFIXES, Fields, Shelf, night_data
+from batchrunner.values import AttemptState
+
+NAME = "report.html"
+
+
+def write_report(
+    state: Path,
+    campaign: str,
+    output: Path | None = None,
+    keep_on: Callable[[], bool] = lambda: True,
+) -> Path:
+    """Write the page of a campaign into the folder of its clips, and return its path.
+
+    `output`: the folder of outputs, where it is not the one that the last run used. `keep_on` is asked
+    before each still: once it says no, the clips that have none yet go without.
+
+    Raises:
+        UsageError: there is no state table.
+        LocalError: it cannot be read, or the folder is not there or cannot be written.
+    """
+    night = read_night(state, campaign)
+    row = night.campaign
+    folder = output / row["slug"] if output else Path(row["output_folder"])
+    if not folder.is_dir():
+        raise LocalError(f"the folder of the clips is not there: {folder} (name the right one with --output)")
+    try:
+        there = {path: sha for path, sha in _clips(night) if (folder / path).is_file()}
+        stills = make_stills(folder, {sha: path for path, sha in there.items()}, keep_on)
+        manifest = _named(Path(row["manifest_path"]), state)
+        data = night_data(night, _fields(row["model"]), Shelf(there, stills), manifest)
+        return _file(folder / NAME, page(data))
+    except OSError as error:
+        raise LocalError(f"cannot write the page: {error.filename or folder}: {error.strerror}") from error
+
+
+def _clips(night: Night) -> Iterator[tuple[str, str]]:
+    for attempt in night.attempts:
+        if attempt["state"] == AttemptState.DONE:
+            first: dict[str, Any] | None = next(iter(attempt["files"]), None)
+            if first is not None and first["path"].endswith(CLIP_SUFFIXES):
+                yield first["path"], first["sha256"]
+
+
+def _fields(model: str) -> Fields:
+    try:
+        return Fields.of(card_text(model))
+    except (BatchrunnerError, json.JSONDecodeError, KeyError, TypeError):
+        return Fields()  # the card of an earlier version: the usual names
+
+
+def _named(manifest: Path, state: Path) -> str:
+    """Return the manifest as one types it beside the state folder: if it can be, no path of this machine."""
+    home = state.absolute().parent
+    return str(manifest.relative_to(home) if manifest.is_relative_to(home) else manifest)
+
+
+def _file(path: Path, content: bytes) -> Path:
+    if path.is_file() and path.read_bytes() == content:
+        return path
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    return path
