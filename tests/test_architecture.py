@@ -27,8 +27,8 @@ FLOORS = (
     ("engine",),
     ("tallies", "saving", "bills", "exporting"),
     ("access", "planning", "standing", "telling", "frozen", "billing"),
-    ("before", "recreating"),
     ("report",),
+    ("before", "recreating"),
     ("settling", "campaign", "auditing"),
     ("cli", "__main__", "__init__"),
 )
