@@ -26,7 +26,7 @@ FLOORS = (
     ("emulator",),
     ("engine",),
     ("tallies", "saving", "bills", "exporting", "starting"),
-    ("access", "planning", "standing", "telling", "frozen", "billing"),
+    ("access", "planning", "standing", "telling", "runlog", "frozen", "billing"),
     ("report",),
     ("before", "recreating"),
     ("settling", "campaign", "auditing"),
