@@ -42,7 +42,7 @@ DOORS = {
     "PIL": {"emulator/pictures.py"},
     "aiohttp": {"emulator/app.py"},
     "click": {"cli"},
-    "rich": {"cli/live.py"},
+    "rich": {"cli/live.py", "cli/watch.py"},
     "dotenv": {"cli/options.py"},
     "jsonschema": {"sentences.py", "cards.py", "manifest/shape.py"},
 }
