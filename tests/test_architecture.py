@@ -25,7 +25,7 @@ FLOORS = (
     ("store",),
     ("emulator",),
     ("engine",),
-    ("tallies", "saving", "bills", "exporting"),
+    ("tallies", "saving", "bills", "exporting", "starting"),
     ("access", "planning", "standing", "telling", "frozen", "billing"),
     ("report",),
     ("before", "recreating"),
