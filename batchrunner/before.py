@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
+
+from sqlite_utils import Database
 
 from batchrunner.billing import Held, Listing, make_bill, refuse_changed
 from batchrunner.bills import Bill
@@ -36,13 +40,19 @@ class Before:
         """The state table."""
         return state_path(self._state, self.name)
 
+    @contextlib.contextmanager
+    def _recorded(self) -> Iterator[Database | None]:
+        """Open the state table for reading; None: there is none, or another runner is just making it."""
+        with maybe_readonly(self.state_path) as db:
+            yield db if db is not None and reading.campaign(db) else None
+
     def plan(self, each: Each | None = None) -> Plan:
         """Tell what a run would do; `each` is called with every job. Nothing is sent, nothing is written.
 
         Raises:
             LocalError: the state table cannot be read.
         """
-        with maybe_readonly(self.state_path) as db:
+        with self._recorded() as db:
             return make_plan(self.manifest, self.card, db, each)
 
     def bill(self, path: Path, each: Each | None = None) -> tuple[Plan, Bill]:
@@ -83,8 +93,8 @@ class Before:
             UsageError: nothing was recorded yet.
             LocalError: the state table cannot be read.
         """
-        with maybe_readonly(self.state_path) as db:
-            if db is None or reading.campaign(db) is None:
+        with self._recorded() as db:
+            if db is None:
                 again = f"batchrunner plan {self.manifest_path} --record"
                 raise UsageError(f"nothing was recorded of {self.name} yet; record it: {again}")
             return drift(self.manifest, self.card, db)

@@ -34,7 +34,6 @@ from batchrunner.rules.polling import Schedule
 from batchrunner.runlog import RunLog
 from batchrunner.standing import Status, read_status
 from batchrunner.store import reading
-from batchrunner.store.database import maybe_readonly
 from batchrunner.store.lock import runner_lock
 from batchrunner.store.lost import is_watching
 from batchrunner.store.place import check_place
@@ -107,7 +106,7 @@ class Campaign(Before):
             LocalError: the state table cannot be read.
         """
         budget, most = self._limits().budget_micros, self._bounds.max_new
-        with maybe_readonly(self.state_path) as db:
+        with self._recorded() as db:
             due = to_pay(self.manifest, self.card, db, __version__)
             return due.within(budget, sum(reading.money(db)) if db else 0).first(most)
 
@@ -236,7 +235,7 @@ class Campaign(Before):
             store.close()
 
     def _epoch(self) -> int:
-        with maybe_readonly(self.state_path) as db:
+        with self._recorded() as db:
             row = reading.campaign(db) if db else None
             return row["epoch"] if row else 0
 

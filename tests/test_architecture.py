@@ -37,7 +37,7 @@ DOORS = {
     "urllib3": {"providers/http.py", "providers/adapters.py", "providers/pinned.py"},
     "yaml": {"manifest/yamlread.py"},
     "sqlite3": {"store/database.py"},
-    "sqlite_utils": {"store", "planning.py", "standing.py", "frozen.py"},
+    "sqlite_utils": {"store", "planning.py", "standing.py", "frozen.py", "before.py"},
     "av": {"media/check.py", "report/posters.py", "emulator/render.py"},
     "PIL": {"emulator/pictures.py"},
     "aiohttp": {"emulator/app.py"},
