@@ -26,6 +26,7 @@ def start_due(run: Run) -> None:
     if run.health.wants_probe(now_s):
         run.actions.append(Probe())
     api = run.may_call
+    run.price_polls()
     for one in run.desk.due(now_s, api=api):
         _plan_one(run, one)
     if api:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from batchrunner.clock import Clock
 from batchrunner.engine.actions import Action, Clips
@@ -14,6 +14,7 @@ from batchrunner.engine.desk import Desk, Live
 from batchrunner.engine.gate import Bounds, Gate
 from batchrunner.engine.health import Health
 from batchrunner.engine.intake import Intake
+from batchrunner.engine.learning import Learning
 from batchrunner.engine.planner import Wait
 from batchrunner.engine.polls import Polls
 from batchrunner.engine.pool import Pool
@@ -30,6 +31,7 @@ from batchrunner.rules.suspects import Suspect, Suspects
 from batchrunner.store import lost, reading
 from batchrunner.store.changes import Change, Intended, JobRuled, Moved
 from batchrunner.store.durations import likely_s
+from batchrunner.store.learned import history, neighbours
 from batchrunner.store.tables import Store
 from batchrunner.values import (
     Attempt,
@@ -92,6 +94,8 @@ class Run:
         self.books = Books(reading.totals(store.db), may_gamble=not lost.has_duplicate(store.db))
         hours = window(limits.window) if limits.window else None
         self.gate = Gate(bounds, hours, tools.clock.elapsed_s(), lambda: likely_s(store.db))
+        past = history(store.db, neighbours(store.path), tools.provider.origin)
+        self.learning = Learning(past)
         self.pace = Pace(limits, _past_submissions(store, tools.clock))
         self.changes: list[Change] = []
         self.actions: list[Action] = []
@@ -167,6 +171,15 @@ class Run:
         for change in step.changes:
             if isinstance(change, Moved):
                 self._learn(change)
+                self.learning.noted(change)
+
+    def price_polls(self) -> None:
+        """Let polls follow what has been learned lately, and how many are in flight."""
+        new = self.learning.relearn(self.desk.live.values())
+        if new or self.desk.in_flight != self.terms.crowd:
+            self.terms = replace(
+                self.terms, timetables=self.learning.timetables, crowd=max(1, self.desk.in_flight)
+            )
 
     def _learn(self, change: Moved) -> None:
         """Look for what this failure has in common with others, and spare the jobs that would share it."""
