@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from statistics import NormalDist, fmean
 
 from batchrunner.rules.durations import APART_NIGHTS, LEARNED, Durations, Layer, Took, learn
-from batchrunner.rules.polling import Schedule, next_poll_s, timetable
+from batchrunner.rules.polling import Schedule, Timetable, next_poll_s, timetable
 
 MEDIAN_S = 75.0
 CARD = Schedule(first_s=1.0, growth=1.5, cap_s=20.0)
@@ -50,9 +50,9 @@ def learning(
     delays, polls = [], []
     known, table, at = learn([]), None, LEARNED
     for took_s in durations:
-        held = table
+        held: Timetable | None = table
 
-        def wait(age_s: float, count: int, held=held) -> float:  # type: ignore[no-untyped-def]
+        def wait(age_s: float, count: int, held: Timetable | None = held) -> float:
             return next_poll_s(CARD, count, rng, age_s, held, price_s)
 
         delay_s, count, took = watch(took_s, wait)
@@ -146,9 +146,9 @@ def table(sigma: float, jobs: int, to_learn: int, seed: int) -> bool:
     price_s = price_for(five[0], lambda price: _ours(few, known, price, random.Random(seed))[0])
     ours = _ours(durations, known, price_s, rng)
     best_s = price_for(five[0], lambda price: optimum(sigma, price)[0]) if sigma < 0.8 else 0.0
-    best = f", the optimum {optimum(sigma, best_s)[1] / five[1]:.2f}" if best_s else ""
+    told = f", the optimum {optimum(sigma, best_s)[1] / five[1]:.2f}" if best_s else ""
     share, goal = ours[1] / five[1], {0.2: 0.4, 0.4: 0.7}.get(sigma, 1.0)
-    print(f"  at the delay of every 5 s ({ours[0]:.2f} s): {share:.2f} of its polls (goal {goal}){best}")
+    print(f"  at the delay of every 5 s ({ours[0]:.2f} s): {share:.2f} of its polls (goal {goal}){told}")
     return reached and share <= goal
 
 

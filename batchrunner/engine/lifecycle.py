@@ -47,7 +47,9 @@ def after_submit(attempt: Attempt, reply: Reply, now_us: int, terms: Terms, rng:
     step = ended(
         attempt, kind, reason, reply.detail, now_us, terms, rng, _evidence(reply), reply.retry_after_s
     )
-    if reason in {Reason.RATE, Reason.CAPACITY}:
+    if reason is Reason.RATE:  # how long to wait without a word of the provider's is for the pace to say
+        return replace(step, hold_off_s=reply.retry_after_s)
+    if reason is Reason.CAPACITY:
         wait_s = retry.backoff_s(retry.RULES[reason], 1, rng, reply.retry_after_s)
         return replace(step, hold_off_s=wait_s)
     # A key that is refused here is checked by one free call before the run stops (engine/health.py).
@@ -243,8 +245,6 @@ def _remote_failed(
     reason = remote.failure or Reason.RENDER
     evidence = {"status": remote.status}
     step = ended(attempt, EventKind.FAILED, reason, remote.error, now_us, terms, rng, evidence)
-    if reason is Reason.RATE:
-        return replace(step, hold_off_s=retry.RULES[Reason.RATE].floor_s)
     return replace(step, stop=Stop.CREDIT if reason is Reason.CREDIT else None, detail=remote.error)
 
 

@@ -53,6 +53,7 @@ class Tries:
     """How often what has been tried on an attempt in its present state; not durable, starts anew."""
 
     polls: int = 0
+    listed: int = 0  # times in a row that only the list, and no poll, has said that it runs
     running_s: float = 0.0  # how old the request was when it was last known to run
     troubles: int = 0
     bad: int = 0

@@ -72,6 +72,45 @@ class Timetable:
         return _between(self.marks, self.ages_s, mark)
 
 
+class Budget:
+    """How many polls may be made: so many a second, and so many more for each request. Steady seconds.
+
+    What was not used is kept only in part, so that a backlog after a suspend is worked off evenly.
+    """
+
+    def __init__(self) -> None:
+        self._spare = BURST  # of those by the second
+        self._earned: float | None = None  # of those by the request
+        self._at_s = 0.0
+
+    def earn(self) -> None:
+        """Count one more request that was accepted."""
+        self._earned = (self._earned or 0.0) + POLLS_A_JOB
+
+    def left(self, now_s: float, in_flight: int) -> float:
+        """Return how many polls may be made now; below 0 after a dear call."""
+        if self._earned is None:  # a run takes up what an earlier one left
+            self._earned, self._at_s = POLLS_A_JOB * in_flight, now_s
+        self._earned = min(self._earned, POLLS_A_JOB * in_flight)
+        self._spare = min(BURST, self._spare + POLLS_A_S * (now_s - self._at_s))
+        self._at_s = now_s
+        return self._spare + self._earned
+
+    def spend(self, polls: float) -> None:
+        """Count calls that cost as much as so many polls."""
+        paid = min(max(0.0, self._spare), polls)
+        self._spare -= paid
+        polls -= paid
+        paid = min(self._earned or 0.0, polls)
+        self._earned = (self._earned or 0.0) - paid
+        self._spare -= polls - paid
+
+    def next_s(self) -> float:
+        """Return when one more poll may be made."""
+        lacking = 1.0 - self._spare - (self._earned or 0.0)
+        return self._at_s + max(0.0, lacking) / POLLS_A_S + 0.001  # so that rounding leaves no part of one
+
+
 def timetable(known: Durations) -> Timetable:
     """Work out when requests are best polled whose durations are `known`."""
     reach = round(REACH / STEP)
