@@ -31,6 +31,7 @@ from batchrunner.planning import ToPay, is_priced, to_pay
 from batchrunner.providers.base import Provider
 from batchrunner.providers.http import Http
 from batchrunner.rules.polling import Schedule
+from batchrunner.runlog import RunLog
 from batchrunner.standing import Status, read_status
 from batchrunner.store import reading
 from batchrunner.store.database import maybe_readonly
@@ -91,6 +92,11 @@ class Campaign(Before):
     def output_path(self) -> Path:
         """The folder of this campaign's clips."""
         return self._outputs / self.name
+
+    @property
+    def log_path(self) -> Path:
+        """The log of the runs, one JSON object a line; older parts lie beside it."""
+        return self._state / f"{self.name}.log.jsonl"
 
     # --- questions ------------------------------------------------------------------------------------
 
@@ -252,9 +258,18 @@ class Campaign(Before):
             self._loop = Loop(
                 store, tools, terms, limits, pictures, rolled_back=rolled_back, bounds=self._bounds
             )
-            for last in self._loop.run():
-                if on_progress is not None:
-                    on_progress(last)
+            with RunLog(self.log_path, store.epoch) as log:
+                log.say(
+                    self._clock.now_us(), "run", {"version": __version__, "manifest": self.manifest.sha256}
+                )
+                for last in self._loop.run():
+                    log.tick(last)
+                    if on_progress is not None:
+                        on_progress(last)
+                if last is not None:
+                    jobs = {str(state): number for state, number in last.jobs.items()}
+                    ended = {"stop": last.stop, "detail": last.detail, "jobs": jobs}
+                    log.say(self._clock.now_us(), "end", ended | {"spent_usd": last.spent_micros / 1e6})
         return last
 
     @contextlib.contextmanager

@@ -24,6 +24,9 @@ class Clock(Protocol):
     def elapsed_s(self) -> float:
         """Steady time in seconds from an arbitrary start: for waits, never for records."""
 
+    def asleep_s(self) -> float:
+        """For how long in all the machine has been suspended, in seconds; 0 where nobody can tell."""
+
     def take(self, inbox: SimpleQueue[T], wait_s: float) -> T | None:
         """Return the first item that arrives within `wait_s` seconds, else None."""
 
@@ -45,6 +48,10 @@ class SystemClock:
         if self._steady is None:
             return time.monotonic()
         return time.clock_gettime(self._steady)
+
+    def asleep_s(self) -> float:
+        """See `Clock`. Of the two steady clocks one stands still meanwhile."""
+        return 0.0 if self._steady is None else time.clock_gettime(self._steady) - time.monotonic()
 
     def take(self, inbox: SimpleQueue[T], wait_s: float) -> T | None:
         """See `Clock`."""

@@ -37,11 +37,11 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A manifest's text, and the local pictures that must go along with it: path as written, and hash."""
+    """A manifest's text, and the local files that must go along with it: path as written, and hash."""
 
     text: str
-    pictures: Mapping[str, str]
-    missing: tuple[str, ...]  # hashes of pictures that nobody knows the place of
+    files: Mapping[str, str]
+    missing: tuple[str, ...]  # paths at which what is there is not what was sent
 
 
 class Writer:
@@ -51,9 +51,18 @@ class Writer:
         self._card = card
         self._files = files
         self._target = target  # the file that the text is for: paths in it are relative to its folder
-        self.pictures: dict[str, str] = {}
+        self.told: dict[str, str] = {}  # local files, by their paths as written
         self.missing: dict[str, None] = {}
         self._prompts: dict[str, str] = {}
+
+    def file(self, sha256: str, otherwise: str) -> str:
+        """Return how the manifest names a local file; `otherwise` where nobody knows its place."""
+        known = self._files.get(sha256)
+        path = otherwise if known is None else os.path.relpath(known, self._target.absolute().parent)
+        self.told[path] = sha256
+        if known is None:
+            self.missing[path] = None
+        return path
 
     def images(self, jobs: Iterable[Sent]) -> list[str]:
         """Return a line for each image, in the order of the jobs."""
@@ -112,20 +121,14 @@ class Writer:
     def _image(self, job: Sent) -> str:
         sources = [self._source(job.payload[name]) for name in self._card.image_fields]
         told = {"id": job.image, **(sources[0] if len(sources) == 1 else {"frames": sources})}
-        hashes = [self.pictures[one["file"]] for one in sources if "file" in one]
+        hashes = [self.told[one["file"]] for one in sources if "file" in one]
         return flow(told) + (f"  # sha256 {', '.join(hashes)}" if hashes else "")
 
     def _source(self, value: str) -> dict[str, str]:
         if not value.startswith(UPLOAD):
             return {"url": value}
         sha256, _, extension = value.removeprefix(UPLOAD).partition(".")
-        if sha256 in self._files:
-            path = os.path.relpath(self._files[sha256], self._target.absolute().parent)
-        else:
-            path = f"{sha256}.{extension}"
-            self.missing[sha256] = None
-        self.pictures[path] = sha256
-        return {"file": path}
+        return {"file": self.file(sha256, f"{sha256}.{extension}")}
 
 
 def proved(text: str, target: Path, jobs: Iterable[Sent], model: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,7 @@ from batchrunner.errors import LocalError, ManifestError, UsageError
 from batchrunner.exporting import Exported, Sent, Writer, flow, proved
 from batchrunner.manifest.load import load_bytes
 from batchrunner.manifest.slugs import ID
+from batchrunner.manifest.yamlread import read
 from batchrunner.standing import state_path
 from batchrunner.store import reading, recorded
 from batchrunner.store.database import explained, open_readonly
@@ -47,9 +49,10 @@ def export(folder: Path, campaign: str, target: Path) -> Exported:
         raise UsageError(f"no job is recorded in {path}")
     card = parse_card(row["card_text"]) if row.get("card_text") else load_card(row["model"])
     manifest = _remembered(row)
-    writer = Writer(card, _files(manifest), target)
+    writer = Writer(card, _files(manifest, row), target)
     lines = [
         *_head(f"{campaign[:57]}-export", row["model"], row["provider"], row["seed"] or 0),
+        *_own_card(row, writer),
         *_price(manifest),
         "product: false  # the shots alone",
         "images:",
@@ -59,10 +62,10 @@ def export(folder: Path, campaign: str, target: Path) -> Exported:
         "shots:",
         *writer.shots(jobs),
     ]
-    text = "\n".join([*_told(row, writer.pictures), *lines]) + "\n"
+    text = "\n".join([*_told(row, writer.told), *lines]) + "\n"
     if not writer.missing:
         proved(text, target, jobs, row["model"])
-    return Exported(text, writer.pictures, tuple(writer.missing))
+    return Exported(text, writer.told, tuple(writer.missing))
 
 
 def _head(campaign: str, model: str, provider: str, seed: int) -> list[str]:
@@ -70,7 +73,20 @@ def _head(campaign: str, model: str, provider: str, seed: int) -> list[str]:
     return [f"{name}: {flow(value)}" for name, value in told.items()]
 
 
-def _told(row: Mapping[str, Any], pictures: Mapping[str, str]) -> list[str]:
+def _own_card(row: Mapping[str, Any], writer: Writer) -> list[str]:
+    """Return the line that names the model's card, where the campaign had one of its own."""
+    if _card_path(row) is None:
+        return []
+    sha256 = row["card_sha256"]
+    return [f"card: {flow(writer.file(sha256, f'{sha256}.json'))}  # sha256 {sha256}"]
+
+
+def _card_path(row: Mapping[str, Any]) -> Path | None:
+    told = read(row["manifest_text"].encode(), row["manifest_path"]).data.get("card")
+    return Path(row["manifest_path"]).parent / told if told else None
+
+
+def _told(row: Mapping[str, Any], files: Mapping[str, str]) -> list[str]:
     lines = [
         f"# Every job of the campaign {row['slug']}, as batchrunner {row['version']} recorded it.",
         f"# manifest sha256 {row['manifest_sha256']}",
@@ -78,8 +94,8 @@ def _told(row: Mapping[str, Any], pictures: Mapping[str, str]) -> list[str]:
         "# The payloads are the same, byte for byte. The ids are not, for each seed is a take of its own:",
         "# run where the campaign has been run already, these are new jobs, and are paid for again.",
     ]
-    if pictures:
-        lines.append("# Local pictures go along with this file; each has the SHA-256 of its bytes beside it.")
+    if files:
+        lines.append("# Local files go along with this one; each has the SHA-256 of its bytes beside it.")
     return lines
 
 
@@ -91,10 +107,14 @@ def _remembered(row: Mapping[str, Any]) -> Manifest | None:
         return None
 
 
-def _files(manifest: Manifest | None) -> dict[str, Path]:
-    """Return where a manifest's local pictures are, by the content that is there now."""
+def _files(manifest: Manifest | None, row: Mapping[str, Any]) -> dict[str, Path]:
+    """Return where a manifest's local pictures and its card are, by the content that is there now."""
     pictures = manifest.pictures if manifest else ()
-    return {one.sha256: one.path for one in pictures if one.sha256 and one.path}
+    found = {one.sha256: one.path for one in pictures if one.sha256 and one.path}
+    card = _card_path(row)
+    if card is not None and card.is_file():
+        found[hashlib.sha256(card.read_bytes()).hexdigest()] = card
+    return found
 
 
 def _price(manifest: Manifest | None) -> list[str]:

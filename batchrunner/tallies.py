@@ -58,29 +58,48 @@ class Tally:
         self._prompts: dict[str, list[int]] = {}
         self._settings: dict[Hashable, list[int]] = {}
         self._values: dict[Hashable, tuple[JSON, ...]] = {}
+        self._alike: tuple[str, str, tuple[JSON, ...], int | None, bool] | None = (
+            None  # those not entered yet
+        )
+        self._jobs = 0  # how many these are
 
     def add(self, job: Job, *, pays: bool) -> None:
         """Count one job; `pays`: it is still to be submitted."""
-        cost = (job.cost_micros or 0) if pays else 0
         values = tuple(map(job.payload.get, self._fields))
+        alike = (job.image, job.prompt, values, job.cost_micros if pays else None, pays)
+        if alike == self._alike:  # mostly: takes follow each other
+            self._jobs += 1
+            return
+        self._flush()
+        self._alike, self._jobs = alike, 1
+
+    def _flush(self) -> None:
+        """Enter the jobs that were all alike."""
+        if self._alike is None:
+            return
+        image, prompt, values, cost, pays = self._alike
         try:
-            setting = self._settings.get(values)
-            key: Hashable = values
+            known = values in self._settings
+            setting: Hashable = values
         except TypeError:  # a parameter that is a list
-            key = canonical(values)
-            setting = self._settings.get(key)
-        if setting is None:
-            setting = self._settings[key] = [0, 0, 0]
-            self._values[key] = values
-        image = self._images.get(job.image) or self._images.setdefault(job.image, [0, 0, 0])
-        prompt = self._prompts.get(job.prompt) or self._prompts.setdefault(job.prompt, [0, 0, 0])
-        for row in (image, prompt, setting):
-            row[0] += 1
-            row[1] += pays
-            row[2] += cost
+            setting = canonical(values)
+            known = setting in self._settings
+        if not known:
+            self._settings[setting] = [0, 0, 0]
+            self._values[setting] = values
+        for row in (
+            self._images.setdefault(image, [0, 0, 0]),
+            self._prompts.setdefault(prompt, [0, 0, 0]),
+            self._settings[setting],
+        ):
+            row[0] += self._jobs
+            row[1] += self._jobs * pays
+            row[2] += self._jobs * (cost or 0)
+        self._alike = None
 
     def spread(self, *, priced: bool) -> Spread:
         """Return what was counted; `priced`: every job has a price."""
+        self._flush()
         rows = list(self._values.values())
         varied = [n for n in range(len(self._fields)) if any(row[n] != rows[0][n] for row in rows)]
         settings = tuple(

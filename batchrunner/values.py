@@ -161,11 +161,6 @@ class Manifest:
         images = itertools.chain(self.images, (shot.image for shot in (*self.shots, *self.include)))
         return (picture for image in images for picture in image.pictures)
 
-    @property
-    def pictures(self) -> Iterator[Picture]:
-        """Every picture that a job may need; some more than once."""
-        return (picture for image in self.images for picture in image.pictures)
-
 
 @dataclass(frozen=True, slots=True)
 class Job:

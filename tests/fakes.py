@@ -40,6 +40,7 @@ class ManualClock:
 
     def __init__(self) -> None:
         self.steady_s = 0.0
+        self.slept_s = 0.0
         self.waits = 0
 
     def now_us(self) -> int:
@@ -49,6 +50,10 @@ class ManualClock:
     def elapsed_s(self) -> float:
         """Steady time since the test began."""
         return self.steady_s
+
+    def asleep_s(self) -> float:
+        """How long the machine was suspended: what a test says."""
+        return self.slept_s
 
     def pause(self, wait_s: float) -> None:
         """Let the time pass."""

@@ -14,7 +14,7 @@ from batchrunner.recreating import export as export_campaign
 from batchrunner.recreating import find_like, read_sidecar, recreate
 from batchrunner.saving import save
 
-SHOWN = 5  # pictures that are named one by one
+SHOWN = 5  # files that are named one by one
 
 
 @click.command(epilog=example("batchrunner export night -o night-export.yaml"))
@@ -30,7 +30,8 @@ SHOWN = 5  # pictures that are named one by one
 def export(campaign: str, state: Path, target: Path | None) -> None:
     """Write a manifest of every job recorded of CAMPAIGN: words and settings spelled out, seeds fixed.
 
-    Another person gets the same payloads from it, byte for byte; local pictures must go along with it.
+    Another person gets the same payloads from it, byte for byte. Local pictures, and a card of your own, must
+    go along with it.
     """
     place = target or Path(f"{campaign}-export.yaml")
     made = export_campaign(state, campaign, place)
@@ -39,7 +40,7 @@ def export(campaign: str, state: Path, target: Path | None) -> None:
     else:
         save(target, made.text, mode=0o644, ours=lambda _path: False)
         click.echo(f"wrote {target}", err=True)
-    _tell_pictures(made)
+    _tell_files(made)
 
 
 def show_like(folder: Path, like: Path, *, as_json: bool) -> None:
@@ -65,13 +66,13 @@ def show_like(folder: Path, like: Path, *, as_json: bool) -> None:
     )
 
 
-def _tell_pictures(made: Exported) -> None:
-    if made.pictures:
-        names = list(made.pictures)
+def _tell_files(made: Exported) -> None:
+    if made.files:
+        names = list(made.files)
         named = ", ".join(names[:SHOWN]) + (" …" if len(names) > SHOWN else "")
-        click.echo(f"{count(len(names), 'local picture')} must go along with it: {named}", err=True)
-    for sha256 in made.missing[:SHOWN]:
-        path = next(path for path, one in made.pictures.items() if one == sha256)
-        click.echo(f"not where it was: the picture with sha256 {sha256}; put it at {path}", err=True)
+        click.echo(f"{count(len(names), 'local file')} must go along with it: {named}", err=True)
+    for path in made.missing[:SHOWN]:
+        told = f"the file with sha256 {made.files[path]}; put it at {path}"
+        click.echo(f"not where it was: {told}", err=True)
     if made.missing:
         click.echo("until then nobody can tell whether the payloads are the same", err=True)

@@ -1,13 +1,15 @@
-"""`init`: a first manifest, or the demo with its images."""
+"""`init`: a first manifest for what is there, or a worked example."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import click
 
 from batchrunner.cli.options import example
+from batchrunner.cli.text import count
 from batchrunner.errors import LocalError, UsageError
 from batchrunner.files import demo_folder, schema_text
 
@@ -32,23 +34,93 @@ limits:
   in_flight: 4
   # budget: 5.00          # dollars, at most
 """
+EXAMPLES = ("demo", "lookbook", "quality-ladder", "seed-sweep", "shotlist", "transitions")
 
 
 @click.command(
-    epilog=example("batchrunner init --demo demo && cd demo && batchrunner run manifests/demo.yaml")
+    epilog=example(
+        'batchrunner init photos/ --prompt "Slow push-in, soft light"\n'
+        "batchrunner init --from shots.csv\n"
+        "batchrunner init --example lookbook demo && cd demo && batchrunner run manifests/lookbook.yaml"
+    )
 )
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path())
-@click.option("--demo", is_flag=True, help="Lay out the demo manifest with its images.")
-def init(folder: Path, demo: bool) -> None:
-    """Write a commented manifest.yaml into FOLDER (default: here), with the schema that editors use."""
+@click.option("--prompt", "prompts", multiple=True, help="Words for every picture; may be given again.")
+@click.option(
+    "--from",
+    "table",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A csv or jsonl of shots, images or prompts.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The manifest to write."
+)
+@click.option("--example", "name", type=click.Choice(EXAMPLES), help="Lay out a worked example.")
+@click.option("--demo", is_flag=True, help="The same as --example demo.")
+def init(
+    folder: Path,
+    prompts: tuple[str, ...],
+    table: Path | None,
+    output: Path | None,
+    name: str | None,
+    demo: bool,
+) -> None:
+    """Write a commented first manifest.
+
+    For a FOLDER with pictures: one for them, here. For a table: one for its rows. Else a starter, into
+    FOLDER. An example goes into FOLDER, with its pictures and the schema that editors use.
+    """
+    name = name or ("demo" if demo else None)
+    _one_way(prompts, table, output, name, folder)
     try:
-        made = _demo(folder) if demo else _starter(folder)
+        if name is not None:
+            _tell(_example(folder, name), folder)
+        elif table is not None or _has_pictures(folder, prompts):
+            _for_what_is_there(folder, prompts, table, output)
+        else:
+            _tell(_starter(folder), folder)
     except OSError as error:
         raise LocalError(f"cannot write to {error.filename or folder}: {error.strerror}") from error
+
+
+def _one_way(
+    prompts: tuple[str, ...], table: Path | None, output: Path | None, name: str | None, folder: Path
+) -> None:
+    if name is not None and (prompts or table or output):
+        raise click.UsageError("an example is laid out as it is: leave --prompt, --from and -o away")
+    if table is not None and (prompts or folder != Path()):
+        raise click.UsageError("--from names the table: leave FOLDER and --prompt away")
+
+
+def _has_pictures(folder: Path, prompts: tuple[str, ...]) -> bool:
+    from batchrunner.starting import PICTURES, holds_pictures  # noqa: PLC0415 - an example needs none of it
+
+    if holds_pictures(folder):
+        return True
+    if prompts:
+        raise UsageError(f"there are no pictures in {folder}: {', '.join(sorted(PICTURES))}")
+    return False
+
+
+def _for_what_is_there(
+    folder: Path, prompts: tuple[str, ...], table: Path | None, output: Path | None
+) -> None:
+    from batchrunner.starting import default_path, for_folder, for_table  # noqa: PLC0415 - as above
+
+    path = output or default_path(table or folder)
+    _refuse_to_overwrite(path)
+    path.parent.mkdir(parents=True, exist_ok=True)  # paths from a folder that is not there lead nowhere
+    made = for_table(table, path) if table is not None else for_folder(folder, prompts, path)
+    _write_schema(Path())
+    path.write_text(made.text, encoding="utf-8")
+    click.echo(f"wrote {path}: {count(made.jobs, 'job')}")
+    click.echo(f"next: batchrunner run {path}")
+
+
+def _tell(made: Path, folder: Path) -> None:
     click.echo(f"wrote {made}")
-    click.echo(
-        f"next: {f'cd {folder} && ' if folder != Path() else ''}batchrunner run {made.relative_to(folder)}"
-    )
+    where = f"cd {folder} && " if folder != Path() else ""
+    click.echo(f"next: {where}batchrunner run {os.fspath(made.relative_to(folder))}")
 
 
 def _starter(folder: Path) -> Path:
@@ -61,12 +133,17 @@ def _starter(folder: Path) -> Path:
     return path
 
 
-def _demo(folder: Path) -> Path:
-    path = folder / "manifests" / "demo.yaml"
-    _refuse_to_overwrite(path)
+def _example(folder: Path, name: str) -> Path:
+    """Lay out one example: its manifest, its table if it has one, and the pictures."""
+    source = demo_folder()
+    files = sorted(source.glob(f"{name}.*"))
+    for file in files:
+        _refuse_to_overwrite(folder / "manifests" / file.name)
     _write_schema(folder)
-    shutil.copytree(demo_folder(), path.parent, dirs_exist_ok=True)
-    return path
+    shutil.copytree(source / "images", folder / "manifests" / "images", dirs_exist_ok=True)
+    for file in files:
+        shutil.copyfile(file, folder / "manifests" / file.name)
+    return folder / "manifests" / f"{name}.yaml"
 
 
 def _refuse_to_overwrite(path: Path) -> None:

@@ -11,7 +11,7 @@ from batchrunner.clock import local_text
 from batchrunner.engine.planner import Wait
 from batchrunner.engine.progress import Progress
 from batchrunner.rules.states import EventKind
-from batchrunner.store.changes import Change, Intended, JobRuled, Moved
+from batchrunner.store.changes import Change, Intended, JobRuled, Moved, Noted
 from batchrunner.values import AttemptState, JobState, Reason
 
 
@@ -63,6 +63,8 @@ def describe(change: Change) -> str:
         case Intended(attempt):
             again = f" (attempt {attempt.number})" if attempt.number > 1 else ""
             return f"submit   {attempt.job}{again}"
+        case Noted("suspend", detail=detail):
+            return f"woke up  {detail}; going on"
         case JobRuled():
             return f"{change.state:<8} {change.job}: {plain(change.detail)}"
         case Moved():

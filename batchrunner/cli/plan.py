@@ -66,7 +66,10 @@ def plan(
     as_jobs: bool,
     as_json: bool,
 ) -> None:
-    """Tell what a run of MANIFEST would do: jobs, what is new, what it costs. Nothing is sent."""
+    """Tell what a run of MANIFEST would do: jobs, what is new, what it costs. Nothing is sent.
+
+    --json has the stable shape of schemas/plan.schema.json.
+    """
     campaign = Campaign(manifest, state=state, output=output)
     if frozen:
         refuse_drift(campaign)

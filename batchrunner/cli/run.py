@@ -14,6 +14,7 @@ import click
 from batchrunner.access import GMI_URL, Access
 from batchrunner.bills import is_bill, read_bill
 from batchrunner.campaign import Campaign
+from batchrunner.cli.awake import awake
 from batchrunner.cli.bounds import with_bounds
 from batchrunner.cli.consent import ASK_OPTION, get_consent
 from batchrunner.cli.options import (
@@ -133,7 +134,7 @@ def run(
         get_consent(campaign, f"batchrunner run {manifest}", ask_above)
     signals = Signals(campaign)
     signals.install()
-    with make_view(campaign, quiet=quiet) as view:
+    with awake(os.environ.get("BATCHRUNNER_AWAKE") != "0"), make_view(campaign, quiet=quiet) as view:
         ended = campaign.run(view.update, bill=bill)
     if not as_json:
         show_end(ended)  # first: the page may take a while

@@ -83,6 +83,7 @@ class Loop:
                 return
             for outcome in self._arrived():
                 decide(self._run, outcome)
+            self._run.notice_sleep()
 
     def stop(self, why: Stop, detail: str = "") -> None:
         """Start nothing that costs money any more. May be called from a signal handler."""

@@ -29,7 +29,7 @@ from batchrunner.rules.pacing import HOUR_S, Pace, Past, Sent, retell
 from batchrunner.rules.states import EventKind
 from batchrunner.rules.suspects import Suspect, Suspects
 from batchrunner.store import lost, reading
-from batchrunner.store.changes import Change, Intended, JobRuled, Moved
+from batchrunner.store.changes import Change, Intended, JobRuled, Moved, Noted
 from batchrunner.store.durations import likely_s
 from batchrunner.store.learned import history, neighbours
 from batchrunner.store.tables import Store
@@ -47,6 +47,8 @@ from batchrunner.values import (
 
 # These let the run finish what is paid for; any other reason ends it as soon as no POST is on the wire.
 DRAINING = frozenset({Stop.CREDENTIALS, Stop.CREDIT, Stop.BUDGET, Stop.MODEL, Stop.DEADLINE, Stop.ENOUGH})
+
+SUSPEND_S = 2.0  # less is the two clocks being read one after the other, on a busy machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +111,19 @@ class Run:
         self.wait = Wait.NOTHING
         self.opens_us: int | None = None  # when the hours of the window begin; None while they last
         self.next_id = reading.last_attempt_id(store.db) + 1
+        self._asleep_s = tools.clock.asleep_s()
 
     def times(self) -> tuple[float, int]:
         """Return steady time in seconds and wall time in microseconds."""
         return self.tools.clock.elapsed_s(), self.tools.clock.now_us()
+
+    def notice_sleep(self) -> None:
+        """Note that the machine was suspended: its connections are gone, what was on the wire is unknown."""
+        asleep_s = self.tools.clock.asleep_s()
+        if asleep_s - self._asleep_s > SUSPEND_S:
+            detail = f"the machine was asleep for {asleep_s - self._asleep_s:.0f} s"
+            self.changes.append(Noted("suspend", self.tools.clock.now_us(), detail=detail))
+        self._asleep_s = asleep_s
 
     @property
     def finishing(self) -> bool:

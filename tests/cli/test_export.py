@@ -9,12 +9,9 @@ from typing import Any
 
 import pytest
 
-from batchrunner.files import schema_text
+from batchrunner.files import card_text
 from tests.shell import Shell, against
 
-# An export spells its jobs out as shots; without them in the schema it refuses, which is all it can do.
-HAS_SHOTS = "shots" in json.loads(schema_text("manifest.schema.json"))["properties"]
-needs_shots = pytest.mark.skipif(not HAS_SHOTS, reason="the manifest's schema has no shots yet")
 PNG = b"\x89PNG\r\n\x1a\n" + b"one" + b"IEND\xaeB`\x82"
 RICH = """\
 version: 1
@@ -51,7 +48,6 @@ def shell(tmp_path: Path) -> Shell:
     return made
 
 
-@needs_shots
 def test_an_exported_campaign_sends_the_same_bytes_elsewhere(shell: Shell, tmp_path: Path) -> None:
     """In another folder, with nothing but the file and the pictures that it names."""
     wanted = sent(shell, "night.yaml")
@@ -63,7 +59,7 @@ def test_an_exported_campaign_sends_the_same_bytes_elsewhere(shell: Shell, tmp_p
     assert (done.code, done.out) == (0, "")
     assert done.err.splitlines() == [
         "wrote elsewhere/out.yaml",
-        "1 local picture must go along with it: ../photos/fox.png",
+        "1 local file must go along with it: ../photos/fox.png",
     ]
     assert len(wanted) == 32
     assert sent(elsewhere, "out.yaml") == wanted
@@ -71,7 +67,6 @@ def test_an_exported_campaign_sends_the_same_bytes_elsewhere(shell: Shell, tmp_p
     assert 'campaign: "night-export"' in text
 
 
-@needs_shots
 def test_an_export_goes_to_stdout_and_over_no_file(shell: Shell, tmp_path: Path) -> None:
     """The manifest that it came from is not needed, nor touched."""
     printed = shell.inside("export", "night.yaml")
@@ -87,7 +82,6 @@ def test_an_export_goes_to_stdout_and_over_no_file(shell: Shell, tmp_path: Path)
     assert (none.code, none.out) == (2, "")
 
 
-@needs_shots
 def test_an_export_says_which_pictures_are_not_where_they_were(shell: Shell, tmp_path: Path) -> None:
     """And where to put them, by their content."""
     shutil.rmtree(tmp_path / "photos")
@@ -96,8 +90,24 @@ def test_an_export_says_which_pictures_are_not_where_they_were(shell: Shell, tmp
     (tmp_path / place).write_bytes(PNG)
 
     assert done.code == 0
-    assert done.err.splitlines()[2].startswith("not where it was: the picture with sha256 ")
+    assert done.err.splitlines()[2].startswith("not where it was: the file with sha256 ")
     assert len(sent(shell, "out.yaml")) == 32
+
+
+def test_a_card_of_ones_own_goes_along(shell: Shell, tmp_path: Path) -> None:
+    """By its path and its content; where that has changed, it is said."""
+    (tmp_path / "own.json").write_text(card_text("pixverse-v5.6-i2v") + "\n", encoding="utf-8")
+    (tmp_path / "night.yaml").write_text(RICH + "card: own.json\n", encoding="utf-8")
+    shell.inside("plan", "night.yaml", "--record")
+    done = shell.inside("export", "night", "-o", "out.yaml")
+    same = sent(shell, "out.yaml") == sent(shell, "night.yaml")
+    (tmp_path / "own.json").write_text("{}", encoding="utf-8")
+    changed = shell.inside("export", "night")
+
+    assert done.err.splitlines()[1] == "2 local files must go along with it: own.json, photos/fox.png"
+    assert same
+    assert changed.code == 0
+    assert "not where it was: the file with sha256 " in changed.err
 
 
 def test_the_file_beside_a_clip_finds_its_job_or_makes_it_again(tmp_path: Path) -> None:

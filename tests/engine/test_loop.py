@@ -461,3 +461,20 @@ def test_a_fetched_file_that_vanishes_is_fetched_again(
     assert one.provider.ledger.posts == 1
     assert one.jobs_in(state) == 1
     assert last.stop is stop
+
+
+def test_a_suspend_is_noticed_and_told(rig: Callable[..., Rig]) -> None:
+    """The lid was closed for an hour: an event says so, once, and the work is done all the same."""
+    one = rig()
+
+    def sleeps(last: Progress) -> bool:
+        if last.in_flight and not one.clock.slept_s:
+            one.clock.slept_s += 3600.0
+            one.clock.steady_s += 3600.0
+        return False
+
+    one.run(sleeps)
+
+    assert one.jobs_in(JobState.DONE) == 3
+    (event,) = [event for event in one.events if event["kind"] == "suspend"]
+    assert event["detail"] == "the machine was asleep for 3600 s"

@@ -211,6 +211,10 @@ class Watch:
         """See `Clock`."""
         return self.world.steady_s
 
+    def asleep_s(self) -> float:
+        """See `Clock`. Who sleeps here is taken over."""
+        return 0.0
+
     def pause(self, wait_s: float) -> None:
         """See `Clock`."""
         self.world.sleep(wait_s)

@@ -1,0 +1,145 @@
+"""`init` as a user meets it: a manifest for what is there, and examples that run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from batchrunner.cli.init import EXAMPLES
+from batchrunner.files import demo_folder
+from batchrunner.manifest.load import load
+from tests.shell import Shell, against
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Shell:
+    """A folder with pictures and no provider."""
+    shutil.copytree(demo_folder() / "images", tmp_path / "my [photos]")
+    return Shell(tmp_path, "http://127.0.0.1:1", "")
+
+
+def test_a_folder_of_pictures_becomes_a_manifest(shell: Shell, tmp_path: Path) -> None:
+    """Which files, how wide, how many jobs and what they cost at most: all found out; the words are given."""
+    (tmp_path / "my [photos]" / "old.webp").touch()
+    done = shell.run("init", "my [photos]", "--prompt", 'Push in: "soft"', "--prompt", "Drift # left")
+    manifest, _card = load(tmp_path / "my-photos.yaml")
+    text = (tmp_path / "my-photos.yaml").read_text(encoding="utf-8")
+
+    assert done.code == 0, done.err
+    assert done.out == "wrote my-photos.yaml: 12 jobs\nnext: batchrunner run my-photos.yaml\n"
+    assert [image.id for image in manifest.images] == ["harbour", "lighthouse", "fox"]
+    assert [prompt.text for prompt in manifest.prompts] == ['Push in: "soft"', "Drift # left"]
+    assert manifest.parameters["aspect_ratio"] == "16:9"
+    assert "12 jobs, at most $1.80 on the paid queue" in text
+    assert "# 1 more left out: convert them to PNG or JPEG" in text
+    assert shell.run("validate", "my-photos.yaml").code == 0
+
+
+def test_without_words_some_are_suggested(shell: Shell, tmp_path: Path) -> None:
+    """And marked as such; another file may be named."""
+    done = shell.run("init", "my [photos]", "-o", "nights/first.yaml")
+    manifest, _card = load(tmp_path / "nights" / "first.yaml")
+
+    assert done.code == 0, done.err
+    assert len(manifest.images) == 3
+    assert "# your own words" in manifest.text
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "found"),
+    [
+        (
+            "shots.csv",
+            "\ufeffimage;prompt;takes\nmy [photos]/fox.png;The fox looks up;2\n",
+            lambda one: len(one.shots) == 1 and not one.images,
+        ),
+        ("pictures.csv", "id,file\nfox,my [photos]/fox.png\n", lambda one: one.images[0].id == "fox"),
+        ("words.csv", "id\ttext\npush\tPush in\ndrift\tDrift\n", lambda one: len(one.prompts) == 2),
+        (
+            "rows.jsonl",
+            json.dumps({"image": "my [photos]/fox.png", "prompt": "The fox looks up"}) + "\n",
+            lambda one: len(one.shots) == 1,
+        ),
+    ],
+)
+def test_a_table_becomes_a_manifest(
+    shell: Shell, tmp_path: Path, name: str, table: str, found: Callable[[object], bool]
+) -> None:
+    """What it lists is seen from its columns: shots, pictures or words."""
+    (tmp_path / name).write_text(table, encoding="utf-8")
+    done = shell.run("init", "--from", name)
+
+    assert done.code == 0, done.err
+    assert found(load(tmp_path / f"{Path(name).stem}.yaml")[0])
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--from", "none.csv"), "cannot read none.csv: No such file"),
+        (("--from", "odd.csv"), "its columns: mood, weather"),
+        (("--from", "latin.csv"), "latin.csv is not UTF-8: in Excel"),
+        (("--from", "empty.csv"), "its columns: none"),
+        (("--from", "gone.csv"), "gone.csv:2"),
+        (("state", "--prompt", "x"), "there are no pictures in state"),
+        (("--example", "lookbook", "--prompt", "x"), "laid out as it is"),
+        (("--from", "odd.csv", "--prompt", "x"), "leave FOLDER and --prompt away"),
+        (("--example", "x"), "'x' is not one of"),
+    ],
+)
+def test_what_cannot_be_made_is_told_and_nothing_is_written(
+    shell: Shell, tmp_path: Path, words: tuple[str, ...], why: str
+) -> None:
+    """Exit 2."""
+    (tmp_path / "odd.csv").write_text("mood,weather\nlow,fog\n", encoding="utf-8")
+    (tmp_path / "latin.csv").write_bytes("image,prompt,größe\n".encode("latin-1"))
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "gone.csv").write_text("image,prompt\nnone.png,The fox\n", encoding="utf-8")
+    before = sorted(tmp_path.rglob("*"))
+    done = shell.run("init", *words)
+
+    assert done.code == 2
+    assert why in done.err
+    assert "Traceback" not in done.err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_nothing_is_written_over(shell: Shell, tmp_path: Path) -> None:
+    """Neither a manifest nor an example's table."""
+    (tmp_path / "my-photos.yaml").write_text("mine", encoding="utf-8")
+    (tmp_path / "manifests").mkdir()
+    (tmp_path / "manifests" / "shotlist.csv").write_text("mine", encoding="utf-8")
+    done = [shell.run("init", "my [photos]"), shell.run("init", "--example", "shotlist")]
+
+    assert [one.code for one in done] == [2, 2]
+    assert all("is there already" in one.err for one in done)
+    assert (tmp_path / "my-photos.yaml").read_text(encoding="utf-8") == "mine"
+    assert not (tmp_path / "manifests" / "shotlist.yaml").exists()
+
+
+def test_every_worked_manifest_is_an_example() -> None:
+    """None is forgotten."""
+    assert {path.stem for path in demo_folder().glob("*.yaml")} == set(EXAMPLES)
+
+
+@pytest.mark.parametrize(
+    ("name", "jobs"),
+    [("lookbook", 8), ("shotlist", 4), ("seed-sweep", 24), ("quality-ladder", 8), ("transitions", 4)],
+)
+def test_every_example_runs(tmp_path: Path, name: str, jobs: int) -> None:
+    """As it is laid out, but for the provider: here it is the test's own."""
+    with against(tmp_path) as shell:
+        made = shell.run("init", "--example", name)
+        path = tmp_path / "manifests" / f"{name}.yaml"
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace("provider: emulator", "provider: gmi"), encoding="utf-8")
+        done = shell.run("run", str(path.relative_to(tmp_path)), "--yes", "--quiet")
+
+        assert made.out.endswith(f"next: batchrunner run manifests/{name}.yaml\n")
+        assert done.code == 0, done.err
+        assert shell.ledger()["charged"]["count"] == jobs
+        assert shell.charged_at_most_once()
