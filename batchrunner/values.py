@@ -266,6 +266,7 @@ class RemoteJob:
     failure: Reason | None = None  # what `error` means, where the phase is FAILED
     created_s: float | None = None  # provider's clock, Unix seconds
     payload: Payload | None = None
+    updated_s: float | None = None  # provider's clock; of a request that is over: when it ended
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from batchrunner.engine import lifecycle
 from batchrunner.engine.actions import (
@@ -30,7 +31,7 @@ from batchrunner.engine.actions import (
 from batchrunner.engine.desk import Live
 from batchrunner.engine.fetching import after_download, after_publish
 from batchrunner.engine.run import Run
-from batchrunner.engine.steps import Stop
+from batchrunner.engine.steps import Step, Stop
 from batchrunner.engine.sweep import Claim
 from batchrunner.errors import InvariantError
 from batchrunner.rules import retry
@@ -65,16 +66,16 @@ def decide(run: Run, outcome: Outcome) -> None:
             _submitted(run, outcome, now_s, now_us)
         case Polled(attempt_id, remote, error):
             run.heard(error)
+            one = run.desk.live[attempt_id]
+            run.polls.polled(one, remote)
             if remote is not None:
-                _polled(run, attempt_id, remote, now_us)
+                _polled(run, one, remote, now_us)
             elif error is not None:
-                one = run.desk.live[attempt_id]
                 trouble = lifecycle.after_poll_trouble(one.attempt, one.tries, error, now_us, run.tools.rng)
                 run.follow(one, trouble)
         case Surveyed():
             run.heard(outcome.error)
-            for attempt_id, remote in run.polls.surveyed(outcome):
-                _polled(run, attempt_id, remote, now_us)
+            _surveyed(run, outcome, now_s, now_us)
         case Downloaded(attempt_id, files, failure):
             run.space.fetched(files)
             one = run.desk.live[attempt_id]
@@ -109,8 +110,24 @@ def _submitted(run: Run, outcome: Submitted, now_s: float, now_us: int) -> None:
         run.end(stop, reply.detail)
 
 
-def _polled(run: Run, attempt_id: int, remote: RemoteJob, now_us: int) -> None:
-    one = run.desk.live[attempt_id]
+def _surveyed(run: Run, outcome: Surveyed, now_s: float, now_us: int) -> None:
+    accepted = {
+        one.attempt.request_id: one
+        for one in run.desk.in_state(AttemptState.ACCEPTED)
+        if one.attempt.model == outcome.model and one.attempt.request_id
+    }
+    told = run.polls.surveyed(outcome, accepted, now_s)
+    for one, remote in told.over:
+        _polled(run, one, remote, now_us)
+    for one, remote in told.running:
+        step = lifecycle.after_poll(one.attempt, one.tries, remote, now_us, run.terms, run.tools.rng)
+        if step.changes:  # given up for the time it takes: only its own record decides that
+            run.desk.schedule(one, now_s)
+            step = Step(one.attempt, tries=one.tries)
+        run.follow(one, replace(step, tries=replace(step.tries, listed=one.tries.listed + 1)))
+
+
+def _polled(run: Run, one: Live, remote: RemoteJob, now_us: int) -> None:
     run.follow(one, lifecycle.after_poll(one.attempt, one.tries, remote, now_us, run.terms, run.tools.rng))
 
 

@@ -26,10 +26,11 @@ def start_due(run: Run) -> None:
     if run.health.wants_probe(now_s):
         run.actions.append(Probe())
     api = run.may_call
+    run.price_polls()
     for one in run.desk.due(now_s, api=api):
         _plan_one(run, one)
     if api:
-        run.actions.extend(run.polls.start(run.hands[Poll]))
+        run.actions.extend(run.polls.start(now_s, run.desk.in_flight))
     _join_publishes(run)
     if api:
         run.actions.extend(run.sweeper.start(now_s))
@@ -63,7 +64,7 @@ def _plan_submits(run: Run, now_s: float, now_us: int) -> None:
     run.opens_us = run.gate.opens_us(now_us)
     if run.ending is None and not run.intake.empty and (late := run.gate.over(now_s, now_us)):
         run.end(Stop.DEADLINE, late)
-    room = SUBMITS_AHEAD - run.hands[Submit]
+    room = min(SUBMITS_AHEAD, run.pace.wire) - run.hands[Submit]
     while not (wait := submit_wait(_situation(run, now_s))) and room > 0:
         job = run.intake.peek(now_us)
         if job is None:
@@ -106,7 +107,7 @@ def _situation(run: Run, now_s: float) -> Situation:
         off_hours=run.opens_us is not None,
         in_flight=run.desk.in_flight,
         in_flight_limit=run.limits.in_flight,
-        pace_ready_s=run.pace.ready_at_s(now_s),
+        pace_ready_s=run.pace.ready_at_s(now_s, run.desk.in_flight),
         now_s=now_s,
     )
 
@@ -116,7 +117,7 @@ def _intend(run: Run, job: PendingJob, now_s: float, now_us: int) -> None:
     payload = reseeded(run.intake.payload(job), job, run.terms.seed_field)
     attempt = run.begin(job, payload, now_us, now_us).attempt
     run.books.submissions += 1
-    run.pace.submitted(now_s)
+    run.sending(attempt, now_s)
     run.actions.append(Submit(attempt, run.terms.submit_timeout_s))
 
 

@@ -14,9 +14,11 @@ from batchrunner.engine.steps import Step, Stop, Terms, Tries, ended, give_up, g
 from batchrunner.providers.base import ProviderError
 from batchrunner.rules import retry
 from batchrunner.rules.matching import Looked, Search
+from batchrunner.rules.durations import setting
 from batchrunner.rules.polling import next_poll_s
 from batchrunner.rules.states import EventKind, move
 from batchrunner.store.changes import Moved
+from batchrunner.store.learned import TOOK
 from batchrunner.values import (
     JSON,
     Attempt,
@@ -29,6 +31,7 @@ from batchrunner.values import (
 )
 
 MISSING_GRACE_S = 600.0  # a list or read replica may lag this far behind an acceptance
+TOLD_S = 1.0  # the provider tells times in whole seconds
 NO_MEDIA_POLLS = 5  # a success may be told before its address is
 
 
@@ -44,7 +47,9 @@ def after_submit(attempt: Attempt, reply: Reply, now_us: int, terms: Terms, rng:
     step = ended(
         attempt, kind, reason, reply.detail, now_us, terms, rng, _evidence(reply), reply.retry_after_s
     )
-    if reason in {Reason.RATE, Reason.CAPACITY}:
+    if reason is Reason.RATE:  # how long to wait without a word of the provider's is for the pace to say
+        return replace(step, hold_off_s=reply.retry_after_s)
+    if reason is Reason.CAPACITY:
         wait_s = retry.backoff_s(retry.RULES[reason], 1, rng, reply.retry_after_s)
         return replace(step, hold_off_s=wait_s)
     # A key that is refused here is checked by one free call before the run stops (engine/health.py).
@@ -70,13 +75,14 @@ def after_poll(
         case RemotePhase.CANCELLED:
             detail = "cancelled at the provider, not by this program"
             return ended(attempt, EventKind.CANCELLED, Reason.CANCELLED, detail, now_us, terms, rng)
-    waited_s = (now_us - (attempt.accepted_us or now_us)) / 1e6
+    waited_s = _age_s(attempt, now_us)
     limit_s = terms.queued_s if remote.status in {"created", "queued"} else terms.wait_s
     if waited_s > limit_s:
         detail = f"still '{remote.status}' after {waited_s / 60:.0f} minutes; it may be billed when it runs"
         return go(attempt, EventKind.GAVE_UP, now_us, Reason.STUCK, detail)
     polls = tries.polls + 1
-    return Step(attempt, next_s=next_poll_s(terms.schedule, polls, rng), tries=Tries(polls=polls))
+    wait_s = _next_poll_s(attempt, polls, now_us, terms, rng)
+    return Step(attempt, next_s=wait_s, tries=Tries(polls=polls, running_s=waited_s))
 
 
 def after_poll_trouble(
@@ -84,7 +90,7 @@ def after_poll_trouble(
 ) -> Step:
     """No answer to a poll. That says nothing about the job: ask again, more and more rarely."""
     troubled = replace(tries, troubles=tries.troubles + 1)
-    waited_s = (now_us - (attempt.accepted_us or now_us)) / 1e6
+    waited_s = _age_s(attempt, now_us)
     if error.reason is Reason.MISSING and waited_s > MISSING_GRACE_S and attempt.request_id:
         detail = f"the provider does not know request {attempt.request_id} any more"
         return give_up(attempt, now_us, Reason.MISSING, detail)
@@ -147,6 +153,32 @@ def reopened(attempt: Attempt, now_us: int) -> Step:
 # --- the parts ----------------------------------------------------------------------------------------
 
 
+def _age_s(attempt: Attempt, now_us: int) -> float:
+    return (now_us - (attempt.accepted_us or now_us)) / 1e6
+
+
+def _next_poll_s(attempt: Attempt, polls: int, now_us: int, terms: Terms, rng: random.Random) -> float:
+    age_s = max(0.0, _age_s(attempt, now_us))
+    if not terms.timetables:
+        return next_poll_s(terms.schedule, polls, rng, age_s)
+    learned = terms.timetables.get(setting(attempt.model, attempt.payload))
+    price_s = learned.price_s(terms.crowd) if learned else 0.0
+    return next_poll_s(terms.schedule, polls, rng, age_s, learned, price_s)
+
+
+def _took_s(attempt: Attempt, tries: Tries, remote: RemoteJob, now_us: int) -> list[float]:
+    """Return between which ages the request ended: by our polls, and closer where the provider tells.
+
+    Its word counts only within what we saw: some answers have no times, or copies of the first one.
+    """
+    low_s, high_s = tries.running_s, max(tries.running_s, _age_s(attempt, now_us))
+    if remote.created_s is not None and remote.updated_s is not None:
+        told_s = remote.updated_s - remote.created_s
+        if low_s <= told_s + TOLD_S and told_s - TOLD_S <= high_s and told_s > 0:
+            low_s, high_s = max(low_s, told_s - TOLD_S), min(high_s, told_s + TOLD_S)
+    return [round(low_s, 3), round(high_s, 3)]
+
+
 def _waived(attempt: Attempt, now_us: int, evidence: Mapping[str, JSON]) -> Step:
     """The manifest lets this job gamble: its money counts as spent, and the job may try again."""
     waived = replace(
@@ -174,7 +206,7 @@ def _accepted(
         None,
         "",
         {**evidence, "status": remote.status},
-        next_s=next_poll_s(terms.schedule, 0, rng),
+        next_s=_next_poll_s(replace(attempt, accepted_us=now_us), 0, now_us, terms, rng),
         request_id=remote.request_id,
         accepted_us=now_us,
     )
@@ -193,7 +225,7 @@ def _ready(attempt: Attempt, tries: Tries, remote: RemoteJob, now_us: int) -> St
         now_us,
         None,
         "",
-        {"files": len(remote.media)},
+        {"files": len(remote.media), TOOK: _took_s(attempt, tries, remote, now_us)},
         next_s=0.0,
         urls=remote.media,
         cost_micros=attempt.reserved_micros,
@@ -213,8 +245,6 @@ def _remote_failed(
     reason = remote.failure or Reason.RENDER
     evidence = {"status": remote.status}
     step = ended(attempt, EventKind.FAILED, reason, remote.error, now_us, terms, rng, evidence)
-    if reason is Reason.RATE:
-        return replace(step, hold_off_s=retry.RULES[Reason.RATE].floor_s)
     return replace(step, stop=Stop.CREDIT if reason is Reason.CREDIT else None, detail=remote.error)
 
 

@@ -229,13 +229,13 @@ class Loop:
         now_s, now_us = run.times()
         times = [run.health.next_probe_s(), run.desk.next_due_s(api=run.may_call), run.uploads.next_due_s()]
         if run.wait is Wait.PACE:
-            times.append(run.pace.ready_at_s(now_s))
+            times.append(run.pace.ready_at_s(now_s, run.desk.in_flight))
         if run.wait is Wait.SPACE:
             times.append(now_s + LOOK_S)
         if run.wait is Wait.HOURS and run.opens_us is not None:
             times.append(now_s + (run.opens_us - now_us) / 1e6)
         if run.may_call:
-            times.append(run.sweeper.next_s())
+            times += [run.sweeper.next_s(), run.polls.next_s()]
         due_us = run.intake.next_due_us()
         if run.wait is Wait.NOTHING and due_us is not None:
             times.append(now_s + (due_us - now_us) / 1e6)

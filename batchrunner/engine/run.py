@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from batchrunner.clock import Clock
 from batchrunner.engine.actions import Action, Clips
@@ -14,6 +14,7 @@ from batchrunner.engine.desk import Desk, Live
 from batchrunner.engine.gate import Bounds, Gate
 from batchrunner.engine.health import Health
 from batchrunner.engine.intake import Intake
+from batchrunner.engine.learning import Learning
 from batchrunner.engine.planner import Wait
 from batchrunner.engine.polls import Polls
 from batchrunner.engine.pool import Pool
@@ -24,12 +25,13 @@ from batchrunner.engine.sweep import Sweeper
 from batchrunner.engine.uploads import Uploads
 from batchrunner.providers.base import Provider, ProviderError
 from batchrunner.rules.hours import window
-from batchrunner.rules.pacing import HOUR_S, Pace
+from batchrunner.rules.pacing import HOUR_S, Pace, Past, Sent, retell
 from batchrunner.rules.states import EventKind
 from batchrunner.rules.suspects import Suspect, Suspects
 from batchrunner.store import lost, reading
 from batchrunner.store.changes import Change, Intended, JobRuled, Moved, Noted
 from batchrunner.store.durations import likely_s
+from batchrunner.store.learned import history, neighbours
 from batchrunner.store.tables import Store
 from batchrunner.values import (
     Attempt,
@@ -94,7 +96,11 @@ class Run:
         self.books = Books(reading.totals(store.db), may_gamble=not lost.has_duplicate(store.db))
         hours = window(limits.window) if limits.window else None
         self.gate = Gate(bounds, hours, tools.clock.elapsed_s(), lambda: likely_s(store.db))
-        self.pace = Pace(limits, _past_submissions(store, tools.clock))
+        past = history(store.db, neighbours(store.path), tools.provider.origin)
+        self.learning = Learning(past)
+        self.pace = Pace(limits)
+        retell(self.pace, _past_submissions(store, tools.clock))
+        self._sent: dict[int, tuple[Sent, float]] = {}  # what the pace measured when an attempt was sent
         self.changes: list[Change] = []
         self.actions: list[Action] = []
         self.hands: Counter[type] = Counter()  # actions under way
@@ -171,6 +177,9 @@ class Run:
         self.desk.take(one, step, now_s)
         if step.hold_off_s is not None:
             self.pace.hold_off(now_s + step.hold_off_s)
+        for change in step.changes:
+            if isinstance(change, Moved):
+                self._pace(change, step.hold_off_s, now_s)
         if step.detail:
             self.books.problem = f"{step.attempt.job}: {step.detail}"
         if step.stop is not None:
@@ -178,12 +187,42 @@ class Run:
         for change in step.changes:
             if isinstance(change, Moved):
                 self._learn(change)
+                self.learning.noted(change)
+
+    def price_polls(self) -> None:
+        """Let polls follow what has been learned lately, and how many are in flight."""
+        new = self.learning.relearn(self.desk.live.values())
+        if new or self.desk.in_flight != self.terms.crowd:
+            self.terms = replace(
+                self.terms, timetables=self.learning.timetables, crowd=max(1, self.desk.in_flight)
+            )
+
+    def sending(self, attempt: Attempt, now_s: float) -> None:
+        """Count a submission that is about to leave."""
+        self._sent[attempt.id] = (self.pace.sent(now_s, self.desk.in_flight - 1), now_s)
+        self.pace.submitted(now_s)
+
+    def _pace(self, change: Moved, wait_s: float | None, now_s: float) -> None:
+        """Let the pace learn from what became of a submission."""
+        one = change.attempt
+        too_much = one.reason is Reason.RATE
+        if change.kind is EventKind.FAILED and too_much:  # taken first, and then failed for the pace
+            sent_s = now_s - max(0.0, (change.at_us - one.submitted_us) / 1e6)
+            self.pace.refused(self.pace.sent(sent_s, None), sent_s, now_s, wait_s, counts=False)
+        if change.source is not AttemptState.SUBMITTING or one.id not in self._sent:
+            return
+        sent, sent_s = self._sent.pop(one.id)
+        if change.kind is EventKind.ACCEPTED:
+            self.pace.accepted(sent, now_s)
+        elif change.kind is EventKind.REFUSED and too_much:
+            self.pace.refused(sent, sent_s, now_s, wait_s)
 
     def _learn(self, change: Moved) -> None:
         """Look for what this failure has in common with others, and spare the jobs that would share it."""
         one = change.attempt
         if change.kind is EventKind.ACCEPTED:
             self.suspects.accepted(one.model)
+            self.polls.budget.earn()
         if change.job is not JobState.FAILED or one.reason is None:
             return
         if self.suspects.refuses(one.model, one.reason):
@@ -211,8 +250,21 @@ class Run:
         self.books.ruled_out(job.id, detail)
 
 
-def _past_submissions(store: Store, clock: Clock) -> list[float]:
+def _past_submissions(store: Store, clock: Clock) -> list[Past]:
+    """Return the submissions of the last hour in this run's steady time."""
     now_s, now_us = clock.elapsed_s(), clock.now_us()
-    past = reading.submit_times_us(store.db, now_us - int(HOUR_S * 1e6))
-    # A time in the future means that the wall clock was set back: count it as just now.
-    return [now_s - max(0.0, (now_us - at_us) / 1e6) for at_us in past]
+
+    def steady_s(at_us: int | None) -> float | None:
+        # A time in the future means that the wall clock was set back: count it as just now.
+        return None if at_us is None else now_s - max(0.0, (now_us - at_us) / 1e6)
+
+    return [
+        Past(
+            sent_s=steady_s(sent_us) or 0.0,
+            answered_s=steady_s(accepted_us),
+            over_s=steady_s(over_us),
+            too_much=reason is Reason.RATE,
+            taken=accepted_us is not None,
+        )
+        for sent_us, accepted_us, over_us, reason in reading.submissions(store.db, now_us - int(HOUR_S * 1e6))
+    ]

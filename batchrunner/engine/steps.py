@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from batchrunner.rules import retry
-from batchrunner.rules.polling import Schedule
+from batchrunner.rules.durations import Setting
+from batchrunner.rules.polling import Schedule, Timetable
 from batchrunner.rules.states import JOB_STATE, EventKind, move
 from batchrunner.store.changes import Change, Moved
 from batchrunner.values import JSON, Attempt, AttemptState, JobState, Order, Reason, Recovery
@@ -42,6 +43,8 @@ class Terms:
     submit_timeout_s: float
     recovery: Recovery
     seed_field: str | None = None  # of the model's payload
+    timetables: Mapping[Setting, Timetable] = field(default_factory=dict)  # when to poll, where it is learned
+    crowd: int = 1  # attempts in flight: the more, the dearer is a poll
     order: Order = "coverage"
 
 
@@ -50,6 +53,8 @@ class Tries:
     """How often what has been tried on an attempt in its present state; not durable, starts anew."""
 
     polls: int = 0
+    listed: int = 0  # times in a row that only the list, and no poll, has said that it runs
+    running_s: float = 0.0  # how old the request was when it was last known to run
     troubles: int = 0
     bad: int = 0
     gone: int = 0

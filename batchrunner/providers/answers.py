@@ -50,6 +50,7 @@ def remote_job(record: Any, cleaned: Callable[[str], str]) -> RemoteJob | None:
         failure=text_reason(error) if phase is RemotePhase.FAILED else None,
         created_s=_seconds(record.get("created_at")),
         payload=payload if isinstance(payload, Mapping) else None,
+        updated_s=_seconds(record.get("updated_at")),
     )
 
 

@@ -193,13 +193,22 @@ def lost_span_us(db: Database, fingerprint: str) -> tuple[int, int] | None:
     return (utc_us(sent), utc_us(lost)) if sent else None
 
 
-def submit_times_us(db: Database, since_us: int) -> list[int]:
-    """Return when attempts were submitted since a time, oldest first."""
+def submissions(db: Database, since_us: int) -> list[tuple[int, int | None, int | None, Reason | None]]:
+    """Return the submissions since a time: when sent, accepted, and over at the provider; why it failed."""
     rows = db.execute(
-        "SELECT submitted_at FROM attempts WHERE submitted_at >= ? ORDER BY submitted_at",
+        """SELECT submitted_at, accepted_at, coalesce(ready_at, closed_at), reason
+           FROM attempts WHERE submitted_at >= ? ORDER BY submitted_at""",
         [utc_text(since_us)],
     ).fetchall()
-    return [utc_us(row[0]) for row in rows]
+    return [
+        (
+            utc_us(sent),
+            utc_us(accepted) if accepted else None,
+            utc_us(over) if over else None,
+            Reason(reason) if reason else None,
+        )
+        for sent, accepted, over, reason in rows
+    ]
 
 
 def upload_url(db: Database, origin: str, account: str, sha256: str) -> str | None:

@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from batchrunner.engine.actions import Poll, Survey, Surveyed
-from batchrunner.engine.polls import FIRST_SURVEY, POLLS_AHEAD, Polls
+from batchrunner.engine.desk import Live
+from batchrunner.engine.polls import CROWD, FIRST_SURVEY, POLLS_AHEAD, TRUST_MAX, TRUST_MIN, Polls
+from batchrunner.engine.steps import Tries
 from batchrunner.providers.base import ProviderError
+from batchrunner.rules.polling import BURST, POLLS_A_JOB, POLLS_A_S
 from batchrunner.values import (
-    Attempt,
     AttemptState,
     JobState,
     Limits,
@@ -24,108 +26,203 @@ from tests.store.test_store import an_attempt
 
 MODEL = an_attempt(a_job(1)).model
 DONE = RemoteJob("", "success", RemotePhase.SUCCESS, media=("https://store.test/x.mp4",))
+RUNNING = replace(DONE, phase=RemotePhase.RUNNING, status="processing", media=())
 MANY = FIRST_SURVEY
+PLENTY = 10_000  # in flight: the budget of polls then plays no part
 
 
-def accepted(number: int, state: AttemptState = AttemptState.ACCEPTED) -> Attempt:
-    """Return an attempt that has a request."""
-    return replace(an_attempt(a_job(number)), id=number, state=state, request_id=f"r{number}")
+class Desk:
+    """Polls, and the attempts that they are for."""
+
+    def __init__(self, count: int, state: AttemptState = AttemptState.ACCEPTED) -> None:
+        self.polls = Polls()
+        self.live = {}
+        for number in range(1, count + 1):
+            attempt = replace(an_attempt(a_job(number)), id=number, state=state, request_id=f"r{number}")
+            self.live[f"r{number}"] = Live(attempt)
+        self.all_due()
+
+    def all_due(self) -> None:
+        """Let all be asked for."""
+        for one in self.live.values():
+            self.polls.want(one.attempt)
+
+    def start(self, now_s: float = 0.0, in_flight: int = PLENTY) -> list[Poll | Survey]:
+        """Start what may start, where lists are no matter of course."""
+        for known in (self.polls._lists[MODEL],):
+            known.next_s = max(known.next_s, 1e9)
+        return self.polls.start(now_s, in_flight)
+
+    def over(self, *, listing: Listing | None, error: ProviderError | None = None) -> list[int]:
+        """Let a survey come back; return whom it showed to be over."""
+        told = self.polls.surveyed(Surveyed(MODEL, listing, error), self.live, 0.0)
+        return [one.attempt.id for one, _job in told.over]
+
+    def drained(self) -> set[int]:
+        """Make every poll that is left, and return whom they were for."""
+        asked: set[int] = set()
+        while actions := self.start():
+            for action in actions:
+                assert isinstance(action, Poll)
+                asked.add(action.attempt_id)
+                self.polls.polled(self.live[action.request_id], None)
+        assert not self.polls
+        return asked
 
 
-def due(count: int, state: AttemptState = AttemptState.ACCEPTED) -> Polls:
-    """Return polls of so many attempts, all due."""
-    polls = Polls()
-    for number in range(1, count + 1):
-        polls.want(accepted(number, state))
-    return polls
-
-
-def told(*numbers: int, job: RemoteJob = DONE) -> Surveyed:
+def told(*numbers: int, job: RemoteJob = DONE) -> Listing:
     """Return a list that tells the same of some requests."""
-    jobs = tuple(replace(job, request_id=f"r{number}") for number in numbers)
-    return Surveyed(MODEL, Listing(jobs, complete=True))
-
-
-def drained(polls: Polls) -> set[int]:
-    """Make every poll that is left, and return whom they were for."""
-    asked: set[int] = set()
-    while actions := polls.start(0):
-        assert all(isinstance(action, Poll) for action in actions)
-        asked |= {action.attempt_id for action in actions if isinstance(action, Poll)}
-    assert not polls
-    return asked
+    return Listing(tuple(replace(job, request_id=f"r{number}") for number in numbers), complete=True)
 
 
 def test_a_few_are_asked_for_one_by_one() -> None:
     """No more than the workers can take, the others when those are back."""
-    polls = due(POLLS_AHEAD + 3)
+    desk = Desk(POLLS_AHEAD + 3)
+    first = desk.start()
 
-    assert len(polls.start(0)) == POLLS_AHEAD
-    assert polls.start(POLLS_AHEAD) == []
-    assert len(polls.start(POLLS_AHEAD - 1)) == 1
-    assert len(polls.start(0)) == 2
-    assert not polls
+    assert len(first) == POLLS_AHEAD
+    assert desk.start() == []
+    desk.polls.polled(desk.live["r1"], None)
+    assert len(desk.start()) == 1
+    for number in range(2, POLLS_AHEAD + 1):
+        desk.polls.polled(desk.live[f"r{number}"], None)
+    assert len(desk.start()) == 2
+    assert not desk.polls
 
 
 def test_one_list_stands_for_many() -> None:
     """It is asked for once, nobody is polled meanwhile, and what it shows as over is settled."""
-    polls = due(MANY)
+    desk = Desk(MANY)
 
-    assert polls.start(0) == [Survey(MODEL)]
-    assert polls.start(0) == []
-    assert polls
-    over = polls.surveyed(told(*range(1, MANY + 1)))
-    assert [attempt_id for attempt_id, _job in over] == list(range(1, MANY + 1))
-    assert not polls
+    assert desk.start() == [Survey(MODEL)]
+    assert desk.start() == []
+    assert desk.polls
+    assert desk.over(listing=told(*range(1, MANY + 1))) == list(range(1, MANY + 1))
+    assert not desk.polls
 
 
-def test_what_the_list_calls_running_or_does_not_know_is_polled() -> None:
-    """A stale, short or odd list costs a call, never an outcome."""
-    running = replace(DONE, phase=RemotePhase.RUNNING, status="queued", media=())
+def test_a_list_tells_of_those_too_that_are_not_due() -> None:
+    """Only of those whose own answer is on its way it says nothing."""
+    desk = Desk(3)
+    desk.start()
+    desk.polls.polled(desk.live["r1"], None)
+
+    assert desk.over(listing=told(1, 2, 3, 99)) == [1]
+
+
+def test_what_the_list_does_not_know_or_names_no_file_for_is_polled() -> None:
+    """A short or odd list costs a call, never an outcome."""
     fileless = replace(DONE, media=())
-    for listing in (told(), told(*range(1, MANY), job=running), told(*range(1, MANY), job=fileless)):
-        polls = due(MANY)
-        polls.start(0)
+    for listing in (told(), told(*range(1, MANY), job=fileless)):
+        desk = Desk(MANY)
+        desk.start()
 
-        assert polls.surveyed(listing) == []
-        assert drained(polls) == set(range(1, MANY + 1))
+        assert desk.over(listing=listing) == []
+        assert desk.drained() == set(range(1, MANY + 1))
+
+
+def test_the_list_may_say_only_so_often_that_a_request_runs() -> None:
+    """Then a poll of its own is due, however often the list repeats itself."""
+    desk = Desk(2)
+    desk.live["r2"].tries = Tries(listed=TRUST_MIN)
+    listed = desk.polls.surveyed(Surveyed(MODEL, told(1, 2, job=RUNNING)), desk.live, 0.0)
+
+    assert [one.attempt.id for one, _job in listed.running] == [1]
+    assert desk.drained() == {2}
+
+
+def test_a_list_whose_word_proves_true_is_trusted_more_and_one_that_was_late_not_at_all() -> None:
+    """A poll shows it: the request still runs, or was over when the list still called it running."""
+    desk = Desk(1)
+    one = desk.live["r1"]
+    one.tries = Tries(listed=TRUST_MIN, running_s=60.0)
+    for _ in range(TRUST_MAX):
+        desk.polls.polled(one, RUNNING)
+    one.tries = Tries(listed=TRUST_MAX - 1)
+    believed = desk.polls.surveyed(Surveyed(MODEL, told(1, job=RUNNING)), desk.live, 0.0)
+    one.tries = Tries(listed=TRUST_MIN, running_s=60.0)
+    desk.polls.polled(one, replace(DONE, created_s=1000.0, updated_s=1030.0))
+    late = desk.polls.surveyed(Surveyed(MODEL, told(1, job=RUNNING)), desk.live, 0.0)
+
+    assert believed.running
+    assert not late.running
 
 
 def test_a_failure_in_the_list_counts() -> None:
     """Over is over."""
-    polls = due(MANY)
-    polls.start(0)
+    desk = Desk(MANY)
+    desk.start()
     failed = replace(DONE, phase=RemotePhase.FAILED, status="failed", media=(), error="no")
 
-    assert len(polls.surveyed(told(*range(1, MANY + 1), job=failed))) == MANY
+    assert len(desk.over(listing=told(*range(1, MANY + 1), job=failed))) == MANY
 
 
 def test_a_list_that_cannot_be_read_leaves_everybody_to_be_polled() -> None:
     """And is not asked for again at once."""
-    polls = due(MANY)
-    polls.start(0)
+    desk = Desk(MANY)
+    desk.start()
 
-    assert polls.surveyed(Surveyed(MODEL, None, ProviderError(Reason.SERVER, "down"))) == []
-    assert drained(polls) == set(range(1, MANY + 1))
+    assert desk.over(listing=None, error=ProviderError(Reason.SERVER, "down")) == []
+    assert desk.drained() == set(range(1, MANY + 1))
 
 
 def test_a_list_that_told_little_must_promise_more_next_time() -> None:
     """One hit in many: the next survey would not be worth its price for as few."""
-    polls = due(MANY)
-    polls.start(0)
-    polls.surveyed(told(1))
-    drained(polls)
-    for number in range(1000, 1000 + 2 * MANY):
-        polls.want(accepted(number))
+    desk = Desk(MANY)
+    desk.start()
+    desk.over(listing=told(1))
+    desk.drained()
+    desk.all_due()
+    desk.all_due()
 
-    assert not any(isinstance(action, Survey) for action in polls.start(0))
+    assert not any(isinstance(action, Survey) for action in desk.start())
 
 
 def test_an_address_is_always_asked_for_by_a_poll() -> None:
     """A ready attempt wants a fresh address; the list's may be as old as the one that expired."""
-    polls = due(MANY, AttemptState.READY)
+    desk = Desk(MANY, AttemptState.READY)
 
-    assert drained(polls) == set(range(1, MANY + 1))
+    assert desk.drained() == set(range(1, MANY + 1))
+
+
+def test_a_crowd_in_flight_is_looked_at_by_lists_as_a_matter_of_course() -> None:
+    """With a single poll due; and more and more rarely where the list has little to say."""
+    polls, one = Polls(), Desk(1).live["r1"]
+    now_s, surveys = 0.0, []
+    while now_s < 600:
+        polls.want(one.attempt)
+        for action in polls.start(now_s, CROWD):
+            if isinstance(action, Survey):
+                surveys.append(now_s)
+                polls.surveyed(Surveyed(MODEL, told()), {"r1": one}, now_s)
+            else:
+                polls.polled(one, None)
+        now_s += 1.0
+    waits = [later - earlier for earlier, later in zip(surveys, surveys[1:], strict=False)]
+
+    assert surveys[0] == 0.0
+    assert waits == sorted(waits)
+    assert 4 <= len(surveys) <= 8
+
+
+def test_polls_keep_to_their_budget_and_a_backlog_is_spread_out() -> None:
+    """After a suspend a hundred are due at once: a burst, and then so many a second."""
+    polls = Polls()
+    desk = Desk(100)
+    for one in desk.live.values():
+        polls.want(one.attempt)
+    polls.start(0.0, 1)
+    made, now_s, at = 0, 0.0, []
+    while polls or now_s == 0.0:
+        for one in desk.live.values():
+            polls.polled(one, None)
+        now_s = max(now_s, polls.next_s() or now_s)
+        started = polls.start(now_s, 1)
+        made += len(started)
+        at.append(now_s)
+
+    assert made == 100 - POLLS_AHEAD
+    assert at[-1] >= (100 - BURST - POLLS_A_JOB - 1) / POLLS_A_S
 
 
 def test_a_crowd_that_is_due_together_is_settled_by_lists(tmp_path: Path) -> None:
