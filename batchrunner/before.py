@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -13,12 +14,13 @@ from batchrunner.bills import Bill
 from batchrunner.cards import Card
 from batchrunner.clock import Clock, utc_text
 from batchrunner.errors import UsageError
+from batchrunner.foreseeing import Left
 from batchrunner.frozen import Drift, drift
 from batchrunner.planning import Change, Each, Plan, make_plan
 from batchrunner.standing import state_path
 from batchrunner.store import reading
 from batchrunner.store.database import maybe_readonly
-from batchrunner.values import Job, JobState, Manifest
+from batchrunner.values import Job, JobState, Limits, Manifest
 
 
 class Before:
@@ -29,6 +31,13 @@ class Before:
     card: Card
     _state: Path
     _clock: Clock
+
+    @property
+    def _origin(self) -> str:
+        raise NotImplementedError
+
+    def _limits(self) -> Limits:
+        raise NotImplementedError
 
     @property
     def name(self) -> str:
@@ -52,8 +61,19 @@ class Before:
         Raises:
             LocalError: the state table cannot be read.
         """
+        left = Left()
+
+        def see(job: Job, change: Change, state: JobState) -> None:
+            left.see(job, change, state)
+            if each is not None:
+                each(job, change, state)
+
         with self._recorded() as db:
-            return make_plan(self.manifest, self.card, db, each)
+            plan = make_plan(self.manifest, self.card, db, see)
+            shown = plan.shown
+            tries = max(1.0, shown.paid_micros / shown.price_micros) if shown.price_micros else 1.0
+            foresight = left.foresee(db, self.state_path, self._origin, self._limits(), tries)
+            return replace(plan, foresight=foresight)
 
     def bill(self, path: Path, each: Each | None = None) -> tuple[Plan, Bill]:
         """Return the plan, and what is to be saved of it at `path` for a run that does exactly that.

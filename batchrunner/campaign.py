@@ -30,6 +30,7 @@ from batchrunner.media.clips import ClipFolder, Provenance
 from batchrunner.planning import ToPay, is_priced, to_pay
 from batchrunner.providers.base import Provider
 from batchrunner.providers.http import Http
+from batchrunner.rules.foresight import Foresight
 from batchrunner.rules.polling import Schedule
 from batchrunner.runlog import RunLog
 from batchrunner.standing import Status, read_status
@@ -96,6 +97,15 @@ class Campaign(Before):
     def log_path(self) -> Path:
         """The log of the runs, one JSON object a line; older parts lie beside it."""
         return self._state / f"{self.name}.log.jsonl"
+
+    @property
+    def _origin(self) -> str:
+        """The provider's address; the emulator has another port in each run, which does not matter."""
+        return self._access.base_url if self.manifest.provider == "gmi" else "http://127.0.0.1:0"
+
+    def foresight(self) -> Foresight | None:
+        """Tell when the run that goes on will be done; None: there is none, or nothing was learned yet."""
+        return self._loop.foresight() if self._loop is not None else None
 
     # --- questions ------------------------------------------------------------------------------------
 
