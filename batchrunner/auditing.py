@@ -23,7 +23,7 @@ from batchrunner.rules.states import CLOSED
 from batchrunner.standing import dollars, state_path
 from batchrunner.store import accounts, reading
 from batchrunner.store.database import explained, open_readonly
-from batchrunner.values import Attempt, AttemptState, Listing, Payload, Reason
+from batchrunner.values import Attempt, AttemptState, Listing, Payload, Reason, RemoteJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +211,7 @@ def _ask(
     folder: Path, campaign: str, provider: str, models: list[str], access: Access
 ) -> tuple[str, dict[str, Listing]]:
     """Return whose key it is, and each model's list."""
-    with _provider(folder, campaign, provider, access) as asked:
+    with provider_of(folder, campaign, provider, access) as asked:
         try:
             return asked.account().id, {model: asked.recent(model) for model in models}
         except ProviderError as error:
@@ -224,8 +224,40 @@ def _ask(
             ) from error
 
 
+def look_up(folder: Path, campaign: str, access: Access, request_id: str) -> RemoteJob | None:
+    """Return the provider's record of one request; None: it knows none of that id.
+
+    Raises:
+        CredentialsError: there is no key, or the provider does not take it.
+        OutageError: it does not answer.
+        LocalError: the state table cannot be read.
+    """
+    path = state_path(folder, campaign)
+    with explained(path), contextlib.closing(open_readonly(path)) as db:
+        row = reading.campaign(db) or {"provider": "gmi"}
+    with provider_of(folder, campaign, row["provider"], access) as asked:
+        try:
+            return asked.status(request_id)
+        except ProviderError as error:
+            if error.reason is Reason.MISSING or error.status == 200:  # no such request, or no such id
+                return None
+            if error.reason is Reason.CREDENTIALS:
+                raise CredentialsError(
+                    f"the provider does not take the key: {error.detail}; set a valid GMI_API_KEY"
+                ) from error
+            raise OutageError(
+                f"the provider cannot be asked for {request_id}: {error.detail}; nothing was changed"
+            ) from error
+
+
 @contextlib.contextmanager
-def _provider(folder: Path, campaign: str, provider: str, access: Access) -> Iterator[Provider]:
+def provider_of(folder: Path, campaign: str, provider: str, access: Access) -> Iterator[Provider]:
+    """Give the provider of a campaign; the emulator is started over what it has kept.
+
+    Raises:
+        CredentialsError: there is no key.
+        LocalError: the emulator cannot be started.
+    """
     check_access(provider, access)
     root = folder / f"{campaign}.emulator"
     if provider == "emulator" and not root.is_dir():

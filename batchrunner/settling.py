@@ -6,21 +6,23 @@ is for one job, by name, and the events keep who said it and why.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 
 from batchrunner.clock import Clock, utc_text
+from batchrunner.engine.sweep import as_sent
 from batchrunner.errors import UsageError
+from batchrunner.rules.matching import Echo, compare, normal
 from batchrunner.rules.states import UNSENT, EventKind, move
 from batchrunner.standing import state_path
 from batchrunner.store import lost, reading
 from batchrunner.store.changes import Change, Intended, JobRuled, Moved
 from batchrunner.store.lock import runner_lock
 from batchrunner.store.tables import Store
-from batchrunner.values import Attempt, AttemptState, JobState, PendingJob, fingerprint
+from batchrunner.values import Attempt, AttemptState, JobState, PendingJob, RemoteJob, fingerprint
 
 
 class Verdict(StrEnum):
@@ -70,8 +72,12 @@ def settle(
     request_id: str | None = None,
     who: str,
     why: str,
+    ask: Callable[[str], RemoteJob | None] | None = None,
 ) -> Attempt:
     """Settle one job; return its attempt as it is then. Jobs that are not held can be adopted for only.
+
+    `ask` returns the provider's record of a request, or None where it knows none; without it an id is taken
+    as it is.
 
     Raises:
         UsageError: the job is not held, the verdict lacks an id, or another job has that request.
@@ -91,9 +97,24 @@ def settle(
             attempt = held[0]
         if request_id and reading.owned(store.db, attempt.account, [request_id]):
             raise UsageError(f"request {request_id} belongs to a job of {campaign} already")
+        if verdict is Verdict.ADOPT and request_id and ask is not None:
+            _check_adopted(attempt, request_id, ask(request_id))
         change = _settled(attempt, verdict, now_us, request_id, evidence)
         store.commit([*changes, change])
         return change.attempt
+
+
+def _check_adopted(attempt: Attempt, request_id: str, remote: RemoteJob | None) -> None:
+    """See that a request can be a job's own; one without an echo can."""
+    if remote is None:
+        raise UsageError(f"the provider knows no request {request_id!r}; nothing was changed")
+    sent = as_sent(attempt.payload, remote.payload or {})
+    if remote.payload and compare(sent, remote.payload) is Echo.OTHER:
+        keys = [key for key, value in sent.items() if normal(remote.payload.get(key)) != normal(value)]
+        raise UsageError(
+            f"request {request_id} was made with something else than {attempt.job} "
+            f"({', '.join(keys)}): nothing was changed; --force takes it all the same"
+        )
 
 
 def _begun(store: Store, job: PendingJob, now_us: int) -> tuple[Attempt, list[Change]]:

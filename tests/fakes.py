@@ -113,6 +113,7 @@ class FakeProvider:
         self.list_down = False
         self.echo = True
         self.hidden: set[str] = set()  # requests that the list does not show
+        self.whole = True  # whether the list says that it is all there is
         self.uploads: list[str] = []
         self.polls = 0
 
@@ -165,7 +166,8 @@ class FakeProvider:
             raise ProviderError(Reason.SERVER, "list is down", status=500)
         listed = (request_id for request_id in self.ledger.jobs if request_id not in self.hidden)
         jobs = tuple(self._shown(request_id) for request_id in listed)
-        return Listing(jobs if self.echo else tuple(replace(job, payload={}) for job in jobs), complete=True)
+        rows = jobs if self.echo else tuple(replace(job, payload={}) for job in jobs)
+        return Listing(rows, complete=self.whole)
 
     def upload(self, picture: Picture) -> str:
         """Store a picture."""

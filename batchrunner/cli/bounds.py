@@ -49,7 +49,7 @@ def _micros(text: str) -> int:
     return int(micros)
 
 
-_NAMES = ("until_us", "for_s", "max_new", "budget_micros")
+_NAMES = ("until_us", "for_s", "max_new", "budget_micros", "fresh")
 _OPTIONS = (
     click.option(
         "--until",
@@ -74,5 +74,10 @@ _OPTIONS = (
         metavar="DOLLARS",
         callback=_read_by(_micros),
         help="For the whole campaign, spent and reserved; wins over limits.budget.",
+    ),
+    click.option(
+        "--fresh",
+        is_flag=True,
+        help="Send although the provider's list cannot tell what a lost state table had paid for.",
     ),
 )

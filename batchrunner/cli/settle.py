@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import getpass
+from functools import partial
 from pathlib import Path
 
 import click
 
+from batchrunner.auditing import look_up
 from batchrunner.cli.options import CAMPAIGN, STATE, example
+from batchrunner.cli.run import access
 from batchrunner.cli.text import count, money
 from batchrunner.clock import SystemClock
 from batchrunner.settling import Verdict, retry_failed, settle
@@ -40,8 +43,16 @@ def retry(campaign: str, jobs: tuple[str, ...], state: Path) -> None:
 @click.option("--resubmit", is_flag=True, help="Give it up and submit again: may pay a second time.")
 @click.option("--abandon", is_flag=True, help="Give it up for good: may lose what was paid.")
 @click.option("--why", default="", help="Kept in the events.")
+@click.option("--force", is_flag=True, help="Adopt without asking the provider whether it is the same.")
 def resolve(
-    campaign: str, job: str, state: Path, request_id: str | None, resubmit: bool, abandon: bool, why: str
+    campaign: str,
+    job: str,
+    state: Path,
+    request_id: str | None,
+    resubmit: bool,
+    abandon: bool,
+    why: str,
+    force: bool,
 ) -> None:
     """Settle the held JOB of CAMPAIGN in one of three ways; the next run goes on from there.
 
@@ -60,7 +71,10 @@ def resolve(
     if len(chosen) != 1:
         raise click.UsageError("say one of --adopt ID, --resubmit, --abandon")
     who = getpass.getuser()
-    after = settle(state, campaign, job, chosen[0], SystemClock(), request_id=request_id, who=who, why=why)
+    ask = None if force else partial(look_up, state, campaign, access())
+    after = settle(
+        state, campaign, job, chosen[0], SystemClock(), request_id=request_id, who=who, why=why, ask=ask
+    )
     told = {
         Verdict.ADOPT: f"the next run asks the provider for {request_id}",
         Verdict.RESUBMIT: f"the next run submits it again; {money(after.reserved_micros)} count as spent",

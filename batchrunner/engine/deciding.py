@@ -145,8 +145,8 @@ def _swept(run: Run, outcome: Swept, now_s: float, now_us: int) -> None:
         waited_s = run.sweeper.failed(outcome, now_s, run.tools.rng)
         run.books.problem = f"the provider's list cannot be read: {outcome.error.detail}"
         if waited_s > run.limits.max_outage_s:
-            why = "the state table has forgotten what an earlier run paid for, so nothing is sent until it is"
-            run.end(Stop.OUTAGE, f"{run.books.problem}; {why} searched")
+            why = "the state table may have forgotten what an earlier run paid for"
+            run.end(Stop.OUTAGE, f"{run.books.problem}; {why}: nothing was sent (--fresh sends all the same)")
         return
     account = run.health.account or ""
     if again := run.sweeper.unread(outcome, account):
@@ -156,6 +156,12 @@ def _swept(run: Run, outcome: Swept, now_s: float, now_us: int) -> None:
     for claim in claims:
         run.intake.drop(claim.job.id)
         _claimed(run, claim, now_us)
+    if run.sweeper.partial(outcome):
+        known = "the state table has forgotten what an earlier run paid for"
+        why = f"{known}, and the provider's list is not all there is: what it lacks may be paid for"
+        run.end(
+            Stop.OUTAGE, f"{why}; restore a newer copy of the table, or send it all the same with --fresh"
+        )
     taken = {claim.remote.request_id for claim in claims}
     unknown = run.desk.in_state(AttemptState.UNKNOWN)
     open_ = {one.attempt.fingerprint for one in (*unknown, *run.desk.in_state(AttemptState.SUBMITTING))}

@@ -20,6 +20,7 @@ class Bounds:
     for_s: float | None = None
     max_new: int | None = None
     budget_micros: int | None = None  # wins over the manifest's
+    fresh: bool = False  # a person says that the state table has forgotten nothing that matters
     zone: tzinfo | None = None  # of the window's hours; None: this machine's
 
 

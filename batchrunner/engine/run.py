@@ -89,7 +89,7 @@ class Run:
         self.intake = Intake(store, pictures, tools.provider.origin, terms.order)
         self.health = Health(limits.max_outage_s)
         self.searching = Searching(store)
-        self.sweeper = Sweeper(store, tools.clock.now_us(), must=rolled_back)
+        self.sweeper = Sweeper(store, tools.clock.now_us(), must=rolled_back, patient=not bounds.fresh)
         self.suspects = Suspects()
         self.uploads = Uploads()
         self.space = Space(tools.free_bytes)

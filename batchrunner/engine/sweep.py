@@ -39,11 +39,17 @@ class Claim:
 
 
 class Sweeper:
-    """Which models are still to be swept. `must`: the state table is known to have lost something."""
+    """Which models are still to be swept.
 
-    def __init__(self, store: Store, now_us: int, *, must: bool) -> None:
+    `must`: the state table is known to have lost something, so the list must be read, and be whole. A table
+    that knows of no attempt at all may be a lost one too: then the list must at least be read. Neither
+    counts where a person was not `patient`.
+    """
+
+    def __init__(self, store: Store, now_us: int, *, must: bool, patient: bool = True) -> None:
         self._db = store.db
-        self._must = must
+        self._must_be_whole = must and patient
+        self._must = patient and (must or reading.last_attempt_id(store.db) == 0)
         self._watched = lost.watched(store.db, now_us - WATCH_US)
         models = {*lost.pending_models(store.db), *(one.model for one in self._watched)}
         self._left: dict[str, float] = dict.fromkeys(sorted(models), 0.0)
@@ -80,6 +86,10 @@ class Sweeper:
         else:
             self._left[outcome.model] = now_s + retry.trouble_s(self._failures, rng)
         return now_s - self._since_s if self._left else 0.0
+
+    def partial(self, outcome: Swept) -> bool:
+        """Tell whether a list is not all there is, although it must be: what it lacks may be paid for."""
+        return self._must_be_whole and outcome.listing is not None and not outcome.listing.complete
 
     def unread(self, outcome: Swept, account: str) -> Sweep | None:
         """Return the action that reads the pictures on which a claim turns, where there are any."""

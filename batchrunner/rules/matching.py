@@ -10,12 +10,13 @@ of another time that is equal, or may be.
 Finding is always safe to act on: adopting a request never costs money. Not finding is not proof. Absence
 is believed only when every look saw a complete list without vague candidates, at least twice, the last
 one `grace_s` after the POST was given up (a request that was still on its way may land after a look), and
-when each list showed the requests of ours that were accepted just before and after the lost one (controls):
-one that lags, forgets, or has been filtered by something else speaks for nothing.
+when each list showed the requests of ours that were accepted just before and after the lost one (controls),
+just as they were sent: one that lags, forgets, rewrites, or is filtered by something else speaks for nothing.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from enum import Enum
 
 from batchrunner.values import JSON, Listing, Payload, RemoteJob
 
+NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?")  # "5" may come back as 5
 CLOCKS_APART_S = 120.0  # how far the provider's clock and ours may disagree
 LATE_S = 3600.0  # how long after the POST was given up the provider may still record it
 
@@ -32,14 +34,15 @@ LATE_S = 3600.0  # how long after the POST was given up the provider may still r
 class Lost:
     """An attempt whose POST was sent at `sent_s` and given up at `lost_s` (Unix seconds, our clock).
 
-    `controls`: the ids of requests accepted shortly before and after it; a list of use shows them all.
+    `controls`: requests accepted shortly before and after it, with what was sent for each. A list of use
+    shows them all, and what it echoes of them is what was sent.
     """
 
     attempt_id: int
     payload: Payload
     sent_s: float
     lost_s: float
-    controls: tuple[str, ...] = ()
+    controls: tuple[tuple[str, Payload], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ class Looked:
     match: RemoteJob | None
     vague: tuple[str, ...] = ()
     complete: bool = True
-    hidden: tuple[str, ...] = ()  # controls that the list does not show
+    hidden: tuple[str, ...] = ()  # controls that the list does not show as they were sent
 
     @property
     def clean(self) -> bool:
@@ -69,7 +72,7 @@ class Echo(Enum):
 def normal(value: JSON) -> JSON:
     """Fold what a provider may rewrite without meaning anything by it: number types and Unicode forms."""
     if isinstance(value, str):
-        return unicodedata.normalize("NFC", value)
+        return Decimal(value).normalize() if NUMBER.fullmatch(value) else unicodedata.normalize("NFC", value)
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int | float):
@@ -108,7 +111,7 @@ def look(lost: Sequence[Lost], listing: Listing, owned: Collection[str]) -> list
         (job for job in listing.jobs if job.request_id not in owned),
         key=lambda job: (job.created_s or 0.0, job.request_id),
     )
-    shown = {job.request_id for job in listing.jobs}
+    shown = {job.request_id: job.payload for job in listing.jobs}
     found = []
     for one in sorted(lost, key=lambda one: (one.sent_s, one.attempt_id)):
         near = [
@@ -117,9 +120,17 @@ def look(lost: Sequence[Lost], listing: Listing, owned: Collection[str]) -> list
         match = next((job for job, echo in near if echo is Echo.SAME), None)
         if match is not None:
             free.remove(match)
-        vague = [job.request_id for job, echo in near if echo is Echo.VAGUE]
+        telling = [
+            control for control, sent in one.controls if compare(sent, shown.get(control)) is Echo.SAME
+        ]
+        # Until an echo of ours was seen to be just what was sent, one that differs may be ours rewritten.
+        vague = [
+            job.request_id
+            for job, echo in near
+            if echo is not Echo.SAME and not (echo is Echo.OTHER and telling)
+        ]
         vague += _at_other_times(one, free, listing.ahead_s)
-        hidden = tuple(control for control in one.controls if control not in shown)
+        hidden = tuple(control for control, _sent in one.controls if control not in telling)
         found.append(Looked(one.attempt_id, match, () if match else tuple(vague), listing.complete, hidden))
     return found
 

@@ -72,7 +72,13 @@ def open_readonly(path: Path) -> Database:
         connection.execute("PRAGMA query_only = 1")
         connection.execute("PRAGMA trusted_schema = 0")
         connection.execute("PRAGMA busy_timeout = 30000")
-        _check_version(connection, path)
+        try:
+            _check_version(connection, path)
+        except sqlite3.OperationalError as error:
+            if not getattr(error, "sqlite_errorname", "").startswith("SQLITE_READONLY"):
+                raise
+            _roll_back(path)
+            _check_version(connection, path)
         return Database(connection, execute_plugins=False, recursive_triggers=False)
 
 
@@ -138,6 +144,19 @@ def _check_file(path: Path, *, create: bool) -> None:
     if not stat.S_ISREG(info.st_mode) or info.st_nlink != 1:
         # SQLite finds the rollback journal by name: behind a link it would look in the wrong place.
         raise LocalError(f"the state table {path} must be a plain file with one name, not a link")
+
+
+def _roll_back(path: Path) -> None:
+    """Undo what a run that died in the middle of a commit has left; a connection that only reads cannot.
+
+    SQLite does it by itself at the first read, and only where nobody is writing.
+    """
+    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
+    try:
+        connection.execute("PRAGMA busy_timeout = 30000")
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    finally:
+        connection.close()
 
 
 def _set_pragmas(connection: sqlite3.Connection) -> None:

@@ -10,12 +10,12 @@ from sqlite_utils import Database
 from batchrunner.clock import utc_text
 from batchrunner.rules.states import CLOSED
 from batchrunner.store.reading import PENDING, attempts, pending_job, texts
-from batchrunner.values import Attempt, AttemptState, PendingJob
+from batchrunner.values import Attempt, AttemptState, Payload, PendingJob
 
 LOOKS_PAID = "looks paid"  # a job is held unsent, since a request may be its own already
 CONTROLS = 3  # requests before, and after, an attempt in doubt that a list is measured by
 CONTROLS_US = 86_400_000_000  # how old they may be: nobody says how long the provider keeps its records
-_CONTROLS = """SELECT request_id FROM attempts
+_CONTROLS = """SELECT request_id, payload FROM attempts
     WHERE id {} :id AND account = :account AND model = :model AND request_id IS NOT NULL
     AND submitted_at BETWEEN :from AND :to ORDER BY id {} LIMIT :most"""
 DUPLICATE = "duplicate"  # kind of the event: a request that was given up turned up after all
@@ -66,14 +66,15 @@ def last_account(db: Database) -> tuple[str, str] | None:
     return (row[0], row[1]) if row else None
 
 
-def controls_near(db: Database, attempt: Attempt) -> list[str]:
+def controls_near(db: Database, attempt: Attempt) -> list[tuple[str, Payload]]:
     """Return the requests that the list should show if it shows all from when an attempt was sent.
 
-    They are the nearest ones sent before and after it that were accepted, within a day.
+    They are the nearest ones sent before and after it that were accepted, within a day, each with what was
+    sent.
     """
     rows = db.execute(
-        f"""SELECT request_id FROM ({_CONTROLS.format("<", "DESC")})
-            UNION ALL SELECT request_id FROM ({_CONTROLS.format(">", "ASC")})""",
+        f"""SELECT * FROM ({_CONTROLS.format("<", "DESC")})
+            UNION ALL SELECT * FROM ({_CONTROLS.format(">", "ASC")})""",
         {
             "id": attempt.id,
             "account": attempt.account,
@@ -83,7 +84,7 @@ def controls_near(db: Database, attempt: Attempt) -> list[str]:
             "most": CONTROLS,
         },
     ).fetchall()
-    return [request_id for (request_id,) in rows]
+    return [(request_id, json.loads(payload)) for request_id, payload in rows]
 
 
 def watched(db: Database, since_us: int) -> list[Attempt]:

@@ -81,7 +81,8 @@ def wrong_with(night: Night, fault: Fault) -> tuple[bool, list[str]]:
     night.launch([*traced, *RUN])
     fell = "(INJECTED)" in log.read_text(encoding="utf-8", errors="replace")
     # SQLite passes over a folder that it cannot sync after making a journal there, and need not mind it.
-    codes = {0, 8} if fault.on == FOLDER else {8} if fell else {0}
+    after = night.last is not None and "the report page was not written" in night.last.err  # the run was over
+    codes = {0, 8} if fault.on == FOLDER or after else {8} if fell else {0}
     return fell, [f"{fault}: {one}" for one in wrong_after(night, codes)]
 
 

@@ -173,7 +173,7 @@ def test_without_a_list_there_is_no_account(
 ) -> None:
     """One sentence, and nothing on stdout that could be taken for agreement."""
     with against(tmp_path, replace(QUICK, **config)) as shell:
-        shell.run("run", shell.write(takes=1))
+        shell.run("run", shell.write(takes=1), "--fresh")
         done = shell.run("audit", "night", **more)
 
         assert done.code == code
@@ -234,3 +234,23 @@ def test_why_of_a_job_that_is_not_there_names_the_way_to_the_list(tmp_path: Path
 def test_help_has_an_example(tmp_path: Path, command: str) -> None:
     """To copy from."""
     assert f"Example:\n    batchrunner {command} demo" in Shell(tmp_path).run(command, "--help").out
+
+
+def test_only_the_jobs_own_request_is_adopted(tmp_path: Path) -> None:
+    """One of another payload, or one that is not there, is refused; `--force` asks nobody."""
+    with against(tmp_path, replace(QUICK, submit_script=("drop",))) as shell:
+        shell.run("run", shell.write(takes=1))
+        (job,) = jobs(shell)
+        other = post(shell, {**job["payload"], "prompt": "something else"})
+        wrong = shell.run("resolve", "night", job["id"], "--adopt", other)
+        none = shell.run("resolve", "night", job["id"], "--adopt", "nonsense-1")
+        odd = shell.run("resolve", "night", job["id"], "--adopt", "a\nb;../x")
+        (after,) = jobs(shell)
+        forced = shell.run("resolve", "night", job["id"], "--adopt", other, "--force")
+
+    assert (wrong.code, none.code, odd.code) == (2, 2, 2)
+    assert f"request {other} was made with something else than {job['id']} (prompt)" in wrong.err
+    assert "the provider knows no request 'nonsense-1'" in none.err
+    assert "\nb;" not in odd.err
+    assert after["state"] == "held"
+    assert forced.code == 0, forced.err

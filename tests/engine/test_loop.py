@@ -200,7 +200,7 @@ def test_what_is_not_found_is_held_and_never_sent_again(rig: Callable[..., Rig])
 
 def test_a_held_submission_that_turns_up_later_is_adopted(rig: Callable[..., Rig]) -> None:
     """Every run looks once more for what is held without an id."""
-    one = rig(jobs=[a_job(1)], script=["lost"])
+    one = rig(jobs=[a_job(1)], script=["lost"], bounds=Bounds(fresh=True))
     one.provider.list_down = True
     one.run()
     assert one.jobs_in(JobState.HELD) == 1
@@ -222,7 +222,11 @@ def test_an_echo_that_is_empty_in_the_list_is_asked_for_one_by_one(rig: Callable
 
 def test_nothing_is_submitted_while_doubt_cannot_be_looked_into(rig: Callable[..., Rig]) -> None:
     """With the list down and one submission lost, the other jobs wait until it is held."""
-    one = rig(script=["lost"], limits=Limits(in_flight=1, submits_per_minute=None))
+    one = rig(
+        script=["lost"],
+        limits=Limits(in_flight=1, submits_per_minute=None),
+        bounds=Bounds(fresh=True),
+    )
     one.provider.list_down = True
     one.run(until=lambda progress: EventKind.GAVE_UP in kinds(progress))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from batchrunner.engine.gate import Bounds
 from batchrunner.engine.progress import Progress
 from batchrunner.engine.steps import Stop
 from batchrunner.engine.sweep import as_sent
@@ -103,13 +104,43 @@ def test_two_equal_requests_are_one_job_and_one_left_over(rig: Callable[..., Rig
     assert [row["request_id"] for row in one.rows] == ["r1"]
 
 
-def test_without_a_list_a_fresh_campaign_goes_on(rig: Callable[..., Rig]) -> None:
-    """Nothing says that anything was lost."""
+def test_without_a_list_a_table_without_attempts_sends_nothing(rig: Callable[..., Rig]) -> None:
+    """The whole state folder may have been lost; `--fresh` says that it was not."""
     one = rig()
     one.provider.list_down = True
+    last = one.run()
+    assert (last.stop, one.provider.ledger.posts) == (Stop.OUTAGE, 0)
+    assert "--fresh" in last.detail
+    one.bounds = Bounds(fresh=True)
     one.run()
 
     assert one.jobs_in(JobState.DONE) == 3
+
+
+def test_a_part_of_the_list_is_not_enough_where_something_was_lost(rig: Callable[..., Rig]) -> None:
+    """What it shows is taken over; what it may lack is not paid for again."""
+    one = rig()
+    one.run()
+    lose(one)
+    one.rolled_back = True
+    one.provider.hidden = {"r2"}
+    one.provider.whole = False
+    last = one.run()
+
+    assert (last.stop, one.provider.ledger.posts) == (Stop.OUTAGE, 3)
+    assert (one.jobs_in(JobState.ACTIVE), one.jobs_in(JobState.PENDING)) == (2, 1)
+    assert "not all there is" in last.detail
+
+
+def test_a_campaign_with_attempts_goes_on_without_a_list(rig: Callable[..., Rig]) -> None:
+    """Nothing says that anything was lost: three tries, then the work."""
+    one = rig(jobs=[a_job(1)])
+    one.run()
+    one.jobs = [a_job(1), a_job(2)]
+    one.provider.list_down = True
+    one.run()
+
+    assert one.jobs_in(JobState.DONE) == 2
 
 
 def test_without_a_list_a_campaign_that_lost_something_sends_nothing(rig: Callable[..., Rig]) -> None:

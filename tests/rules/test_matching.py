@@ -44,7 +44,8 @@ def found(lost_ones: list[Lost], jobs: list[RemoteJob], owned: tuple[str, ...] =
         ({"seed": 7}, Echo.VAGUE),
         ({**SENT, "negative_prompt": ""}, Echo.VAGUE),
         ({**SENT, "seed": 8}, Echo.OTHER),
-        ({**SENT, "duration": 5}, Echo.OTHER),
+        ({**SENT, "duration": 5}, Echo.SAME),
+        ({**SENT, "duration": "8"}, Echo.OTHER),
         ({**SENT, "generate_audio_switch": 0}, Echo.SAME),
         ({"seed": 8}, Echo.OTHER),
     ],
@@ -65,6 +66,20 @@ def test_the_window_is_in_the_time_of_the_provider() -> None:
     assert (untold.match, untold.vague) == (mended.match, mended.vague) == (None, ("r1",))
 
 
+def test_a_list_that_rewrites_what_was_sent_speaks_for_nothing() -> None:
+    """It cuts prompts, say: our own known request comes back as another one, so the lost one may too."""
+    one = replace(lost(), controls=(("before", {"prompt": "a long prompt", "seed": 9}),))
+    cut = (
+        remote("before", payload={"prompt": "a long", "seed": 9}),
+        remote("r2", payload={**SENT, "prompt": "ca"}),
+    )
+    (looked,) = look([one], Listing(cut, complete=True), ("before",))
+
+    assert not looked.clean
+    assert looked.hidden == ("before",)
+    assert looked.vague == ("r2",)
+
+
 def test_a_clock_that_was_set_back_while_the_post_was_out_hides_nothing() -> None:
     """The answer was given up hours before it was asked for, by our clock."""
     one = replace(lost(), lost_s=1000.0 - 7200.0)
@@ -74,10 +89,11 @@ def test_a_clock_that_was_set_back_while_the_post_was_out_hides_nothing() -> Non
 
 def test_a_list_that_hides_what_it_must_show_speaks_for_nothing() -> None:
     """Requests of ours from before and after the lost one are known; they must be there."""
-    one = replace(lost(), controls=("before", "after"))
-    shown = tuple(remote(name, payload={"seed": 9}) for name in one.controls)
-    (whole,) = look([one], Listing(shown, complete=True), one.controls)
-    (late,) = look([one], Listing(shown[:1], complete=True), one.controls)
+    names = ("before", "after")
+    one = replace(lost(), controls=tuple((name, {"seed": 9}) for name in names))
+    shown = tuple(remote(name, payload={"seed": 9}) for name in names)
+    (whole,) = look([one], Listing(shown, complete=True), names)
+    (late,) = look([one], Listing(shown[:1], complete=True), names)
 
     assert whole.clean
     assert not late.clean

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 from batchrunner.engine import actions, lifecycle, loop, searching
-from batchrunner.engine.desk import Desk
 from batchrunner.engine.steps import Step
 from batchrunner.providers import gmi
 from batchrunner.rules import classify, matching
@@ -15,7 +14,6 @@ from batchrunner.store import tables
 from batchrunner.store.changes import Moved
 from batchrunner.values import (
     Attempt,
-    AttemptState,
     Evidence,
     Listing,
     Reason,
@@ -197,17 +195,6 @@ def one_request_dealt_to_two() -> list[Patch]:
         return [found for one in lost for found in real([one], listing, owned)]
 
     return [(searching, "look", each)]
-
-
-@mutant
-def equal_posts_on_the_wire_forgotten() -> list[Patch]:
-    """An equal request that is being sent right now may be the one that the list shows."""
-    real = Desk.in_state
-
-    def blind(self: Desk, state: AttemptState) -> Any:
-        return [] if state is AttemptState.SUBMITTING else real(self, state)
-
-    return [(Desk, "in_state", blind)]
 
 
 @mutant

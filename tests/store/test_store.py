@@ -6,6 +6,8 @@ import json
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -251,3 +253,23 @@ def test_a_link_in_place_of_the_table_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(LocalError, match="plain file"):
         open_database(tmp_path / "x.db")
+
+
+def test_a_commit_that_was_cut_off_does_not_keep_readers_out(tmp_path: Path) -> None:
+    """A journal is left behind; whoever reads first has it rolled back, as the next run would."""
+    path = tmp_path / "x.db"
+    open_database(path).close()
+    words = [
+        *(sys.executable, "-c"),
+        "import os, sqlite3, sys; db = sqlite3.connect(sys.argv[1], isolation_level=None);"
+        "db.execute('PRAGMA cache_size = 1'); db.execute('BEGIN IMMEDIATE');"
+        "db.executemany('INSERT INTO uploads VALUES (?, 1, 1, zeroblob(9000), 1)',"
+        "               [(n,) for n in range(99)]);"
+        "os.kill(os.getpid(), 9)",
+        str(path),
+    ]
+    subprocess.run(words, check=False)
+    assert path.with_name("x.db-journal").stat().st_size > 0
+    db = open_readonly(path)
+
+    assert db.execute("SELECT count(*) FROM uploads").fetchone() == (0,)
