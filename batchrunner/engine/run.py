@@ -26,7 +26,7 @@ from batchrunner.engine.uploads import Uploads
 from batchrunner.providers.base import Provider, ProviderError
 from batchrunner.rules.hours import window
 from batchrunner.rules.pacing import HOUR_S, Pace, Past, Sent, retell
-from batchrunner.rules.states import EventKind
+from batchrunner.rules.states import IN_FLIGHT, EventKind
 from batchrunner.rules.suspects import Suspect, Suspects
 from batchrunner.store import lost, reading
 from batchrunner.store.changes import Change, Intended, JobRuled, Moved, Noted
@@ -204,18 +204,18 @@ class Run:
 
     def _pace(self, change: Moved, wait_s: float | None, now_s: float) -> None:
         """Let the pace learn from what became of a submission."""
-        one = change.attempt
-        too_much = one.reason is Reason.RATE
-        if change.kind is EventKind.FAILED and too_much:  # taken first, and then failed for the pace
-            sent_s = now_s - max(0.0, (change.at_us - one.submitted_us) / 1e6)
-            self.pace.refused(self.pace.sent(sent_s, None), sent_s, now_s, wait_s, counts=False)
-        if change.source is not AttemptState.SUBMITTING or one.id not in self._sent:
+        one, too_much = change.attempt, change.attempt.reason is Reason.RATE
+        if one.id not in self._sent:
             return
-        sent, sent_s = self._sent.pop(one.id)
-        if change.kind is EventKind.ACCEPTED:
+        sent, sent_s = self._sent[one.id]
+        if one.state is AttemptState.ACCEPTED and not self.pace.told_late:
             self.pace.accepted(sent, now_s)
-        elif change.kind is EventKind.REFUSED and too_much:
-            self.pace.refused(sent, sent_s, now_s, wait_s)
+        elif one.state in {AttemptState.REFUSED, AttemptState.FAILED} and too_much:
+            self.pace.refused(sent, sent_s, now_s, wait_s, late=one.state is AttemptState.FAILED)
+        elif one.state is AttemptState.READY and self.pace.told_late:
+            self.pace.accepted(sent, now_s)
+        if one.state not in IN_FLIGHT:
+            del self._sent[one.id]
 
     def _learn(self, change: Moved) -> None:
         """Look for what this failure has in common with others, and spare the jobs that would share it."""

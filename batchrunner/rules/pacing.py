@@ -22,7 +22,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from batchrunner.values import Limits
 
@@ -47,7 +47,7 @@ class Sent:
 
     minute: int
     hour: int
-    slots: int | None  # None: not known any more
+    slots: int
 
 
 @dataclass(slots=True)
@@ -122,6 +122,7 @@ class Pace:
         self._proving = False  # a step up was taken, and is not yet known to hold
         self._extra = 0  # by which the limit is exceeded at present, to try
         self._wire = float(WIRE_FIRST)
+        self.told_late = False  # requests are taken and fail for the pace later: only their end counts
 
     # --- questions ------------------------------------------------------------------------------------
 
@@ -156,7 +157,7 @@ class Pace:
         if old > len(self._times) // 2:
             del self._times[:old]
 
-    def sent(self, now_s: float, in_flight: int | None) -> Sent:
+    def sent(self, now_s: float, in_flight: int) -> Sent:
         """Measure for a submission at a time, not counting itself; `in_flight`: others, then."""
         return Sent(self._count(now_s, MINUTE_S), self._count(now_s, HOUR_S), in_flight)
 
@@ -179,14 +180,18 @@ class Pace:
             self._extra, self._proving = self._step, False
 
     def refused(
-        self, sent: Sent, sent_s: float, now_s: float, wait_s: float | None = None, *, counts: bool = True
+        self, sent: Sent, sent_s: float, now_s: float, wait_s: float | None = None, *, late: bool = False
     ) -> None:
         """The provider said that a submission was too much. `wait_s`: what it asks for itself.
 
-        `counts`: False where the request was taken first, and failed for this later.
+        `late`: the request was taken first, and failed for this later.
         """
-        if counts and sent_s in self._times:
+        if sent_s in self._times:
             self._times.remove(sent_s)
+        if late and not self.told_late:  # so what was taken until now says nothing
+            self.told_late = True
+            for cap in (self._minute, self._hour, self._slots):
+                cap.passed = -1
         if wait_s:
             self.hold_off(now_s + wait_s)
         if sent_s <= self._cut_s:  # sent before anything was known of the last refusal: the same event
@@ -212,8 +217,7 @@ class Pace:
     # --- the parts ------------------------------------------------------------------------------------
 
     def _measures(self, sent: Sent) -> list[tuple[Cap, int]]:
-        found = [(self._minute, sent.minute), (self._hour, sent.hour)]
-        return found if sent.slots is None else [*found, (self._slots, sent.slots)]
+        return [(self._minute, sent.minute), (self._hour, sent.hour), (self._slots, sent.slots)]
 
     def _obeyed(self) -> list[Cap]:
         """Return the caps that explain best what was refused; none while nothing was."""
@@ -265,7 +269,8 @@ def retell(pace: Pace, past: Iterable[Past]) -> None:
         elif what == 2:
             in_flight -= 1
             if one.too_much:
-                held = sent[number] if not one.taken else replace(sent[number], slots=None)
-                pace.refused(held, one.sent_s, at_s, counts=not one.taken)
-        elif one.taken:
+                pace.refused(sent[number], one.sent_s, at_s, late=one.taken)
+            elif one.taken and pace.told_late:
+                pace.accepted(sent[number], at_s)
+        elif one.taken and not one.too_much and not pace.told_late:
             pace.accepted(sent[number], at_s)

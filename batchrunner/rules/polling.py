@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from batchrunner.rules.durations import NORMAL, Durations, survival
 
-PRICE_S = 0.1  # what a poll is worth in seconds of delay while few are in flight: a slot stands idle as long
+PRICE_S = 0.05  # what a poll is worth in seconds of delay while few are in flight: a slot stands idle as long
 POLLS_A_S = 10.0  # polls a second that the provider is asked at most, for as long as it takes ...
 POLLS_A_JOB = 2.0  # ... and so many more for each job, so that short jobs are not held up
 BURST = 16.0  # polls that may be saved up
