@@ -31,7 +31,7 @@ HOUR_S = 3600.0
 WINDOW_SPARE_S = 0.5  # of a window found: a request takes this long to arrive, more or less
 
 WIRE_FIRST, WIRE_MAX = 4, 32  # POSTs without an answer: few at first, since each may be one too many
-PATIENCE, PATIENCE_MAX = 12, 800  # acceptances before more than the known limit is tried
+PATIENCE, PATIENCE_MAX = 12, 200  # acceptances before more than the known limit is tried
 REST = 100.0  # and so many times the last wait: trying costs a hundredth of the time at most
 CUT = 0.7
 WAIT_S, WAIT_MAX_S = 1.0, 300.0  # after a refusal that asks for no other, and after many
