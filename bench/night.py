@@ -41,7 +41,9 @@ NIGHTS = {
 
 def simulated(jobs: int) -> None:
     """Print one line for each kind of hidden limit."""
-    print(f"simulated: {jobs} jobs, in_flight 64, median 75 s, sigma 0.4, 2 % fail; warm-up: the first quarter")
+    print(
+        f"simulated: {jobs} jobs, in_flight 64, median 75 s, sigma 0.4, 2 % fail; warm-up: the first quarter"
+    )
     print(f"{'hidden limit':<32}{'makespan/ideal':>15}{'limit used':>12}{'refused':>9}{'polls/job':>11}")
     memory = Path("/dev/shm")  # a state table of some MB: fsync is then free
     for words, ways in NIGHTS.items():

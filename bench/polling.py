@@ -135,7 +135,7 @@ def table(sigma: float, jobs: int, to_learn: int, seed: int) -> bool:
     reached = True
     for price_s in (0.1, 0.25, 0.5, 1.0):
         first = learning(durations[:to_learn], price_s, rng)
-        ours = _ours(durations, first[2], price_s, rng)
+        ours = learned_cost(durations, first[2], price_s, rng)
         best = optimum(sigma, price_s)
         over = (ours[0] + price_s * ours[1]) / (best[0] + price_s * best[1])
         print(row.format(f"ours while learning {to_learn}, price {price_s}", *first[:2]))
@@ -143,8 +143,8 @@ def table(sigma: float, jobs: int, to_learn: int, seed: int) -> bool:
         print(row.format(f"optimum, price {price_s}", *best))
         reached &= over <= 1.15
     known, few = first[2], durations[: jobs // 4]
-    price_s = price_for(five[0], lambda price: _ours(few, known, price, random.Random(seed))[0])
-    ours = _ours(durations, known, price_s, rng)
+    price_s = price_for(five[0], lambda price: learned_cost(few, known, price, random.Random(seed))[0])
+    ours = learned_cost(durations, known, price_s, rng)
     best_s = price_for(five[0], lambda price: optimum(sigma, price)[0]) if sigma < 0.8 else 0.0
     told = f", the optimum {optimum(sigma, best_s)[1] / five[1]:.2f}" if best_s else ""
     share, goal = ours[1] / five[1], {0.2: 0.4, 0.4: 0.7}.get(sigma, 1.0)
@@ -152,7 +152,7 @@ def table(sigma: float, jobs: int, to_learn: int, seed: int) -> bool:
     return reached and share <= goal
 
 
-def _ours(
+def learned_cost(
     durations: Sequence[float], known: Durations, price_s: float, rng: random.Random
 ) -> tuple[float, float]:
     learned = timetable(known)

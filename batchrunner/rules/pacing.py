@@ -173,7 +173,8 @@ class Pace:
             cap.wrong *= FORGET
         self._calm += 1
         if tried:
-            self._step *= 2
+            least = min(cap.limit or 1 for cap in obeyed)
+            self._step = min(2 * self._step, max(1, least // 4))  # all of it may leave at once
             self._patience = max(PATIENCE, self._patience // 2)
             self._extra, self._calm, self._proving = 0, 0, True
         elif obeyed and not self._extra and self._calm >= self._patience and now_s >= self._try_s:

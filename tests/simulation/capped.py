@@ -304,8 +304,8 @@ class Night:
         return refused / (refused + len(self.provider.taken_s) - since)
 
     def used(self, since: int) -> float:
-        """Share of the hidden limit that was used, between submission `since` and the last one's."""
-        taken = self.provider.taken_s
+        """Share of the hidden limit that was used, from submission `since` until jobs run out."""
+        taken = self.provider.taken_s[: int(0.95 * self.jobs)]  # the rest waits for those that try again
         span_s = taken[-1] - taken[since]
         if self.ways.a_minute is not None:
             return (len(taken) - 1 - since) / span_s * 60.0 / self.ways.a_minute
