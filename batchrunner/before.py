@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+
+from sqlite_utils import Database
 
 from batchrunner.billing import Held, Listing, make_bill, refuse_changed
 from batchrunner.bills import Bill
 from batchrunner.cards import Card
 from batchrunner.clock import Clock, utc_text
 from batchrunner.errors import UsageError
+from batchrunner.foreseeing import Left
 from batchrunner.frozen import Drift, drift
 from batchrunner.planning import Change, Each, Plan, make_plan
 from batchrunner.standing import state_path
 from batchrunner.store import reading
 from batchrunner.store.database import maybe_readonly
-from batchrunner.values import Job, JobState, Manifest
+from batchrunner.values import Job, JobState, Limits, Manifest
 
 
 class Before:
@@ -27,6 +33,13 @@ class Before:
     _clock: Clock
 
     @property
+    def _origin(self) -> str:
+        raise NotImplementedError
+
+    def _limits(self) -> Limits:
+        raise NotImplementedError
+
+    @property
     def name(self) -> str:
         """The campaign's slug."""
         return self.manifest.campaign
@@ -36,14 +49,31 @@ class Before:
         """The state table."""
         return state_path(self._state, self.name)
 
+    @contextlib.contextmanager
+    def _recorded(self) -> Iterator[Database | None]:
+        """Open the state table for reading; None: there is none, or another runner is just making it."""
+        with maybe_readonly(self.state_path) as db:
+            yield db if db is not None and reading.campaign(db) else None
+
     def plan(self, each: Each | None = None) -> Plan:
         """Tell what a run would do; `each` is called with every job. Nothing is sent, nothing is written.
 
         Raises:
             LocalError: the state table cannot be read.
         """
-        with maybe_readonly(self.state_path) as db:
-            return make_plan(self.manifest, self.card, db, each)
+        left = Left()
+
+        def see(job: Job, change: Change, state: JobState) -> None:
+            left.see(job, change, state)
+            if each is not None:
+                each(job, change, state)
+
+        with self._recorded() as db:
+            plan = make_plan(self.manifest, self.card, db, see)
+            shown = plan.shown
+            tries = max(1.0, shown.paid_micros / shown.price_micros) if shown.price_micros else 1.0
+            foresight = left.foresee(db, self.state_path, self._origin, self._limits(), tries)
+            return replace(plan, foresight=foresight)
 
     def bill(self, path: Path, each: Each | None = None) -> tuple[Plan, Bill]:
         """Return the plan, and what is to be saved of it at `path` for a run that does exactly that.
@@ -83,8 +113,8 @@ class Before:
             UsageError: nothing was recorded yet.
             LocalError: the state table cannot be read.
         """
-        with maybe_readonly(self.state_path) as db:
-            if db is None or reading.campaign(db) is None:
+        with self._recorded() as db:
+            if db is None:
                 again = f"batchrunner plan {self.manifest_path} --record"
                 raise UsageError(f"nothing was recorded of {self.name} yet; record it: {again}")
             return drift(self.manifest, self.card, db)

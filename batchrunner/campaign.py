@@ -30,11 +30,11 @@ from batchrunner.media.clips import ClipFolder, Provenance
 from batchrunner.planning import ToPay, is_priced, to_pay
 from batchrunner.providers.base import Provider
 from batchrunner.providers.http import Http
+from batchrunner.rules.foresight import Foresight
 from batchrunner.rules.polling import Schedule
 from batchrunner.runlog import RunLog
 from batchrunner.standing import Status, read_status
 from batchrunner.store import reading
-from batchrunner.store.database import maybe_readonly
 from batchrunner.store.lock import runner_lock
 from batchrunner.store.lost import is_watching
 from batchrunner.store.place import check_place
@@ -98,6 +98,15 @@ class Campaign(Before):
         """The log of the runs, one JSON object a line; older parts lie beside it."""
         return self._state / f"{self.name}.log.jsonl"
 
+    @property
+    def _origin(self) -> str:
+        """The provider's address; the emulator has another port in each run, which does not matter."""
+        return self._access.base_url if self.manifest.provider == "gmi" else "http://127.0.0.1:0"
+
+    def foresight(self) -> Foresight | None:
+        """Tell when the run that goes on will be done; None: there is none, or nothing was learned yet."""
+        return self._loop.foresight() if self._loop is not None else None
+
     # --- questions ------------------------------------------------------------------------------------
 
     def to_pay(self) -> ToPay:
@@ -107,7 +116,7 @@ class Campaign(Before):
             LocalError: the state table cannot be read.
         """
         budget, most = self._limits().budget_micros, self._bounds.max_new
-        with maybe_readonly(self.state_path) as db:
+        with self._recorded() as db:
             due = to_pay(self.manifest, self.card, db, __version__)
             return due.within(budget, sum(reading.money(db)) if db else 0).first(most)
 
@@ -236,7 +245,7 @@ class Campaign(Before):
             store.close()
 
     def _epoch(self) -> int:
-        with maybe_readonly(self.state_path) as db:
+        with self._recorded() as db:
             row = reading.campaign(db) if db else None
             return row["epoch"] if row else 0
 

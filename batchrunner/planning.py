@@ -13,6 +13,7 @@ from sqlite_utils import Database
 from batchrunner.cards import Card
 from batchrunner.manifest.expand import expand
 from batchrunner.rules.expected import Shown, expected_micros
+from batchrunner.rules.foresight import Foresight
 from batchrunner.store import reading, recorded
 from batchrunner.tallies import Spread, Tally
 from batchrunner.values import Job, JobState, Manifest
@@ -59,7 +60,12 @@ class Plan:
     spread: Spread
     shown: Shown  # by this campaign's jobs so far
     expected_micros: int | None  # what will probably be paid; None: nothing to learn from yet
-    finish_s: float | None  # seconds of running until all is done; None: nothing to learn from yet
+    foresight: Foresight | None = None  # when all will be done; None: nothing to learn from yet
+
+    @property
+    def finish_s(self) -> float | None:
+        """Seconds of running until all is done, as is most likely."""
+        return round(self.foresight.likely_s, 1) if self.foresight else None
 
     @property
     def has_work(self) -> bool:
@@ -123,7 +129,6 @@ def make_plan(manifest: Manifest, card: Card, db: Database | None, each: Each | 
         spread=tally.spread(priced=priced),
         shown=shown,
         expected_micros=expected_micros(cost, shown) if priced else None,
-        finish_s=None,  # the durations that earlier runs have shown are not read yet
     )
 
 

@@ -36,7 +36,8 @@ def test_every_model_has_its_card() -> None:
     """Sorted, each under its own id."""
     found = [json.loads(files.card_text(model))["id"] for model in files.card_ids()]
 
-    assert ["pixverse-v5.6-i2v", "pixverse-v5.6-transition", "pixverse-v6-i2v"] == found
+    assert list(files.card_ids()) == sorted(found)
+    assert {"pixverse-v5.6-i2v", "pixverse-v5.6-transition", "pixverse-v6-i2v"} <= set(found)
 
 
 def test_the_demo_ships_with_its_pictures() -> None:

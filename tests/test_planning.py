@@ -77,3 +77,13 @@ def test_without_a_state_table_everything_is_new(tmp_path: Path) -> None:
 
     assert counts(plan) == (4, 0, 0, 0)
     assert plan.again_micros == 0
+
+
+def test_a_table_that_is_just_being_made_is_none_yet(tmp_path: Path) -> None:
+    """Another runner has made the file a moment ago: no jobs, and no error either."""
+    campaign = written(tmp_path)
+    (tmp_path / "state").mkdir()
+    campaign.state_path.touch()
+
+    assert campaign.plan().new == 4
+    assert campaign.to_pay().jobs == 4

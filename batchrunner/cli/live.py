@@ -21,6 +21,7 @@ from batchrunner.store.changes import Moved
 from batchrunner.values import JobState
 
 REFRESH_S = 0.1
+OUTLOOK_S = 10.0
 STYLES = {
     JobState.PENDING: "dim",
     JobState.ACTIVE: "cyan",
@@ -40,6 +41,8 @@ class LiveView:
         self._began_s = time.monotonic()
         self._drawn_s = float("-inf")
         self._latest = ""
+        self._look_s = float("-inf")
+        self._seen_ahead = ""
 
     def __enter__(self) -> LiveView:
         self._live.start()
@@ -101,4 +104,20 @@ class LiveView:
             return f"waiting for {Wait.HOURS}, until {local_text(progress.opens_us)}"
         waits = {Wait.PACE, Wait.LOOKING, Wait.KEY}
         why = f"waiting: {progress.waiting_for}; " if progress.waiting_for in waits else ""
-        return f"{why}Ctrl-C stops safely, the same command goes on"
+        return f"{why}{self._outlook()}Ctrl-C stops safely, the same command goes on"
+
+    def _outlook(self) -> str:
+        """Say when all will be done; looked at anew every few seconds, since it costs some milliseconds."""
+        now_s = time.monotonic()
+        if now_s >= self._look_s:
+            self._look_s = now_s + OUTLOOK_S
+            told = self._campaign.foresight()
+            now_us = time.time_ns() // 1000
+            low, high = (
+                (local_text(now_us + int(at_s * 1e6))[-5:] for at_s in (told.low_s, told.high_s))
+                if told
+                else ("", "")
+            )
+            at = f"done between {low} and {high}" if low != high else f"done about {low}"
+            self._seen_ahead = f"{at}; " if told else ""
+        return self._seen_ahead

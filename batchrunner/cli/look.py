@@ -11,7 +11,8 @@ import click
 from batchrunner.cli.options import CAMPAIGN, JSON_OUTPUT, MAYBE_CAMPAIGN, STATE, example, print_json
 from batchrunner.cli.text import count, lasted, money, plain
 from batchrunner.cli.trouble import trouble_lines
-from batchrunner.standing import read_jobs, read_status
+from batchrunner.cli.watch import watch
+from batchrunner.standing import Status, read_jobs, read_status, state_path
 from batchrunner.values import JobState
 
 
@@ -19,26 +20,37 @@ from batchrunner.values import JobState
 @CAMPAIGN
 @STATE
 @JSON_OUTPUT
-def status(campaign: str, state: Path, as_json: bool) -> None:
+@click.option("--watch", "-w", "follow", is_flag=True, help="Follow a run, until Ctrl-C. Costs it nothing.")
+def status(campaign: str, state: Path, as_json: bool, follow: bool) -> None:
     """Tell how CAMPAIGN (its name or its manifest) stands: jobs, money, what is held and why."""
+    if follow and as_json:
+        raise click.UsageError(
+            "--watch is for people: leave --json away, or follow the log beside the state table"
+        )
+    if follow:
+        watch(state_path(state, campaign), lambda: status_lines(campaign, read_status(state, campaign)))
+        return
     found = read_status(state, campaign)
     if as_json:
         print_json(found.as_json())
         return
-    jobs, totals = found.totals.jobs, found.totals
-    click.echo(f"{found.campaign}: {jobs[JobState.DONE]:,} of {count(found.total, 'job')} done")
-    for one in JobState:
-        if jobs[one]:
-            click.echo(f"  {jobs[one]:>6,}  {one}")
-    if totals.unlisted:
-        click.echo(f"  {totals.unlisted:>6,}  no longer in the manifest (kept)")
-    click.echo(f"  spent {money(totals.spent_micros)}, reserved {money(totals.reserved_micros)}")
-    click.echo(f"  the whole campaign: at most {money(found.estimate_micros)}")
-    if found.finish_s is not None:
-        click.echo(f"  done in about {lasted(found.finish_s)} of running at the pace so far")
-    for line in trouble_lines(campaign, found.failed, found.held):
+    for line in status_lines(campaign, found):
         click.echo(line)
-    click.echo(f"clips: {found.output}")
+
+
+def status_lines(campaign: str, found: Status) -> list[str]:
+    """Return how a campaign stands, in lines for people."""
+    jobs, totals = found.totals.jobs, found.totals
+    lines = [f"{found.campaign}: {jobs[JobState.DONE]:,} of {count(found.total, 'job')} done"]
+    lines += [f"  {jobs[one]:>6,}  {one}" for one in JobState if jobs[one]]
+    if totals.unlisted:
+        lines.append(f"  {totals.unlisted:>6,}  no longer in the manifest (kept)")
+    lines.append(f"  spent {money(totals.spent_micros)}, reserved {money(totals.reserved_micros)}")
+    lines.append(f"  the whole campaign: at most {money(found.estimate_micros)}")
+    if found.finish_s is not None:
+        lines.append(f"  done in about {lasted(found.finish_s)} of running at the pace so far")
+    lines += trouble_lines(campaign, found.failed, found.held)
+    return [*lines, f"clips: {found.output}"]
 
 
 @click.command(

@@ -172,8 +172,10 @@ def money_lines(made: Plan) -> list[str]:
         lines.append(f"{money(made.again_micros)} of that for changed jobs that were paid for as they were")
     if made.expected_micros is not None and made.to_submit:
         lines.append(f"as expected {money(made.expected_micros)}: {_from(made)}")
-    if made.finish_s is not None:
-        lines.append(f"done in about {lasted(made.finish_s)} of running")
+    if made.foresight is not None:
+        one = made.foresight
+        span = f"{lasted(one.low_s)} to {lasted(one.high_s)}"
+        lines.append(f"done in about {lasted(one.likely_s)} of running ({span}), {one.how}")
     spent = f"spent so far {money(made.spent_micros)}"
     budget = "" if made.budget_micros is None else f", budget {money(made.budget_micros)}"
     lines.append(spent + budget)
@@ -214,6 +216,7 @@ def plan_json(made: Plan) -> dict[str, object]:
             "paid": dollars(made.shown.paid_micros),
         },
         "finish": made.finish_s,
+        "finish_range": made.foresight and [round(made.foresight.low_s, 1), round(made.foresight.high_s, 1)],
         "spent": dollars(made.spent_micros),
         "budget": dollars(made.budget_micros),
         "price": made.price,

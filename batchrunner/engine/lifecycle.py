@@ -13,8 +13,8 @@ from dataclasses import replace
 from batchrunner.engine.steps import Step, Stop, Terms, Tries, ended, give_up, go, not_ready_yet
 from batchrunner.providers.base import ProviderError
 from batchrunner.rules import retry
-from batchrunner.rules.matching import Looked, Search
 from batchrunner.rules.durations import setting
+from batchrunner.rules.matching import Looked, Search
 from batchrunner.rules.polling import next_poll_s
 from batchrunner.rules.states import EventKind, move
 from batchrunner.store.changes import Moved

@@ -8,6 +8,9 @@ Outcome. `run()` is a generator: whoever drives it pulls, and sees every tick af
 
 from __future__ import annotations
 
+import math
+import random
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from queue import SimpleQueue
 
@@ -32,10 +35,12 @@ from batchrunner.engine.run import Run, Tools
 from batchrunner.engine.space import LOOK_S
 from batchrunner.engine.steps import Stop, Terms
 from batchrunner.errors import LocalError
+from batchrunner.rules.durations import setting
+from batchrunner.rules.foresight import Foresight, Share, foresee
 from batchrunner.store import reading
 from batchrunner.store.changes import Change, Moved
 from batchrunner.store.tables import Store
-from batchrunner.values import AttemptState, Limits, Picture
+from batchrunner.values import AttemptState, JobState, Limits, Picture
 
 BATCH = 256  # outcomes taken into one tick at most
 LINGER_S = 0.01
@@ -94,6 +99,35 @@ class Loop:
         """Do not even wait for POSTs that are on the wire. May be called from a signal handler."""
         self._aborting = True
         self.stop(Stop.SIGNAL)
+
+    def foresight(self) -> Foresight | None:
+        """Tell when all will be done, from what was learned; None where nothing is left or known yet."""
+        run = self._run
+        live = list(run.desk.live.values())
+        running = [one for one in live if one.attempt.state is AttemptState.ACCEPTED]
+        settings = Counter(setting(one.attempt.model, one.attempt.payload) for one in live)
+        known = {what: run.learning.durations(what, running) for what in settings}
+        if not any(one.samples for one in known.values()):
+            return None
+        now_us, pending = run.tools.clock.now_us(), run.books.jobs[JobState.PENDING]
+        shares = [
+            Share(math.ceil(pending * number / len(live)), known[what]) for what, number in settings.items()
+        ]
+        ages = [
+            (
+                max(0.0, now_us - (one.attempt.accepted_us or now_us)) / 1e6,
+                known[setting(one.attempt.model, one.attempt.payload)],
+            )
+            for one in running
+        ]
+        return foresee(
+            shares if pending else (),
+            ages,
+            slots=run.limits.in_flight,
+            per_minute=run.limits.submits_per_minute,
+            tries=1.0,
+            rng=random.Random(pending),  # noqa: S311 - plays nights, guards nothing
+        )
 
     # --- taking up where the last run stopped ---------------------------------------------------------
 

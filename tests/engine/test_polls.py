@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -198,7 +199,7 @@ def test_a_crowd_in_flight_is_looked_at_by_lists_as_a_matter_of_course() -> None
             else:
                 polls.polled(one, None)
         now_s += 1.0
-    waits = [later - earlier for earlier, later in zip(surveys, surveys[1:], strict=False)]
+    waits = [later - earlier for earlier, later in itertools.pairwise(surveys)]
 
     assert surveys[0] == 0.0
     assert waits == sorted(waits)

@@ -1,0 +1,65 @@
+"""When a campaign will be done, before it runs: its jobs, and what state tables tell of durations."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from batchrunner.planning import Change
+from batchrunner.rules.durations import Setting, setting
+from batchrunner.rules.foresight import Foresight, Share, foresee
+from batchrunner.store.learned import history, neighbours
+from batchrunner.values import Job, JobState, Limits
+
+SAMPLED = 512  # settings of jobs that are looked at, spread evenly over all of them
+
+
+class Left:
+    """The jobs that are still to be done, as a plan comes by them; memory does not grow with their number."""
+
+    def __init__(self) -> None:
+        self.jobs = 0
+        self._step = 1
+        self._settings: list[Setting] = []
+
+    def see(self, job: Job, _change: Change, state: JobState) -> None:
+        """Take a job into account."""
+        if state not in {JobState.PENDING, JobState.ACTIVE}:
+            return
+        if self.jobs % self._step == 0:
+            self._settings.append(setting(job.model, job.payload))
+            if len(self._settings) > SAMPLED:
+                self._settings = self._settings[::2]
+                self._step *= 2
+        self.jobs += 1
+
+    def foresee(
+        self, db: Database | None, path: Path, origin: str, limits: Limits, tries: float
+    ) -> Foresight | None:
+        """Return when they will be done, or None where nothing is left or nothing was ever learned.
+
+        `path`: the state table, beside which others may lie; `origin`: the provider's address; `tries`:
+        submissions that a job has taken on average.
+        """
+        past = history(db, neighbours(path), origin)
+        known = {what: past.durations(what) for what in set(self._settings)}
+        if not any(one.samples for one in known.values()):
+            return None
+        counted = Counter(self._settings)
+        shares = [
+            Share(max(1, round(self.jobs * number / len(self._settings))), known[what])
+            for what, number in counted.items()
+        ]
+        paces = [limits.submits_per_minute, limits.submits_per_hour and limits.submits_per_hour / 60]
+        # The same question has the same answer: chance has a seed of its own here.
+        return foresee(
+            shares,
+            (),
+            slots=limits.in_flight,
+            per_minute=min((pace for pace in paces if pace), default=None),
+            tries=tries,
+            rng=random.Random(self.jobs),  # noqa: S311 - plays nights, guards nothing
+        )
