@@ -1,6 +1,6 @@
 """How near a night comes to the fastest one possible, and what waiting costs.
 
-    python -m bench.night [--jobs 2000] [--real] [--waiting]
+    python bench/night.py [--jobs 2000] [--real] [--waiting]
 
 Simulated: the real engine on a simulated clock, at a provider with a limit that nobody told it (so many at
 once, or so many a minute), log-normal times of median 75 s, one request in fifty failing for no reason.
@@ -23,12 +23,15 @@ import time
 import urllib.request
 from pathlib import Path
 
+from contender import manifest_text
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
 from batchrunner import Access, Campaign
 from batchrunner.emulator.config import EmulatorConfig
 from batchrunner.emulator.process import EmbeddedEmulator
+from batchrunner.store.database import open_readonly
 from tests.simulation.capped import Night, Ways
-
-from bench.contender import manifest_text
 
 NIGHTS = {
     "16 at once": Ways(at_once=16),
@@ -92,8 +95,6 @@ def _calls(api: str) -> dict[str, int]:
 
 def _durations(state: Path) -> list[float]:
     """Return how long each request took at the provider, in the order of submission."""
-    from batchrunner.store.database import open_readonly
-
     db = open_readonly(state)
     try:
         rows = db.execute("SELECT evidence FROM events WHERE kind = 'ready' ORDER BY attempt").fetchall()
@@ -117,7 +118,7 @@ def waiting() -> None:
         with tempfile.TemporaryDirectory() as folder, EmbeddedEmulator(config) as emulator:
             place = Path(folder) / "night.yaml"
             place.write_text(manifest_text(in_flight, in_flight), encoding="utf-8")
-            call = [sys.executable, "-m", "bench.night", "--watch", emulator.api, emulator.key, str(place)]
+            call = [sys.executable, __file__, "--watch", emulator.api, emulator.key, str(place)]
             subprocess.run(call, check=True)
 
 

@@ -75,11 +75,12 @@ class Queue:
                     self.running -= 1
                 case "seen":
                     in_flight -= 1
-                    self.past[about[0]] = Past(*about, now_s)
+                    self.past[about[0]] = Past(about[0], about[1], now_s)
                 case "answer":
                     wire -= 1
                     in_flight -= not about[0]
-                    self._answer(*about, now_s)
+                    taken, sent, sent_s = about
+                    self._answer(taken, sent, sent_s, now_s)
 
     def _answer(self, taken: bool, sent: Sent, sent_s: float, now_s: float) -> None:
         if taken:

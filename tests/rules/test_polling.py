@@ -18,7 +18,7 @@ from batchrunner.rules.polling import (
     next_poll_s,
     timetable,
 )
-from bench.polling import learned_cost, learning, measured, optimum
+from tests.rules.watching import learned_cost, learning, measured, optimum
 
 CARD = Schedule(first_s=1.0, growth=1.5, cap_s=20.0)
 KNOWN = Durations(math.log(75.0), 0.4, LEARNED)

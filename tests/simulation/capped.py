@@ -12,8 +12,8 @@ import math
 import random
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
@@ -216,20 +216,15 @@ class Capped:
     def _shown(self, one: Request) -> RemoteJob:
         if self.hours.elapsed_s() < one.over_s:
             return one.shown
-        ended: Mapping[str, object] = {"updated_s": float(int(START_US / 1e6 + one.over_s))}
-        if one.fate == "success":
-            media = (f"https://store.test/{one.shown.request_id}.mp4",)
-            return _changed(one.shown, status="success", phase=RemotePhase.SUCCESS, media=media, **ended)
-        why = Reason.RATE if one.fate == "too much" else Reason.TRANSIENT
-        told = "rate limit exceeded(RPM)" if one.fate == "too much" else "unknown error, please try again"
-        return _changed(
-            one.shown, status="failed", phase=RemotePhase.FAILED, error=told, failure=why, **ended
-        )
-
-
-def _changed(shown: RemoteJob, **changes: object) -> RemoteJob:
-    fields = {name: getattr(shown, name) for name in RemoteJob.__slots__}
-    return RemoteJob(**{**fields, **changes})  # type: ignore[arg-type]
+        ended = replace(one.shown, status="failed", phase=RemotePhase.FAILED)
+        ended = replace(ended, updated_s=float(int(START_US / 1e6 + one.over_s)))
+        match one.fate:
+            case "success":
+                media = (f"https://store.test/{one.shown.request_id}.mp4",)
+                return replace(ended, status="success", phase=RemotePhase.SUCCESS, media=media)
+            case "too much":
+                return replace(ended, error="rate limit exceeded(RPM)", failure=Reason.RATE)
+        return replace(ended, error="unknown error, please try again", failure=Reason.TRANSIENT)
 
 
 @dataclass
@@ -261,8 +256,17 @@ class Night:
             version="1",
             now_us=self.hours.now_us(),
         )
-        crews = [Crew(self.hours, rng, *each) for each in ((64, 0.4), (2, 0.1), (4, 1.0), (1, 0.01))]
-        tools = Tools(self.provider, FakeClips(), self.hours, rng, *crews, lambda: 1 << 40)
+        tools = Tools(
+            self.provider,
+            FakeClips(),
+            self.hours,
+            rng,
+            submitters=Crew(self.hours, rng, 64, 0.4),
+            callers=Crew(self.hours, rng, 2, 0.1),
+            fetchers=Crew(self.hours, rng, 4, 1.0),
+            filers=Crew(self.hours, rng, 1, 0.01),
+            free_bytes=lambda: 1 << 40,
+        )
         limits = Limits(in_flight=self.in_flight, submits_per_minute=self.per_minute)
         loop = Loop(store, tools, TERMS, limits, {})
         try:
