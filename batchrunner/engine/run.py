@@ -215,6 +215,9 @@ class Run:
             self.pace.accepted(sent, now_s)
         elif one.state in {AttemptState.REFUSED, AttemptState.FAILED} and too_much:
             self.pace.refused(sent, sent_s, now_s, wait_s, late=one.state is AttemptState.FAILED)
+            self.books.problem = (
+                f"{change.detail}; the provider seems to allow {self.pace.limits_found()}: that is kept to"
+            )
         elif one.state is AttemptState.READY and self.pace.told_late:
             self._passed(one, now_s)
         if one.state not in IN_FLIGHT:

@@ -88,3 +88,17 @@ def test_the_budget_fills_by_time_and_by_request() -> None:
 
     assert budget.left(0.5, 1) == pytest.approx(POLLS_A_S / 2 + POLLS_A_JOB - 57.0)
     assert budget.left(budget.next_s(), 1) >= 1.0
+
+
+def test_a_provider_that_is_asked_too_often_is_asked_less() -> None:
+    """Half as often after each such word, none for as long as it says, and slowly more again."""
+    budget = Budget()
+    budget.left(0.0, 10)
+    for _ in range(3):
+        budget.refused(20.0)
+
+    assert budget.left(10.0, 10) <= 0
+    assert budget.next_s() >= 20.0
+    budget.left(21.0, 10)
+    assert budget.left(31.0, 10) < 0.3 * 10 * POLLS_A_S
+    assert budget.left(1000.0, 10) == BURST
