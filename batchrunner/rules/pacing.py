@@ -31,7 +31,7 @@ HOUR_S = 3600.0
 WINDOW_SPARE_S = 0.5  # of a window found: a request takes this long to arrive, more or less
 
 WIRE_FIRST, WIRE_MAX = 4, 32  # POSTs without an answer: few at first, since each may be one too many
-PATIENCE, PATIENCE_MAX = 12, 200  # acceptances before more than the known limit is tried
+PATIENCE, PATIENCE_MAX = 8, 200  # acceptances before more than the known limit is tried
 REST = 100.0  # and so many times the last wait: trying costs a hundredth of the time at most
 CUT = 0.7
 WAIT_S, WAIT_MAX_S = 1.0, 300.0  # after a refusal that asks for no other, and after many
@@ -78,6 +78,8 @@ class Cap:
         """Learn from a submission that was one too many, if this is the cap that it hit."""
         if measure < self.passed - self._slack:
             self.wrong += 1
+            # It may have been chance: one word against what has passed before lowers by so much at most.
+            measure = max(measure, int(CUT * (self.passed + 1)))
             self.passed, self.hit = measure - 1, measure
         self.hit = measure if self.hit is None else min(self.hit, measure)
         limit = measure if self.limit is None else min(self.limit, measure)
@@ -207,7 +209,7 @@ class Pace:
         waits_s = wait_s or min(WAIT_MAX_S, WAIT_S * 2.0 ** (self._in_a_row - 1))
         self.hold_off(now_s + waits_s)
         self._patience = min(PATIENCE_MAX, self._patience * 4) if tried else self._patience
-        self._try_s = now_s + REST * waits_s
+        self._try_s = now_s + REST * waits_s if tried else now_s
         self._extra, self._step, self._calm, self._proving = 0, 1, 0, False
         self._wire = max(1.0, self._wire / 2)
 
