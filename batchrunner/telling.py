@@ -205,6 +205,7 @@ NOTES: Mapping[str, Callable[[Told], str]] = {
     "spared": lambda told: f"held back unsent, because others like it were refused{told.because()}",
     LOOKS_PAID: lambda told: f"held back unsent, because it may have been paid for{told.because()}",
     DUPLICATE: lambda told: f"what had been given up turned up: paid twice{told.because()}",
+    "suspend": lambda told: told.event["detail"],
     "retry": lambda told: f"{told.person or 'a person'} lets it try again, with a fresh count of failures",
 }
 

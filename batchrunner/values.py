@@ -176,6 +176,12 @@ class Job:
     fingerprint: str
     name: str
     cost_micros: int | None  # None: no price is known
+    text: str = ""  # the payload's canonical text, where it is at hand
+
+    @property
+    def payload_text(self) -> str:
+        """The payload's canonical text."""
+        return self.text or canonical(dict(self.payload))
 
 
 # --- states -------------------------------------------------------------------------------------------

@@ -11,11 +11,11 @@ image, prompt and setting. A take then costs two hashes and a name.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import itertools
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from batchrunner.cards import Card
 from batchrunner.manifest.excluding import Excludes, matching
@@ -26,10 +26,32 @@ from batchrunner.values import JSON, Job, Manifest, Shot, canonical
 SETTINGS_MAX = 4096  # distinct settings that are remembered
 
 
+class Seeds:
+    """Derives seeds from a campaign's: uint31(HMAC-SHA256(campaign seed, image | prompt | take)).
+
+    HMAC (RFC 2104) begins with two blocks that depend on the key alone. They are hashed once here, not once
+    for each of a million takes: a third of the time of `hmac.digest`.
+    """
+
+    def __init__(self, campaign_seed: int) -> None:
+        key = str(campaign_seed).encode().ljust(64, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in key))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in key))
+
+    def of(self, image: str, prompt: str, take: int) -> int:
+        """Return the seed of one take."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(f"{image}|{prompt}|{take}".encode())
+        outer.update(inner.digest())
+        return int.from_bytes(outer.digest()[:4], "big") & 0x7FFFFFFF
+
+
+_seeds = lru_cache(maxsize=8)(Seeds)
+
+
 def derive_seed(campaign_seed: int, image: str, prompt: str, take: int) -> int:
-    """Return uint31(HMAC-SHA256(campaign seed, image | prompt | take))."""
-    digest = hmac.digest(str(campaign_seed).encode(), f"{image}|{prompt}|{take}".encode(), "sha256")
-    return int.from_bytes(digest[:4], "big") & 0x7FFFFFFF
+    """Return the seed of one take (see `Seeds`)."""
+    return _seeds(campaign_seed).of(image, prompt, take)
 
 
 def expand(manifest: Manifest, card: Card) -> Iterator[Job]:
@@ -209,22 +231,25 @@ class _Place:
     def jobs(self, manifest: Manifest, card: Card, names: Names) -> Iterator[Job]:
         """Yield one job for each take."""
         head, tail = _around_seed(manifest.model, self.body, card.seed_field)
-        words = {**self.setting.words, "image": self.image, "prompt": self.prompt}
+        before = len(canonical({"model": manifest.model, "payload": 0})) - 2  # where the payload begins
+        name = names.namer({**self.setting.words, "image": self.image, "prompt": self.prompt})
+        field, body, model, cost = card.seed_field, self.body, manifest.model, self.setting.cost_micros
+        image, prompt = self.image, self.prompt
         for take, seed in self._seeds(manifest):
-            seeded = card.seed_field is not None
-            print_ = hashlib.sha256((f"{head}{seed}{tail}" if seeded else head).encode()).hexdigest()
-            words["take"], words["seed"] = str(take), str(seed)
+            told = head if field is None else f"{head}{seed}{tail}"
+            print_ = hashlib.sha256(told.encode()).hexdigest()
             yield Job(
-                id=f"{self.image}.{self.prompt}.t{take}-{print_[:8]}",
-                image=self.image,
-                prompt=self.prompt,
-                take=take,
-                seed=seed if seeded else None,
-                model=manifest.model,
-                payload={**self.body, card.seed_field: seed} if card.seed_field is not None else self.body,
-                fingerprint=print_,
-                name=names.name(words),
-                cost_micros=self.setting.cost_micros,
+                f"{image}.{prompt}.t{take}-{print_[:8]}",
+                image,
+                prompt,
+                take,
+                None if field is None else seed,
+                model,
+                body if field is None else {**body, field: seed},
+                print_,
+                name(take, seed),
+                cost,
+                told[before:-1],
             )
 
     def _seeds(self, manifest: Manifest) -> Iterable[tuple[int, int]]:
@@ -232,7 +257,8 @@ class _Place:
         if not isinstance(manifest.takes, int):
             return ((seed, seed) for seed in manifest.takes)
         takes = range(1, manifest.takes + 1)
-        return ((take, derive_seed(manifest.seed, self.image, self.prompt, take)) for take in takes)
+        seed_of = _seeds(manifest.seed).of
+        return ((take, seed_of(self.image, self.prompt, take)) for take in takes)
 
 
 def _around_seed(model: str, body: Mapping[str, JSON], field: str | None) -> tuple[str, str]:

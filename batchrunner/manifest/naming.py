@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeAlias
 
 from batchrunner.manifest.slugs import segment
@@ -18,6 +18,7 @@ from batchrunner.manifest.templates import names, parts
 from batchrunner.values import JSON, Manifest, canonical
 
 FIELDS = ("image", "prompt", "take", "seed", "model", "campaign")
+LONGEST = str(2**31 - 1)  # of takes and seeds
 UNSET = "default"  # the word for a parameter that the job does not set
 
 _PLAIN = re.compile(r"[0-9]+:[0-9]+|[a-z0-9][a-z0-9_]*")
@@ -52,6 +53,22 @@ class Names:
     def name(self, words: Mapping[str, str]) -> str:
         """Return one job's path without suffix; `words` has all of `FIELDS` and the parameters."""
         return "/".join([segment(_filled(piece, words)) for piece in self._segments])
+
+    def namer(self, words: Mapping[str, str]) -> Callable[[int, int], str]:
+        """Return what names the jobs of one place by take and seed; `words` has all the others.
+
+        Digits make no safe name unsafe. So where the longest ones are taken as they are, all are.
+        """
+        longest = self.name({**words, "take": LONGEST, "seed": LONGEST})
+        if longest == "/".join(
+            [_filled(piece, {**words, "take": LONGEST, "seed": LONGEST}) for piece in self._segments]
+        ):
+            marks = {**words, "take": "\0t", "seed": "\0s"}
+            pieces = "/".join([_filled(piece, marks) for piece in self._segments]).split("\0")
+            if len(pieces) == 2 and pieces[1].startswith("t"):  # the usual one: a take, and no seed
+                head, tail = pieces[0], pieces[1][1:]
+                return lambda take, _seed: f"{head}{take}{tail}"
+        return lambda take, seed: self.name({**words, "take": str(take), "seed": str(seed)})
 
     def _word(self, key: str, value: JSON) -> str:
         label = self._labels[key].get(canonical(value)) if key in self._labels else None

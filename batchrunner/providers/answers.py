@@ -106,9 +106,10 @@ def clock_ahead_s(date: str | None, asked_s: float, answered_s: float) -> float:
     """
     try:
         told = parsedate_to_datetime(date or "")
-    except ValueError:
+        told_s = None if told.tzinfo is None else told.timestamp()
+    except (ValueError, OverflowError):
         return 0.0
-    return 0.0 if told.tzinfo is None else told.timestamp() - (asked_s + answered_s) / 2
+    return 0.0 if told_s is None else told_s - (asked_s + answered_s) / 2
 
 
 def organization(value: Any) -> str | None:

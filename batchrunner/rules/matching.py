@@ -98,7 +98,8 @@ def in_window(job: RemoteJob, one: Lost, ahead_s: float = 0.0) -> bool:
     if job.created_s is None:
         return True
     created_s = job.created_s - ahead_s
-    return one.sent_s - CLOCKS_APART_S <= created_s <= one.lost_s + LATE_S + CLOCKS_APART_S
+    lost_s = max(one.sent_s, one.lost_s)  # our clock may have been set back in between
+    return one.sent_s - CLOCKS_APART_S <= created_s <= lost_s + LATE_S + CLOCKS_APART_S
 
 
 def look(lost: Sequence[Lost], listing: Listing, owned: Collection[str]) -> list[Looked]:

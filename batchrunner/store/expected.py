@@ -59,9 +59,9 @@ def _schema(db: Database) -> dict[tuple[str, str], str]:
 
     A table is told by its columns: how its text is quoted depends on the version of sqlite-utils.
     """
-    rows = db.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    rows = db.execute("SELECT type, name, sql, tbl_name FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
     return {
         (kind, name): repr(db[name].columns) if kind == "table" else sql
-        for kind, name, sql in rows
-        if not name.startswith(("sqlite_", "_sqlite_"))
+        for kind, name, sql, table in rows
+        if not table.startswith(("sqlite_", "_sqlite_"))
     }

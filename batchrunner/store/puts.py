@@ -8,9 +8,10 @@ no jobs, and ended with "all 0 jobs done".
 from __future__ import annotations
 
 
-def _put(name: str, key: str, *columns: str) -> str:
+def _put(name: str, key: str, *columns: str, by_place: bool = False) -> str:
     names = (*key.split(", "), *columns)
-    return f"""INSERT INTO {name} ({", ".join(names)}) VALUES ({", ".join(f":{one}" for one in names)})
+    values = ", ".join("?" if by_place else f":{one}" for one in names)
+    return f"""INSERT INTO {name} ({", ".join(names)}) VALUES ({values})
         ON CONFLICT ({key}) DO UPDATE SET {", ".join(f"{one} = excluded.{one}" for one in columns)}"""
 
 
@@ -25,5 +26,6 @@ PUT_JOB = _put(
     "jobs",
     "id",
     *("position", "image", "prompt", "take", "seed", "model", "payload", "name", "cost_usd_micros"),
+    by_place=True,  # a million rows: tuples are cheaper than dictionaries
 )
 PUT_UPLOAD = _put("uploads", "origin, account, sha256", "public_url", "uploaded_at")

@@ -119,22 +119,14 @@ class Store:
         self.db.execute("UPDATE jobs SET position = NULL WHERE position IS NOT NULL")
         count = 0
 
-        def rows() -> Iterable[dict[str, Any]]:
+        def rows() -> Iterable[tuple[Any, ...]]:
             nonlocal count
             for job in jobs:
                 count += 1
-                yield {
-                    "id": job.id,
-                    "position": count,
-                    "image": job.image,
-                    "prompt": job.prompt,
-                    "take": job.take,
-                    "seed": job.seed,
-                    "model": job.model,
-                    "payload": canonical(dict(job.payload)),
-                    "name": job.name,
-                    "cost_usd_micros": job.cost_micros,
-                }
+                yield (
+                    *(job.id, count, job.image, job.prompt, job.take, job.seed, job.model),
+                    *(job.payload_text, job.name, job.cost_micros),
+                )
 
         self.db.conn.executemany(PUT_JOB, rows())
         return count

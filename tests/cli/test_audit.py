@@ -54,7 +54,9 @@ def test_a_finished_campaign_agrees(tmp_path: Path) -> None:
         assert ledger["posts"] == 3
         assert sum(ledger["requests"].values()) - sum(lists.values()) == 2  # whose key, and one list
         assert table.read_bytes() == before
-        assert {path.name for path in (tmp_path / "state").iterdir()} <= {"night.db", "night.lock"}
+        assert {path.name for path in (tmp_path / "state").iterdir()} <= {
+            *("night.db", "night.lock", "night.log.jsonl")
+        }
 
 
 def test_a_second_payment_and_an_orphan_are_found(tmp_path: Path) -> None:

@@ -387,6 +387,7 @@ def test_a_listing_keeps_what_recovery_needs() -> None:
         ("Fri, 25 Jul 2025 05:03:20 GMT", -7200.0),
         ("Fri, 25 Jul 2025 07:03:20", 0.0),
         ("tomorrow", 0.0),
+        ("Fri, 25 Jul 2025 07:03:20 +999999999999999999999999999999", 0.0),
         ("Fri, 25 Jul 99999 08:23:20 GMT", 0.0),
     ],
 )

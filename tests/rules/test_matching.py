@@ -65,6 +65,13 @@ def test_the_window_is_in_the_time_of_the_provider() -> None:
     assert (untold.match, untold.vague) == (mended.match, mended.vague) == (None, ("r1",))
 
 
+def test_a_clock_that_was_set_back_while_the_post_was_out_hides_nothing() -> None:
+    """The answer was given up hours before it was asked for, by our clock."""
+    one = replace(lost(), lost_s=1000.0 - 7200.0)
+
+    assert found([one], [remote("r1")]) == ["r1"]
+
+
 def test_a_list_that_hides_what_it_must_show_speaks_for_nothing() -> None:
     """Requests of ours from before and after the lost one are known; they must be there."""
     one = replace(lost(), controls=("before", "after"))
