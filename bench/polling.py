@@ -12,87 +12,12 @@ import argparse
 import math
 import random
 import sys
-from collections.abc import Callable, Sequence
-from statistics import NormalDist, fmean
+from collections.abc import Callable
+from pathlib import Path
 
-from batchrunner.rules.durations import APART_NIGHTS, LEARNED, Durations, Layer, Took, learn
-from batchrunner.rules.polling import Schedule, Timetable, next_poll_s, timetable
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
-MEDIAN_S = 75.0
-CARD = Schedule(first_s=1.0, growth=1.5, cap_s=20.0)
-RELEARN = 1.1  # as the engine does: with every tenth more samples
-
-Wait = Callable[[float, int], float]  # from age and polls so far to the wait before the next poll
-
-
-def watch(took_s: float, wait: Wait) -> tuple[float, int, Took]:
-    """Poll one request until it is seen to be over; return delay, polls, and what was seen of it."""
-    age_s, polls, low_s = 0.0, 0, 0.0
-    while True:
-        low_s = age_s
-        age_s += wait(age_s, polls)
-        polls += 1
-        if age_s >= took_s:
-            return age_s - took_s, polls, Took(low_s, age_s)
-
-
-def measured(durations: Sequence[float], wait: Wait) -> tuple[float, float]:
-    """Return mean delay and mean polls."""
-    seen = [watch(took_s, wait) for took_s in durations]
-    return fmean(one[0] for one in seen), fmean(one[1] for one in seen)
-
-
-def learning(
-    durations: Sequence[float], price_s: float, rng: random.Random
-) -> tuple[float, float, Durations]:
-    """Start from nothing and learn on the way; return mean delay, mean polls, and what was learned."""
-    ended: list[Took] = []
-    delays, polls = [], []
-    known, table, at = learn([]), None, LEARNED
-    for took_s in durations:
-        held: Timetable | None = table
-
-        def wait(age_s: float, count: int, held: Timetable | None = held) -> float:
-            return next_poll_s(CARD, count, rng, age_s, held, price_s)
-
-        delay_s, count, took = watch(took_s, wait)
-        delays.append(delay_s)
-        polls.append(count)
-        ended.append(took)
-        if len(ended) >= at:
-            known = learn([Layer(ended, APART_NIGHTS, "like it", own=True)])
-            table, at = timetable(known), math.ceil(at * RELEARN)
-    return fmean(delays), fmean(polls), known
-
-
-def optimum(sigma: float, price_s: float) -> tuple[float, float]:
-    """Return delay and polls of the best schedule for a known distribution, on a grid of ages."""
-    normal, mu = NormalDist(), math.log(MEDIAN_S)
-    ages, end_s = [0.0], math.exp(mu + 5.0 * sigma)
-    while ages[-1] < end_s:
-        ages.append(ages[-1] + max(0.2, 0.004 * ages[-1]))
-    over = [0.0] + [normal.cdf((math.log(age) - mu) / sigma) for age in ages[1:]]
-    mean_s = math.exp(mu + sigma**2 / 2)
-    part = [0.0] + [mean_s * normal.cdf((math.log(age) - mu) / sigma - sigma) for age in ages[1:]]
-    last = len(ages) - 1
-    cost, then = [0.0] * (last + 1), [last] * (last + 1)
-    for i in range(last - 1, -1, -1):
-        best = math.inf
-        for j in range(i + 1, last + 1):
-            waited = ages[j] * (over[j] - over[i]) - (part[j] - part[i])
-            if waited > best:  # only grows with a later poll
-                break
-            if waited + cost[j] < best:
-                best, then[i] = waited + cost[j], j
-        cost[i] = best + price_s * (1 - over[i])
-    delay_s = polls = 0.0
-    i = 0
-    while i < last:
-        j = then[i]
-        delay_s += ages[j] * (over[j] - over[i]) - (part[j] - part[i])
-        polls += 1 - over[i]
-        i = j
-    return delay_s, polls
+from tests.rules.watching import MEDIAN_S, learned_cost, learning, measured, optimum
 
 
 def price_for(wanted_s: float, delay_at: Callable[[float], float]) -> float:
@@ -135,7 +60,7 @@ def table(sigma: float, jobs: int, to_learn: int, seed: int) -> bool:
     reached = True
     for price_s in (0.1, 0.25, 0.5, 1.0):
         first = learning(durations[:to_learn], price_s, rng)
-        ours = _ours(durations, first[2], price_s, rng)
+        ours = learned_cost(durations, first[2], price_s, rng)
         best = optimum(sigma, price_s)
         over = (ours[0] + price_s * ours[1]) / (best[0] + price_s * best[1])
         print(row.format(f"ours while learning {to_learn}, price {price_s}", *first[:2]))
@@ -143,20 +68,13 @@ def table(sigma: float, jobs: int, to_learn: int, seed: int) -> bool:
         print(row.format(f"optimum, price {price_s}", *best))
         reached &= over <= 1.15
     known, few = first[2], durations[: jobs // 4]
-    price_s = price_for(five[0], lambda price: _ours(few, known, price, random.Random(seed))[0])
-    ours = _ours(durations, known, price_s, rng)
+    price_s = price_for(five[0], lambda price: learned_cost(few, known, price, random.Random(seed))[0])
+    ours = learned_cost(durations, known, price_s, rng)
     best_s = price_for(five[0], lambda price: optimum(sigma, price)[0]) if sigma < 0.8 else 0.0
     told = f", the optimum {optimum(sigma, best_s)[1] / five[1]:.2f}" if best_s else ""
     share, goal = ours[1] / five[1], {0.2: 0.4, 0.4: 0.7}.get(sigma, 1.0)
     print(f"  at the delay of every 5 s ({ours[0]:.2f} s): {share:.2f} of its polls (goal {goal}){told}")
     return reached and share <= goal
-
-
-def _ours(
-    durations: Sequence[float], known: Durations, price_s: float, rng: random.Random
-) -> tuple[float, float]:
-    learned = timetable(known)
-    return measured(durations, lambda age, count: next_poll_s(CARD, count, rng, age, learned, price_s))
 
 
 if __name__ == "__main__":

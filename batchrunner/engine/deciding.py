@@ -71,6 +71,8 @@ def decide(run: Run, outcome: Outcome) -> None:
             if remote is not None:
                 _polled(run, one, remote, now_us)
             elif error is not None:
+                if error.reason is Reason.RATE:
+                    run.polls.budget.refused(error.retry_after_s)
                 trouble = lifecycle.after_poll_trouble(one.attempt, one.tries, error, now_us, run.tools.rng)
                 run.follow(one, trouble)
         case Surveyed():

@@ -31,6 +31,7 @@ from batchrunner.values import (
 )
 
 MISSING_GRACE_S = 600.0  # a list or read replica may lag this far behind an acceptance
+EARLY_POLLS = 4  # to see soon that a request was taken only to fail
 TOLD_S = 1.0  # the provider tells times in whole seconds
 NO_MEDIA_POLLS = 5  # a success may be told before its address is
 
@@ -159,7 +160,7 @@ def _age_s(attempt: Attempt, now_us: int) -> float:
 
 def _next_poll_s(attempt: Attempt, polls: int, now_us: int, terms: Terms, rng: random.Random) -> float:
     age_s = max(0.0, _age_s(attempt, now_us))
-    if not terms.timetables:
+    if not terms.timetables or (terms.fails_early and polls < EARLY_POLLS):
         return next_poll_s(terms.schedule, polls, rng, age_s)
     learned = terms.timetables.get(setting(attempt.model, attempt.payload))
     price_s = learned.price_s(terms.crowd) if learned else 0.0

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from batchrunner.clock import Clock
+from batchrunner.engine import lifecycle
 from batchrunner.engine.actions import Action, Clips
 from batchrunner.engine.books import Books
 from batchrunner.engine.desk import Desk, Live
@@ -26,7 +27,7 @@ from batchrunner.engine.uploads import Uploads
 from batchrunner.providers.base import Provider, ProviderError
 from batchrunner.rules.hours import window
 from batchrunner.rules.pacing import HOUR_S, Pace, Past, Sent, retell
-from batchrunner.rules.states import EventKind
+from batchrunner.rules.states import IN_FLIGHT, EventKind
 from batchrunner.rules.suspects import Suspect, Suspects
 from batchrunner.store import lost, reading
 from batchrunner.store.changes import Change, Intended, JobRuled, Moved, Noted
@@ -180,6 +181,8 @@ class Run:
         for change in step.changes:
             if isinstance(change, Moved):
                 self._pace(change, step.hold_off_s, now_s)
+        if self.pace.told_late and step.tries.polls == lifecycle.EARLY_POLLS:
+            self._passed(step.attempt, now_s)  # it has outlived the time in which it would have failed
         if step.detail:
             self.books.problem = f"{step.attempt.job}: {step.detail}"
         if step.stop is not None:
@@ -192,10 +195,10 @@ class Run:
     def price_polls(self) -> None:
         """Let polls follow what has been learned lately, and how many are in flight."""
         new = self.learning.relearn(self.desk.live.values())
-        if new or self.desk.in_flight != self.terms.crowd:
-            self.terms = replace(
-                self.terms, timetables=self.learning.timetables, crowd=max(1, self.desk.in_flight)
-            )
+        crowd, early = max(1, self.desk.in_flight), self.pace.told_late
+        if new or (crowd, early) != (self.terms.crowd, self.terms.fails_early):
+            tables = self.learning.timetables
+            self.terms = replace(self.terms, timetables=tables, crowd=crowd, fails_early=early)
 
     def sending(self, attempt: Attempt, now_s: float) -> None:
         """Count a submission that is about to leave."""
@@ -204,18 +207,25 @@ class Run:
 
     def _pace(self, change: Moved, wait_s: float | None, now_s: float) -> None:
         """Let the pace learn from what became of a submission."""
-        one = change.attempt
-        too_much = one.reason is Reason.RATE
-        if change.kind is EventKind.FAILED and too_much:  # taken first, and then failed for the pace
-            sent_s = now_s - max(0.0, (change.at_us - one.submitted_us) / 1e6)
-            self.pace.refused(self.pace.sent(sent_s, None), sent_s, now_s, wait_s, counts=False)
-        if change.source is not AttemptState.SUBMITTING or one.id not in self._sent:
+        one, too_much = change.attempt, change.attempt.reason is Reason.RATE
+        if one.id not in self._sent:
             return
-        sent, sent_s = self._sent.pop(one.id)
-        if change.kind is EventKind.ACCEPTED:
+        sent, sent_s = self._sent[one.id]
+        if one.state is AttemptState.ACCEPTED and not self.pace.told_late:
             self.pace.accepted(sent, now_s)
-        elif change.kind is EventKind.REFUSED and too_much:
-            self.pace.refused(sent, sent_s, now_s, wait_s)
+        elif one.state in {AttemptState.REFUSED, AttemptState.FAILED} and too_much:
+            self.pace.refused(sent, sent_s, now_s, wait_s, late=one.state is AttemptState.FAILED)
+            self.books.problem = (
+                f"{change.detail}; the provider seems to allow {self.pace.limits_found()}: that is kept to"
+            )
+        elif one.state is AttemptState.READY and self.pace.told_late:
+            self._passed(one, now_s)
+        if one.state not in IN_FLIGHT:
+            self._sent.pop(one.id, None)
+
+    def _passed(self, attempt: Attempt, now_s: float) -> None:
+        if (known := self._sent.pop(attempt.id, None)) is not None:
+            self.pace.accepted(known[0], now_s)
 
     def _learn(self, change: Moved) -> None:
         """Look for what this failure has in common with others, and spare the jobs that would share it."""

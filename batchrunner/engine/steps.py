@@ -44,6 +44,7 @@ class Terms:
     recovery: Recovery
     seed_field: str | None = None  # of the model's payload
     timetables: Mapping[Setting, Timetable] = field(default_factory=dict)  # when to poll, where it is learned
+    fails_early: bool = False  # a request that is too much is taken and fails at once: look soon
     crowd: int = 1  # attempts in flight: the more, the dearer is a poll
     order: Order = "coverage"
 

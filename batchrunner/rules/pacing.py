@@ -22,7 +22,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from batchrunner.values import Limits
 
@@ -31,7 +31,7 @@ HOUR_S = 3600.0
 WINDOW_SPARE_S = 0.5  # of a window found: a request takes this long to arrive, more or less
 
 WIRE_FIRST, WIRE_MAX = 4, 32  # POSTs without an answer: few at first, since each may be one too many
-PATIENCE, PATIENCE_MAX = 12, 800  # acceptances before more than the known limit is tried
+PATIENCE, PATIENCE_MAX = 8, 200  # acceptances before more than the known limit is tried
 REST = 100.0  # and so many times the last wait: trying costs a hundredth of the time at most
 CUT = 0.7
 WAIT_S, WAIT_MAX_S = 1.0, 300.0  # after a refusal that asks for no other, and after many
@@ -47,7 +47,7 @@ class Sent:
 
     minute: int
     hour: int
-    slots: int | None  # None: not known any more
+    slots: int
 
 
 @dataclass(slots=True)
@@ -78,6 +78,8 @@ class Cap:
         """Learn from a submission that was one too many, if this is the cap that it hit."""
         if measure < self.passed - self._slack:
             self.wrong += 1
+            # It may have been chance: one word against what has passed before lowers by so much at most.
+            measure = max(measure, int(CUT * (self.passed + 1)))
             self.passed, self.hit = measure - 1, measure
         self.hit = measure if self.hit is None else min(self.hit, measure)
         limit = measure if self.limit is None else min(self.limit, measure)
@@ -122,6 +124,7 @@ class Pace:
         self._proving = False  # a step up was taken, and is not yet known to hold
         self._extra = 0  # by which the limit is exceeded at present, to try
         self._wire = float(WIRE_FIRST)
+        self.told_late = False  # requests are taken and fail for the pace later: only their end counts
 
     # --- questions ------------------------------------------------------------------------------------
 
@@ -156,7 +159,7 @@ class Pace:
         if old > len(self._times) // 2:
             del self._times[:old]
 
-    def sent(self, now_s: float, in_flight: int | None) -> Sent:
+    def sent(self, now_s: float, in_flight: int) -> Sent:
         """Measure for a submission at a time, not counting itself; `in_flight`: others, then."""
         return Sent(self._count(now_s, MINUTE_S), self._count(now_s, HOUR_S), in_flight)
 
@@ -172,21 +175,26 @@ class Pace:
             cap.wrong *= FORGET
         self._calm += 1
         if tried:
-            self._step *= 2
+            least = min(cap.limit or 1 for cap in obeyed)
+            self._step = min(2 * self._step, max(1, least // 4))  # all of it may leave at once
             self._patience = max(PATIENCE, self._patience // 2)
             self._extra, self._calm, self._proving = 0, 0, True
         elif obeyed and not self._extra and self._calm >= self._patience and now_s >= self._try_s:
             self._extra, self._proving = self._step, False
 
     def refused(
-        self, sent: Sent, sent_s: float, now_s: float, wait_s: float | None = None, *, counts: bool = True
+        self, sent: Sent, sent_s: float, now_s: float, wait_s: float | None = None, *, late: bool = False
     ) -> None:
         """The provider said that a submission was too much. `wait_s`: what it asks for itself.
 
-        `counts`: False where the request was taken first, and failed for this later.
+        `late`: the request was taken first, and failed for this later.
         """
-        if counts and sent_s in self._times:
+        if sent_s in self._times:
             self._times.remove(sent_s)
+        if late and not self.told_late:  # so what was taken until now says nothing
+            self.told_late = True
+            for cap in (self._minute, self._hour, self._slots):
+                cap.passed = -1
         if wait_s:
             self.hold_off(now_s + wait_s)
         if sent_s <= self._cut_s:  # sent before anything was known of the last refusal: the same event
@@ -201,7 +209,7 @@ class Pace:
         waits_s = wait_s or min(WAIT_MAX_S, WAIT_S * 2.0 ** (self._in_a_row - 1))
         self.hold_off(now_s + waits_s)
         self._patience = min(PATIENCE_MAX, self._patience * 4) if tried else self._patience
-        self._try_s = now_s + REST * waits_s
+        self._try_s = now_s + REST * waits_s if tried else now_s
         self._extra, self._step, self._calm, self._proving = 0, 1, 0, False
         self._wire = max(1.0, self._wire / 2)
 
@@ -212,8 +220,7 @@ class Pace:
     # --- the parts ------------------------------------------------------------------------------------
 
     def _measures(self, sent: Sent) -> list[tuple[Cap, int]]:
-        found = [(self._minute, sent.minute), (self._hour, sent.hour)]
-        return found if sent.slots is None else [*found, (self._slots, sent.slots)]
+        return [(self._minute, sent.minute), (self._hour, sent.hour), (self._slots, sent.slots)]
 
     def _obeyed(self) -> list[Cap]:
         """Return the caps that explain best what was refused; none while nothing was."""
@@ -265,7 +272,8 @@ def retell(pace: Pace, past: Iterable[Past]) -> None:
         elif what == 2:
             in_flight -= 1
             if one.too_much:
-                held = sent[number] if not one.taken else replace(sent[number], slots=None)
-                pace.refused(held, one.sent_s, at_s, counts=not one.taken)
-        elif one.taken:
+                pace.refused(sent[number], one.sent_s, at_s, late=one.taken)
+            elif one.taken and pace.told_late:
+                pace.accepted(sent[number], at_s)
+        elif one.taken and not one.too_much and not pace.told_late:
             pace.accepted(sent[number], at_s)

@@ -21,9 +21,10 @@ from dataclasses import dataclass
 
 from batchrunner.rules.durations import NORMAL, Durations, survival
 
-PRICE_S = 0.1  # what a poll is worth in seconds of delay while few are in flight: a slot stands idle as long
+PRICE_S = 0.05  # what a poll is worth in seconds of delay while few are in flight: a slot stands idle as long
 POLLS_A_S = 10.0  # polls a second that the provider is asked at most, for as long as it takes ...
 POLLS_A_JOB = 2.0  # ... and so many more for each job, so that short jobs are not held up
+POLLS_REGAINED = 0.02  # polls a second that are regained each second after the provider said: too many
 BURST = 16.0  # polls that may be saved up
 
 ODD_SHARE = 0.02  # of requests that are of another kind than those learned from
@@ -82,6 +83,7 @@ class Budget:
         self._spare = BURST  # of those by the second
         self._earned: float | None = None  # of those by the request
         self._at_s = 0.0
+        self._rate = POLLS_A_S
 
     def earn(self) -> None:
         """Count one more request that was accepted."""
@@ -92,8 +94,10 @@ class Budget:
         if self._earned is None:  # a run takes up what an earlier one left
             self._earned, self._at_s = POLLS_A_JOB * in_flight, now_s
         self._earned = min(self._earned, POLLS_A_JOB * in_flight)
-        self._spare = min(BURST, self._spare + POLLS_A_S * (now_s - self._at_s))
-        self._at_s = now_s
+        passed_s = max(0.0, now_s - self._at_s)
+        self._spare = min(BURST, self._spare + self._rate * passed_s)
+        self._rate = min(POLLS_A_S, self._rate + POLLS_REGAINED * passed_s)
+        self._at_s = max(self._at_s, now_s)
         return self._spare + self._earned
 
     def spend(self, polls: float) -> None:
@@ -105,10 +109,16 @@ class Budget:
         self._earned = (self._earned or 0.0) - paid
         self._spare -= polls - paid
 
+    def refused(self, wait_s: float | None = None) -> None:
+        """The provider said that it is asked too often: half as many polls, and none for a while."""
+        self._rate = max(POLLS_A_S / 64, self._rate / 2)
+        self._earned = 0.0
+        self._spare = min(self._spare, -self._rate * (wait_s or 1.0))
+
     def next_s(self) -> float:
         """Return when one more poll may be made."""
         lacking = 1.0 - self._spare - (self._earned or 0.0)
-        return self._at_s + max(0.0, lacking) / POLLS_A_S + 0.001  # so that rounding leaves no part of one
+        return self._at_s + max(0.0, lacking) / self._rate + 0.001  # so that rounding leaves no part of one
 
 
 def timetable(known: Durations) -> Timetable:
