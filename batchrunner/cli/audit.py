@@ -10,6 +10,7 @@ import click
 from batchrunner.auditing import Audit, make_audit, settle
 from batchrunner.cli.options import CAMPAIGN, JSON_OUTPUT, STATE, example, print_json
 from batchrunner.cli.run import access
+from batchrunner.cli.say import say
 from batchrunner.cli.text import count, money, plain
 from batchrunner.cli.why import near
 from batchrunner.clock import SystemClock
@@ -49,27 +50,27 @@ def audit(campaign: str, state: Path, output: Path | None, as_json: bool) -> Non
 
 def show_audit(found: Audit) -> None:
     """Print the account on stdout: what was asked, the table of money, what disagrees, the verdict."""
-    click.echo(f"{found.campaign}: the state table against the provider's list")
+    say(f"{found.campaign}: the state table against the provider's list")
     for told in found.lists:
         partial = "" if told.complete else "; THE LIST MAY NOT BE ALL THERE IS"
-        click.echo(f"  {plain(told.model)}: {count(told.requests, 'request')} in the list{partial}")
+        say(f"  {plain(told.model)}: {count(told.requests, 'request')} in the list{partial}")
     rows = [(str(one), *pair) for one, pair in found.sums().items() if pair[0] or one in ALWAYS]
     number, micros = found.adopted()
     if number:
         rows.append(("of these adopted", number, micros))
     width = max(len(name) for name, _number, _micros in rows)
     for name, number, micros in rows:
-        click.echo(f"  {name:<{width}}  {number:>6,}  {money(micros):>10}")
-    click.echo(f"  the table: {money(found.spent_micros)} spent, {money(found.reserved_micros)} reserved")
-    click.echo(f"  the list: {money(found.billed_micros)} for what it shows as finished, at the same prices")
+        say(f"  {name:<{width}}  {number:>6,}  {money(micros):>10}")
+    say(f"  the table: {money(found.spent_micros)} spent, {money(found.reserved_micros)} reserved")
+    say(f"  the list: {money(found.billed_micros)} for what it shows as finished, at the same prices")
     single = [one for one in found.disagreements if one.standing is not Standing.UNCHECKED]
     for one in single[:SHOWN]:
-        click.echo(disagreement(found, one))
+        say(disagreement(found, one))
     if len(single) > SHOWN:
-        click.echo(f"  … {len(single) - SHOWN:,} more: batchrunner audit {found.campaign} --json")
+        say(f"  … {len(single) - SHOWN:,} more: batchrunner audit {found.campaign} --json")
     for line in doubts(found):
-        click.echo(line)
-    click.echo(verdict(found))
+        say(line)
+    say(verdict(found))
 
 
 def disagreement(found: Audit, one: Finding) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from batchrunner.cli.options import CAMPAIGN, JSON_OUTPUT, MAYBE_CAMPAIGN, STATE, example, print_json
+from batchrunner.cli.say import say
 from batchrunner.cli.text import count, lasted, money, plain
 from batchrunner.cli.trouble import trouble_lines
 from batchrunner.cli.watch import watch
@@ -35,7 +36,7 @@ def status(campaign: str, state: Path, as_json: bool, follow: bool) -> None:
         print_json(found.as_json())
         return
     for line in status_lines(campaign, found):
-        click.echo(line)
+        say(line)
 
 
 def status_lines(campaign: str, found: Status) -> list[str]:
@@ -91,7 +92,7 @@ def jobs(
             click.echo(json.dumps(row, ensure_ascii=False))
         else:
             told = row["file"] or row["detail"] or row["reason"] or ""
-            click.echo(f"{row['state']:<8} {row['id']}  {plain(told)}".rstrip())
+            say(f"{row['state']:<8} {row['id']}  {plain(told)}".rstrip())
 
 
 def split_states(values: tuple[str, ...]) -> tuple[Path, JobState | None]:

@@ -29,6 +29,7 @@ from batchrunner.cli.options import (
 )
 from batchrunner.cli.plan import show_plan
 from batchrunner.cli.report import page_after_run
+from batchrunner.cli.say import say
 from batchrunner.cli.text import count, lasted, money, plain
 from batchrunner.cli.trouble import trouble_lines
 from batchrunner.engine.gate import Bounds
@@ -127,7 +128,7 @@ def run(
             campaign.check_bill(bill)
         show_plan(campaign.plan(), as_json=as_json)
         if not as_json:
-            click.echo("Nothing was sent.")
+            say("Nothing was sent.")
         return
     campaign.check()
     if not (yes or bill):
@@ -142,9 +143,9 @@ def run(
     if as_json:
         print_json({**ended_json(ended), "report": str(page) if page else None})
     elif page:
-        click.echo(f"page: {page}")
+        say(f"page: {page}")
     if ended.next_step:
-        click.echo(ended.next_step, err=True)
+        say(ended.next_step, err=True)
     raise click.exceptions.Exit(signals.code(ended))
 
 
@@ -180,19 +181,19 @@ def show_end(ended: Ended) -> None:
     jobs, tally, totals = ended.totals.jobs, ended.tally, ended.totals
     total = sum(jobs.values())
     if jobs[JobState.DONE] == total and not tally.submissions and not tally.downloads:
-        click.echo(f"{ended.campaign}: all {count(total, 'job')} done already: 0 submissions, 0 downloads")
+        say(f"{ended.campaign}: all {count(total, 'job')} done already: 0 submissions, 0 downloads")
     else:
-        click.echo(f"{ended.campaign}: {jobs[JobState.DONE]:,} of {count(total, 'job')} done")
+        say(f"{ended.campaign}: {jobs[JobState.DONE]:,} of {count(total, 'job')} done")
     rows = [(f"{jobs[state]:,}", str(state)) for state in JobState if jobs[state]]
     width = max((len(number) for number, _word in rows), default=1)
     for number, word in rows:
-        click.echo(f"  {number:>{width}}  {word}")
+        say(f"  {number:>{width}}  {word}")
     if totals.unlisted:
-        click.echo(f"  {totals.unlisted:>{width},}  no longer in the manifest (kept)")
+        say(f"  {totals.unlisted:>{width},}  no longer in the manifest (kept)")
     reserved = f", {money(totals.reserved_micros)} reserved for open ones" if totals.reserved_micros else ""
-    click.echo(f"  spent {money(totals.spent_micros)} in all{reserved}")
+    say(f"  spent {money(totals.spent_micros)} in all{reserved}")
     if tally.submissions or tally.downloads:
-        click.echo(
+        say(
             f"  this run: {count(tally.submissions, 'submission')}, {count(tally.downloads, 'download')}, "
             f"{lasted(ended.elapsed_s)}"
         )
@@ -201,35 +202,35 @@ def show_end(ended: Ended) -> None:
         stake = f", {money(sum(held.at_stake_micros for held in lost))} at stake" if lost else ""
         doubt = f"{count(tally.in_doubt, 'submission')} in doubt at the start, {tally.unclear:,} since"
         found = f"{tally.found:,} found at the provider (nothing paid again)"
-        click.echo(f"  {doubt}: {found}, {len(lost):,} held{stake}")
+        say(f"  {doubt}: {found}, {len(lost):,} held{stake}")
     if tally.duplicates:
         twice = f"{count(tally.duplicates, 'request')} that had been given up as absent"
-        click.echo(f"  {twice} turned up at the provider after all: paid twice; no more is given up this way")
+        say(f"  {twice} turned up at the provider after all: paid twice; no more is given up this way")
     if tally.spared:
         saved = f"{count(tally.spared, 'job')} ({money(tally.spared_micros)})"
-        click.echo(f"  {saved} held back, because others like them were refused: see below")
+        say(f"  {saved} held back, because others like them were refused: see below")
     if tally.swept:
         paid = f"{count(tally.swept, 'request')} of an earlier run that the state table had lost"
-        click.echo(f"  {paid}: found at the provider and taken over (nothing paid again)")
+        say(f"  {paid}: found at the provider and taken over (nothing paid again)")
     if ended.missing:
         named = ", ".join(ended.missing[:MISSING_SHOWN]) + (
             " …" if len(ended.missing) > MISSING_SHOWN else ""
         )
-        click.echo(f"  {count(len(ended.missing), 'finished clip')} not in {ended.output} any more: {named}")
+        say(f"  {count(len(ended.missing), 'finished clip')} not in {ended.output} any more: {named}")
     show_trouble(ended)
-    click.echo(f"clips: {ended.output}")
+    say(f"clips: {ended.output}")
 
 
 def show_trouble(ended: Ended) -> None:
     """Print what failed and what is held, and why the run stopped."""
     for line in trouble_lines(ended.campaign, ended.failed, ended.held):
-        click.echo(line)
+        say(line)
     more = ended.totals.jobs[JobState.FAILED] - len(ended.failed)
     if more > 0:
-        click.echo(f"  … {more:,} more failed: batchrunner jobs {ended.campaign} --state failed")
+        say(f"  … {more:,} more failed: batchrunner jobs {ended.campaign} --state failed")
     if ended.stop not in {None, Stop.SIGNAL}:
         why = f": {plain(ended.detail)}" if ended.detail else ""
-        click.echo(f"  stopped: {ended.stop}{why}")
+        say(f"  stopped: {ended.stop}{why}")
 
 
 def ended_json(ended: Ended) -> dict[str, object]:

@@ -11,6 +11,7 @@ import click
 from batchrunner.auditing import look_up
 from batchrunner.cli.options import CAMPAIGN, STATE, example
 from batchrunner.cli.run import access
+from batchrunner.cli.say import say
 from batchrunner.cli.text import count, money
 from batchrunner.clock import SystemClock
 from batchrunner.settling import Verdict, retry_failed, settle
@@ -26,7 +27,7 @@ def retry(campaign: str, jobs: tuple[str, ...], state: Path) -> None:
     Jobs that something was paid for already (abandoned ones) try again only when they are named.
     """
     chosen = retry_failed(state, campaign, jobs, SystemClock(), getpass.getuser())
-    click.echo(f"{count(len(chosen), 'job')} will try again in the next run")
+    say(f"{count(len(chosen), 'job')} will try again in the next run")
 
 
 @click.command(
@@ -80,4 +81,4 @@ def resolve(
         Verdict.RESUBMIT: f"the next run submits it again; {money(after.reserved_micros)} count as spent",
         Verdict.ABANDON: f"it counts as failed; {money(after.reserved_micros)} count as spent",
     }
-    click.echo(f"{job}: {told[chosen[0]]}")
+    say(f"{job}: {told[chosen[0]]}")

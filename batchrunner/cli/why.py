@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from batchrunner.cli.options import CAMPAIGN, JSON_OUTPUT, STATE, example, print_json
+from batchrunner.cli.say import say
 from batchrunner.cli.text import plain
 from batchrunner.telling import Story, read_story, standing_now, tell
 
@@ -35,18 +36,18 @@ def why(campaign: str, job: str, state: Path, as_json: bool) -> None:
 
 def show_story(story: Story) -> None:
     """Print a story: local time and UTC before each sentence, then how it stands and what to do."""
-    click.echo(f"{story.campaign}: {story.job['id']}")
+    say(f"{story.campaign}: {story.job['id']}")
     day = ""
     for one in tell(story):
         utc = datetime.fromtimestamp(one.at_us / 1e6, UTC)
         local = utc.astimezone()
         if day != f"{local:%Y-%m-%d}":
             day = f"{local:%Y-%m-%d}"
-            click.echo(f"  {day} (local time, UTC)")
-        click.echo(f"  {local:%H:%M:%S}  {utc:%H:%M:%S}Z  {plain(one.text)}")
+            say(f"  {day} (local time, UTC)")
+        say(f"  {local:%H:%M:%S}  {utc:%H:%M:%S}Z  {plain(one.text)}")
     now, command = standing_now(story)
-    click.echo(f"now: {plain(now)}")
-    click.echo(f"do:  {command or 'nothing'}")
+    say(f"now: {plain(now)}")
+    say(f"do:  {command or 'nothing'}")
 
 
 def near(path: Path) -> Path:
