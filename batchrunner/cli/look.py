@@ -14,7 +14,7 @@ from batchrunner.cli.text import count, lasted, money, plain
 from batchrunner.cli.trouble import trouble_lines
 from batchrunner.cli.watch import watch
 from batchrunner.standing import Status, read_jobs, read_status, state_path
-from batchrunner.values import JobState
+from batchrunner.values import AttemptState, JobState
 
 
 @click.command(epilog=example("batchrunner status demo\nbatchrunner status manifests/demo.yaml --json"))
@@ -46,6 +46,12 @@ def status_lines(campaign: str, found: Status) -> list[str]:
     lines += [f"  {jobs[one]:>6,}  {one}" for one in JobState if jobs[one]]
     if totals.unlisted:
         lines.append(f"  {totals.unlisted:>6,}  no longer in the manifest (kept)")
+    doubtful = sum(totals.attempts.get(one, 0) for one in (AttemptState.SUBMITTING, AttemptState.UNKNOWN))
+    if doubtful:
+        lines.append(
+            f"  {count(doubtful, 'submission')} without an answer so far: if no run is at work, run again; "
+            "it looks for them first, and nothing is paid twice"
+        )
     lines.append(f"  spent {money(totals.spent_micros)}, reserved {money(totals.reserved_micros)}")
     lines.append(f"  the whole campaign: at most {money(found.estimate_micros)}")
     if found.finish_s is not None:

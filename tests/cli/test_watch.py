@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
-from tests.shell import Shell, against, wait_for
+from tests.shell import QUICK, Shell, against, wait_for
 
 
 def test_a_pipe_gets_a_line_for_each_change_and_ctrl_c_ends_it(tmp_path: Path) -> None:
@@ -58,3 +59,15 @@ def test_watching_is_for_people(tmp_path: Path) -> None:
 
     assert "leave --json away" in shell.run("status", "night", "--watch", "--json").err
     assert "there is no state table" in shell.run("status", "night", "--watch").err
+
+
+def test_status_after_a_kill_tells_what_is_in_doubt(tmp_path: Path) -> None:
+    """And that the next run settles it; afterwards it says no more of it."""
+    with against(tmp_path, replace(QUICK, submit_script=("hang:30",))) as shell:
+        process = shell.start("run", shell.write(takes=1))
+        wait_for(lambda: shell.ledger()["posts"] > 0)
+        process.kill()
+        process.communicate()
+        told = shell.run("status", "night").out
+
+    assert "1 submission without an answer so far: if no run is at work, run again" in told
