@@ -29,7 +29,7 @@ FLOORS = (
     ("access", "planning", "standing", "telling", "runlog", "frozen", "billing", "foreseeing"),
     ("report",),
     ("before", "recreating"),
-    ("settling", "campaign", "auditing"),
+    ("settling", "campaign", "auditing", "verifying"),
     ("cli", "__main__", "__init__"),
 )
 DOORS = {

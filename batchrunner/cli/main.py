@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("report", "Write the page: every clip, what failed, what it cost."),
     "export": ("export", "Write a self-contained manifest of a campaign: every job, every seed."),
     "audit": ("audit", "Hold the state table against the provider's list, in money."),
+    "verify": ("verify", "Read every clip and the whole state table: is all as it was recorded?"),
     "retry": ("settle", "Let failed jobs try again."),
     "resolve": ("settle", "Settle a held job."),
     "models": ("models", "List models, explain one, hold its card against the provider."),
