@@ -24,7 +24,7 @@ demo: $(READY) ## run the main job: a small campaign against the embedded emulat
 	$(BIN)/batchrunner run manifests/demo.yaml
 
 test: $(READY) ## run the tests
-	$(BIN)/python -m pytest -n 4 $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal $(ARGS)
 
 check: $(READY) lint types ## lint and types
 
