@@ -289,12 +289,13 @@ def test_an_unreadable_request_from_before_the_campaign_is_not_ours() -> None:
 
 
 def test_numbers_and_unicode_forms_do_not_hide_a_request() -> None:
-    """5 and 5.0 are one number; the text "5" is another thing."""
+    """5, 5.0 and "5" are one number: types are rewritten on the way; 6 is another."""
     job = Sought("j", "m", ({"prompt": "caf\u00e9", "n": 5},), COST)
     known = Forms([job])
 
     assert known.jobs("m", {"n": 5.0, "prompt": "cafe\u0301"}) == [job]
-    assert not known.jobs("m", {"n": "5", "prompt": "caf\u00e9"})
+    assert known.jobs("m", {"n": "5", "prompt": "caf\u00e9"}) == [job]
+    assert not known.jobs("m", {"n": "6", "prompt": "caf\u00e9"})
     assert not known.jobs("other", {"n": 5, "prompt": "caf\u00e9"})
 
 
