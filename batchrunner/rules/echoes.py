@@ -86,4 +86,4 @@ def _part(model: str, payload: Payload, keys: frozenset[str]) -> str:
 
 
 def _number(value: object) -> JSON:
-    return {"number": str(value)}  # a Decimal; the text "5" is not the number 5
+    return {"number": str(value)}  # a Decimal, which JSON does not know
