@@ -62,14 +62,8 @@ class Before:
             LocalError: the state table cannot be read.
         """
         left = Left()
-
-        def see(job: Job, change: Change, state: JobState) -> None:
-            left.see(job, change, state)
-            if each is not None:
-                each(job, change, state)
-
         with self._recorded() as db:
-            plan = make_plan(self.manifest, self.card, db, see)
+            plan = make_plan(self.manifest, self.card, db, each, left.see)
             shown = plan.shown
             tries = max(1.0, shown.paid_micros / shown.price_micros) if shown.price_micros else 1.0
             foresight = left.foresee(db, self.state_path, self._origin, self._limits(), tries)

@@ -24,7 +24,7 @@ from batchrunner.engine.run import Tools
 from batchrunner.engine.steps import Stop, Terms
 from batchrunner.engine.sweep import WATCH_US
 from batchrunner.errors import LocalError, UsageError
-from batchrunner.manifest.expand import count, expand
+from batchrunner.manifest.expand import count, expand, rows
 from batchrunner.manifest.load import load
 from batchrunner.media.clips import ClipFolder, Provenance
 from batchrunner.planning import ToPay, is_priced, to_pay
@@ -233,7 +233,7 @@ class Campaign(Before):
             store.record(
                 self.manifest,
                 self.card.sha256,
-                lambda: expand(self.manifest, self.card),
+                lambda: rows(self.manifest, self.card),
                 output_folder=self.output_path.absolute(),
                 version=__version__,
                 now_us=self._clock.now_us(),

@@ -88,13 +88,17 @@ class Card:
         """Return exactly what is sent: fields of the table only, required ones always, types of the wire."""
         body: dict[str, JSON] = dict(zip(self.image_fields, images, strict=True))
         body[self.prompt_field] = prompt
-        complete = self.complete(parameters)
-        body |= {
-            name: _wire(rule, complete[name]) for name, rule in self._properties.items() if name in complete
-        }
+        body |= self.wire(parameters)
         if self.seed_field is not None and seed is not None:
             body[self.seed_field] = seed
         return body
+
+    def wire(self, parameters: Payload) -> dict[str, JSON]:
+        """Return the parameters as they are sent, in the order of the card."""
+        complete = self.complete(parameters)
+        return {
+            name: _wire(rule, complete[name]) for name, rule in self._properties.items() if name in complete
+        }
 
     def wire_schema(self) -> dict[str, Any]:
         """Return the JSON Schema of a complete payload as it is sent."""

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from batchrunner.planning import Change
+from batchrunner.manifest.places import Place
 from batchrunner.rules.durations import Setting, setting
 from batchrunner.rules.foresight import Foresight, Share, foresee
 from batchrunner.store.learned import history, neighbours
-from batchrunner.values import Job, JobState, Limits
+from batchrunner.values import Limits
 
 SAMPLED = 512  # settings of jobs that are looked at, spread evenly over all of them
 
@@ -25,16 +25,15 @@ class Left:
         self._step = 1
         self._settings: list[Setting] = []
 
-    def see(self, job: Job, _change: Change, state: JobState) -> None:
-        """Take a job into account."""
-        if state not in {JobState.PENDING, JobState.ACTIVE}:
-            return
-        if self.jobs % self._step == 0:
-            self._settings.append(setting(job.model, job.payload))
-            if len(self._settings) > SAMPLED:
-                self._settings = self._settings[::2]
-                self._step *= 2
-        self.jobs += 1
+    def see(self, place: Place, jobs: int) -> None:
+        """Take so many jobs of a place into account."""
+        sampled = len(range(-self.jobs % self._step, jobs, self._step))
+        if sampled:
+            self._settings += [setting(place.common.model, place.setting.wire)] * sampled
+        self.jobs += jobs
+        while len(self._settings) > SAMPLED:
+            self._settings = self._settings[::2]
+            self._step *= 2
 
     def foresee(
         self, db: Database | None, path: Path, origin: str, limits: Limits, tries: float

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import islice
 from typing import TypeAlias
 
 from sqlite_utils import Database
 
 from batchrunner.cards import Card
-from batchrunner.manifest.expand import expand
+from batchrunner.manifest.expand import costs, places
+from batchrunner.manifest.places import Place
 from batchrunner.rules.expected import Shown, expected_micros
 from batchrunner.rules.foresight import Foresight
 from batchrunner.store import reading, recorded
@@ -31,6 +33,7 @@ class Change(StrEnum):
 
 
 Each: TypeAlias = Callable[[Job, Change, JobState], None]  # PENDING where the job is not recorded
+EachPlace: TypeAlias = Callable[[Place, int], None]  # and how many of its jobs are not over
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,7 @@ class Plan:
     shown: Shown  # by this campaign's jobs so far
     expected_micros: int | None  # what will probably be paid; None: nothing to learn from yet
     foresight: Foresight | None = None  # when all will be done; None: nothing to learn from yet
+    dearest_micros: int = 0  # of the jobs that are still to be submitted
 
     @property
     def finish_s(self) -> float | None:
@@ -73,36 +77,29 @@ class Plan:
         return bool(self.to_submit or self.states[JobState.ACTIVE])
 
 
-def make_plan(manifest: Manifest, card: Card, db: Database | None, each: Each | None = None) -> Plan:
+def make_plan(
+    manifest: Manifest,
+    card: Card,
+    db: Database | None,
+    each: Each | None = None,
+    each_place: EachPlace | None = None,
+) -> Plan:
     """Hold the manifest's jobs against what is recorded; `db` None: nothing is recorded yet.
 
-    `each` is called with every job as it streams by.
+    `each` is called with every job as it streams by, `each_place` with every place and how many of its jobs
+    are not over. Without `each` and a state table no job is made: its place tells all that is asked.
     """
-    jobs = new = changed = total = cost = again = 0
-    states = dict.fromkeys(JobState, 0)
-    tally = Tally(card)
-    priced = True
-    for chunk in _chunks(expand(manifest, card)):
-        known = recorded.job_states(db, [job.id for job in chunk]) if db else {}
-        fresh = [_place(job.id) for job in chunk if job.id not in known]
-        before = recorded.states_of_places(db, fresh) if db else {}
-        for job in chunk:
-            state = known.get(job.id, JobState.PENDING)
-            jobs += 1
-            change = Change.UNCHANGED
-            if job.id not in known:
-                was = before.get(_place(job.id))
-                change = Change.NEW if was is None else Change.CHANGED
-                new += was is None
-                changed += was is not None
-                again += (job.cost_micros or 0) if was and was & PAID else 0
-            states[state] += 1
-            tally.add(job, pays=state is JobState.PENDING)
-            if each is not None:
-                each(job, change, state)
-            priced = priced and job.cost_micros is not None
-            total += job.cost_micros or 0
-            cost += (job.cost_micros or 0) if state is JobState.PENDING else 0
+    counts = _Counts(card)
+    for chunk in _chunks(places(manifest, card)):
+        if db is None and each is None:
+            for place in chunk:
+                counts.add(place, {JobState.PENDING: len(place.takes)})
+        else:
+            _compare(chunk, db, counts, each)
+        if each_place is not None:
+            counts.tell(each_place)
+    jobs, states, cost = sum(counts.states.values()), counts.states, counts.cost_micros
+    unchanged = jobs - counts.new - counts.changed
     known_jobs = recorded.count_jobs(db) if db else 0
     shown = recorded.shown(db) if db else Shown()
     return Plan(
@@ -113,22 +110,23 @@ def make_plan(manifest: Manifest, card: Card, db: Database | None, each: Each | 
         manifest_sha256=manifest.sha256,
         card_sha256=card.sha256,
         jobs=jobs,
-        new=new,
-        changed=changed,
-        unchanged=jobs - new - changed,
-        gone=known_jobs - (jobs - new - changed),
+        new=counts.new,
+        changed=counts.changed,
+        unchanged=unchanged,
+        gone=known_jobs - unchanged,
         done=states[JobState.DONE],
         to_submit=states[JobState.PENDING],
-        cost_micros=cost if priced else None,
-        again_micros=again if priced else None,
-        total_micros=total if priced else None,
+        cost_micros=cost if counts.priced else None,
+        again_micros=counts.again_micros if counts.priced else None,
+        total_micros=counts.total_micros if counts.priced else None,
         spent_micros=reading.money(db)[0] if db else 0,
         budget_micros=manifest.limits.budget_micros,
         price=card.price_text(manifest.price),
         states=states,
-        spread=tally.spread(priced=priced),
+        spread=counts.tally.spread(priced=counts.priced),
         shown=shown,
-        expected_micros=expected_micros(cost, shown) if priced else None,
+        expected_micros=expected_micros(cost, shown) if counts.priced else None,
+        dearest_micros=counts.dearest_micros,
     )
 
 
@@ -159,28 +157,93 @@ def to_pay(manifest: Manifest, card: Card, db: Database | None, version: str) ->
     row = reading.campaign(db) if db else None
     if db and row and recorded.is_recorded(row, manifest, card.sha256, version):
         return ToPay(*recorded.pending(db))
-    dearest = 0
-
-    def see(job: Job, _change: Change, state: JobState) -> None:
-        nonlocal dearest
-        if state is JobState.PENDING:
-            dearest = max(dearest, job.cost_micros or 0)
-
-    plan = make_plan(manifest, card, db, see)
-    return ToPay(plan.to_submit, plan.cost_micros, dearest)
-
-
-def _place(job_id: str) -> str:
-    """Return a job's id without the hash of what it sends."""
-    return job_id.rpartition("-")[0]
+    plan = make_plan(manifest, card, db)
+    return ToPay(plan.to_submit, plan.cost_micros, plan.dearest_micros)
 
 
 def is_priced(manifest: Manifest, card: Card) -> bool:
     """Tell whether every job has a price; looks at each kind of job and stops at the first without."""
-    return all(job.cost_micros is not None for job in expand(manifest, card))
+    return all(cost is not None for cost in costs(manifest, card))
 
 
-def _chunks(jobs: Iterable[Job]) -> Iterator[list[Job]]:
-    rest = iter(jobs)
-    while chunk := list(islice(rest, CHUNK)):
+class _Counts:
+    """What a plan adds up while the places of the manifest stream by. Money in micro-dollars."""
+
+    def __init__(self, card: Card) -> None:
+        self.tally = Tally(card)
+        self.states = dict.fromkeys(JobState, 0)
+        self.new = 0
+        self.changed = 0
+        self.total_micros = 0
+        self.cost_micros = 0
+        self.again_micros = 0
+        self.dearest_micros = 0
+        self.priced = True
+        self._untold: list[tuple[Place, int]] = []
+
+    def add(
+        self, place: Place, states: Mapping[JobState, int], new: int | None = None, changed: int = 0
+    ) -> None:
+        """Count a place's jobs by state; `new` None: all of them are."""
+        jobs, pay = sum(states.values()), states.get(JobState.PENDING, 0)
+        cost = place.setting.cost_micros
+        for state, number in states.items():
+            self.states[state] += number
+        self.new += jobs if new is None else new
+        self.changed += changed
+        if not jobs:
+            return
+        self.tally.add_some(place.image, place.prompt, place.setting.wire, cost, jobs, pay)
+        self.priced = self.priced and cost is not None
+        self.total_micros += jobs * (cost or 0)
+        self.cost_micros += pay * (cost or 0)
+        self.dearest_micros = max(self.dearest_micros, (cost or 0) if pay else 0)
+        self._untold.append((place, pay + states.get(JobState.ACTIVE, 0)))
+
+    def tell(self, each: EachPlace) -> None:
+        """Tell of the places that were added since the last time."""
+        for place, left in self._untold:
+            each(place, left)
+        self._untold.clear()
+
+
+def _compare(chunk: list[Place], db: Database | None, counts: _Counts, each: Each | None) -> None:
+    """Count the jobs of some places as they are recorded; `each` is called with each of them."""
+    made = [list(place.jobs()) if each else list(place.rows()) for place in chunk]
+    ids = [[job.id if isinstance(job, Job) else job[0] for job in jobs] for jobs in made]
+    known = recorded.job_states(db, itertools.chain.from_iterable(ids)) if db else {}
+    fresh = {_without_hash(id_) for some in ids for id_ in some if id_ not in known}
+    before = recorded.states_of_places(db, fresh) if db and fresh else {}
+    for place, jobs, some in zip(chunk, made, ids, strict=True):
+        new = changed = 0
+        states = Counter(known.get(id_, JobState.PENDING) for id_ in some)
+        for job, id_ in zip(jobs, some, strict=True):
+            change = Change.UNCHANGED
+            if id_ not in known:
+                was = before.get(_without_hash(id_))
+                change = Change.NEW if was is None else Change.CHANGED
+                new += was is None
+                changed += was is not None
+                counts.again_micros += (place.setting.cost_micros or 0) if was and was & PAID else 0
+            if each is not None and isinstance(job, Job):
+                each(job, change, known.get(id_, JobState.PENDING))
+        counts.add(place, states, new, changed)
+
+
+def _without_hash(job_id: str) -> str:
+    """Return a job's id without the hash of what it sends."""
+    return job_id.rpartition("-")[0]
+
+
+def _chunks(found: Iterable[Place]) -> Iterator[list[Place]]:
+    """Yield places with some `CHUNK` jobs together."""
+    chunk: list[Place] = []
+    jobs = 0
+    for place in found:
+        chunk.append(place)
+        jobs += len(place.takes) or 1
+        if jobs >= CHUNK:
+            yield chunk
+            chunk, jobs = [], 0
+    if chunk:
         yield chunk

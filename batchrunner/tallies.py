@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batchrunner.cards import Card
-from batchrunner.values import JSON, Job, canonical
+from batchrunner.values import JSON, Job, Payload, canonical
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +58,16 @@ class Tally:
         self._prompts: dict[str, list[int]] = {}
         self._settings: dict[Hashable, list[int]] = {}
         self._values: dict[Hashable, tuple[JSON, ...]] = {}
-        self._alike: tuple[str, str, tuple[JSON, ...], int | None, bool] | None = (
-            None  # those not entered yet
-        )
-        self._jobs = 0  # how many these are
 
     def add(self, job: Job, *, pays: bool) -> None:
         """Count one job; `pays`: it is still to be submitted."""
-        values = tuple(map(job.payload.get, self._fields))
-        alike = (job.image, job.prompt, values, job.cost_micros if pays else None, pays)
-        if alike == self._alike:  # mostly: takes follow each other
-            self._jobs += 1
-            return
-        self._flush()
-        self._alike, self._jobs = alike, 1
+        self.add_some(job.image, job.prompt, job.payload, job.cost_micros, 1, int(pays))
 
-    def _flush(self) -> None:
-        """Enter the jobs that were all alike."""
-        if self._alike is None:
-            return
-        image, prompt, values, cost, pays = self._alike
+    def add_some(
+        self, image: str, prompt: str, payload: Payload, cost_micros: int | None, jobs: int, pay: int
+    ) -> None:
+        """Count jobs that differ in take and seed only, of which so many are still to be submitted."""
+        values = tuple(map(payload.get, self._fields))
         try:
             known = values in self._settings
             setting: Hashable = values
@@ -92,14 +82,12 @@ class Tally:
             self._prompts.setdefault(prompt, [0, 0, 0]),
             self._settings[setting],
         ):
-            row[0] += self._jobs
-            row[1] += self._jobs * pays
-            row[2] += self._jobs * (cost or 0)
-        self._alike = None
+            row[0] += jobs
+            row[1] += pay
+            row[2] += pay * (cost_micros or 0)
 
     def spread(self, *, priced: bool) -> Spread:
         """Return what was counted; `priced`: every job has a price."""
-        self._flush()
         rows = list(self._values.values())
         varied = [n for n in range(len(self._fields)) if any(row[n] != rows[0][n] for row in rows)]
         settings = tuple(

@@ -183,6 +183,16 @@ class Job:
         """The payload's canonical text."""
         return self.text or canonical(dict(self.payload))
 
+    @property
+    def row(self) -> JobRow:
+        """The job as the state table has it, but for its position."""
+        told = (self.payload_text, self.name, self.cost_micros)
+        return (self.id, self.image, self.prompt, self.take, self.seed, self.model, *told)
+
+
+# id, image, prompt, take, seed, model, payload as text, name, cost in micro-dollars
+JobRow: TypeAlias = tuple[str, str, str, int, int | None, str, str, str, int | None]
+
 
 # --- states -------------------------------------------------------------------------------------------
 

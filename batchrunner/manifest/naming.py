@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 from batchrunner.manifest.slugs import segment
@@ -19,6 +19,8 @@ from batchrunner.values import JSON, Manifest, canonical
 
 FIELDS = ("image", "prompt", "take", "seed", "model", "campaign")
 LONGEST = str(2**31 - 1)  # of takes and seeds
+FOUND_MAX = 4096  # parts of paths that are remembered
+MARK = "\0"  # no file name has one
 UNSET = "default"  # the word for a parameter that the job does not set
 
 _PLAIN = re.compile(r"[0-9]+:[0-9]+|[a-z0-9][a-z0-9_]*")
@@ -50,31 +52,82 @@ class Names:
         told = {key: self._word(key, value) for key, value in parameters.items()}
         return {**self._unset, **told, **self._fixed}
 
-    def name(self, words: Mapping[str, str]) -> str:
-        """Return one job's path without suffix; `words` has all of `FIELDS` and the parameters."""
-        return "/".join([segment(_filled(piece, words)) for piece in self._segments])
-
-    def namer(self, words: Mapping[str, str]) -> Callable[[int, int], str]:
-        """Return what names the jobs of one place by take and seed; `words` has all the others.
-
-        Digits make no safe name unsafe. So where the longest ones are taken as they are, all are.
-        """
-        longest = self.name({**words, "take": LONGEST, "seed": LONGEST})
-        if longest == "/".join(
-            [_filled(piece, {**words, "take": LONGEST, "seed": LONGEST}) for piece in self._segments]
-        ):
-            marks = {**words, "take": "\0t", "seed": "\0s"}
-            pieces = "/".join([_filled(piece, marks) for piece in self._segments]).split("\0")
-            if len(pieces) == 2 and pieces[1].startswith("t"):  # the usual one: a take, and no seed
-                head, tail = pieces[0], pieces[1][1:]
-                return lambda take, _seed: f"{head}{take}{tail}"
-        return lambda take, seed: self.name({**words, "take": str(take), "seed": str(seed)})
+    def within(self, words: Mapping[str, str]) -> Namer:
+        """Return what names the jobs of one setting; `words` is what `words` returned for it."""
+        return Namer([_known(piece, words) for piece in self._segments])
 
     def _word(self, key: str, value: JSON) -> str:
         label = self._labels[key].get(canonical(value)) if key in self._labels else None
         if label is None:
             label = own_label(value) if key in self._own else word(value)
         return label
+
+
+class Namer:
+    """The output paths of one setting's jobs, by image, prompt, take and seed.
+
+    Most paths have one take and no seed in them. Then what comes before and after the take is worked out
+    once for each image and prompt, and in parts that name only one of them once for each of those.
+    """
+
+    def __init__(self, segments: Sequence[Parts]) -> None:
+        self._segments = segments
+        told = [{name for _literal, name in piece} for piece in segments]
+        names = [name for piece in segments for _literal, name in piece]
+        self._plain = names.count("take") == 1 and "seed" not in names
+        self._uses = [("image" in some, "prompt" in some) for some in told]
+        self._found: list[dict[tuple[str, str], str | None]] = [{} for _ in segments]
+
+    def name(self, image: str, prompt: str, take: int, seed: int) -> str:
+        """Return one job's path without suffix."""
+        words = {"image": image, "prompt": prompt, "take": str(take), "seed": str(seed)}
+        return "/".join([segment(_filled(piece, words)) for piece in self._segments])
+
+    def affixes(self, image: str, prompt: str) -> tuple[str, str] | None:
+        """Return what comes before and after the take in every path of one place; None: ask for each."""
+        if not self._plain:
+            return None
+        pieces = []
+        for piece, (by_image, by_prompt), found in zip(self._segments, self._uses, self._found, strict=True):
+            key = (image if by_image else "", prompt if by_prompt else "")
+            if key not in found:
+                if len(found) >= FOUND_MAX:
+                    found.clear()
+                found[key] = _marked(piece, image, prompt)
+            told = found[key]
+            if told is None:
+                return None
+            pieces.append(told)
+        before, _mark, after = "/".join(pieces).partition(MARK)
+        return before, after
+
+
+def _known(piece: Parts, words: Mapping[str, str]) -> Parts:
+    """Return a part of a template with some words filled in: the others stay names."""
+    found: list[tuple[str, str]] = []
+    text = ""
+    for literal, name in piece:
+        text += literal
+        if name in words:
+            text += words[name]
+        elif name:
+            found.append((text, name))
+            text = ""
+    return (*found, (text, ""))
+
+
+def _marked(piece: Parts, image: str, prompt: str) -> str | None:
+    """Return a part of a path with a mark for the take; None: it cannot be used as it is filled.
+
+    Digits make no safe name unsafe. So where the longest take is taken as it is, and one of one digit (there
+    is a COM1, and no COM10), all are.
+    """
+    words = {"image": image, "prompt": prompt}
+    for take in (LONGEST, "1"):
+        filled = _filled(piece, {**words, "take": take})
+        if filled != segment(filled):
+            return None
+    return _filled(piece, {**words, "take": MARK})
 
 
 def word(value: JSON) -> str:

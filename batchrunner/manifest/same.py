@@ -18,7 +18,8 @@ from typing import TypeVar
 
 from batchrunner.cards import Card
 from batchrunner.manifest import templates
-from batchrunner.manifest.expand import Expander, derive_seed, text_of
+from batchrunner.manifest.expand import Expander, text_of
+from batchrunner.manifest.seeds import derive_seed
 from batchrunner.manifest.sources import also
 from batchrunner.manifest.written import Report, Row
 from batchrunner.values import Image, Job, Manifest, Prompt, Shot

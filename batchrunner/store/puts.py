@@ -25,7 +25,7 @@ PUT_CAMPAIGN = _put(
 PUT_JOB = _put(
     "jobs",
     "id",
-    *("position", "image", "prompt", "take", "seed", "model", "payload", "name", "cost_usd_micros"),
+    *("image", "prompt", "take", "seed", "model", "payload", "name", "cost_usd_micros", "position"),
     by_place=True,  # a million rows: tuples are cheaper than dictionaries
 )
 PUT_UPLOAD = _put("uploads", "origin, account, sha256", "public_url", "uploaded_at")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -13,6 +13,8 @@ from batchrunner.rules.expected import Shown
 from batchrunner.store.reading import CHUNK, marks
 from batchrunner.store.schema import table
 from batchrunner.values import JobState, Manifest, Payload, canonical
+
+STATES = {str(state): state for state in JobState}
 
 
 def is_recorded(row: Mapping[str, Any], manifest: Manifest, card_sha256: str, version: str) -> bool:
@@ -33,16 +35,13 @@ def pending(db: Database) -> tuple[int, int | None, int]:
 
 def job_states(db: Database, ids: Iterable[str]) -> dict[str, JobState]:
     """Return the states of those of `ids` that are recorded."""
-    found: dict[str, JobState] = {}
-    wanted = list(ids)
-    for start in range(0, len(wanted), CHUNK):
-        chunk = wanted[start : start + CHUNK]
-        rows = table(db, "jobs").rows_where(f"id IN ({marks(chunk)})", chunk, select="id, state")
-        found.update((row["id"], JobState(row["state"])) for row in rows)
-    return found
+    rows = db.execute(
+        "SELECT id, state FROM jobs WHERE id IN (SELECT value FROM json_each(?))", [json.dumps(list(ids))]
+    )
+    return {id_: STATES[state] for id_, state in rows}
 
 
-def states_of_places(db: Database, places: Sequence[str]) -> dict[str, set[JobState]]:
+def states_of_places(db: Database, places: Iterable[str]) -> dict[str, set[JobState]]:
     """Return in which states jobs are recorded at some places (ids without their hashes)."""
     rows = db.execute(
         """SELECT p.value, j.state FROM json_each(?) p JOIN jobs j

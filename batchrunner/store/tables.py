@@ -7,6 +7,7 @@ that was taken over, whatever became of its lock, stops before its next write an
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,7 +23,7 @@ from batchrunner.store import reading, recorded
 from batchrunner.store.changes import Change, Intended, JobRuled, Moved, Noted, Stored
 from batchrunner.store.database import explained, immediate, open_database
 from batchrunner.store.puts import PUT_CAMPAIGN, PUT_JOB, PUT_UPLOAD
-from batchrunner.values import Attempt, AttemptState, Job, JobState, Manifest, canonical
+from batchrunner.values import Attempt, AttemptState, Job, JobRow, JobState, Manifest, canonical
 
 
 def _rows(count: int) -> str:
@@ -74,7 +75,7 @@ class Store:
         self,
         manifest: Manifest,
         card_sha256: str,
-        jobs: Callable[[], Iterable[Job]],
+        jobs: Callable[[], Iterable[Job | JobRow]],
         *,
         output_folder: Path,
         version: str,
@@ -115,21 +116,13 @@ class Store:
             evidence = {"version": version, "manifest": manifest.sha256, "jobs": count}
             self._many(_INSERT_EVENTS, [(*_event(Noted(kind, now_us, evidence=evidence)), self.epoch)])
 
-    def _record_jobs(self, jobs: Iterable[Job]) -> int:
+    def _record_jobs(self, jobs: Iterable[Job | JobRow]) -> int:
         self.db.execute("UPDATE jobs SET position = NULL WHERE position IS NOT NULL")
-        count = 0
-
-        def rows() -> Iterable[tuple[Any, ...]]:
-            nonlocal count
-            for job in jobs:
-                count += 1
-                yield (
-                    *(job.id, count, job.image, job.prompt, job.take, job.seed, job.model),
-                    *(job.payload_text, job.name, job.cost_micros),
-                )
-
-        self.db.conn.executemany(PUT_JOB, rows())
-        return count
+        positions = itertools.count(1)
+        rows = (job.row if isinstance(job, Job) else job for job in jobs)
+        # Rows first: the one that is missing at the end must not use up a position.
+        self.db.conn.executemany(PUT_JOB, ((*row, position) for row, position in zip(rows, positions)))  # noqa: B905
+        return next(positions) - 1
 
     def take_over(self) -> None:
         """Raise the epoch without touching the jobs: for a person's word between runs."""

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchrunner.cards import load_card
-from batchrunner.manifest.expand import count, derive_seed, expand
+from batchrunner.manifest.expand import count, expand
 from batchrunner.manifest.load import load, load_bytes
+from batchrunner.manifest.seeds import derive_seed
 from batchrunner.values import Image, Job, Manifest, Picture, Price, Prompt, fingerprint
 
 PICTURES = Path(__file__).parents[2] / "manifests" / "images"

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from batchrunner.cards import load_card
 from batchrunner.errors import ManifestError
-from batchrunner.manifest.expand import derive_seed, expand
+from batchrunner.manifest.expand import expand
 from batchrunner.manifest.ids import running_together
 from batchrunner.manifest.same import may_be_alike
+from batchrunner.manifest.seeds import derive_seed
 from batchrunner.manifest.templates import fill, names
 from batchrunner.values import Prompt
 from tests.manifest.build import read

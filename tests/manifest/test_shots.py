@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from batchrunner.manifest.expand import count, derive_seed, expand
+from batchrunner.manifest.expand import count, expand
 from batchrunner.manifest.load import load_bytes
+from batchrunner.manifest.seeds import derive_seed
 from batchrunner.values import Job
 from tests.manifest.build import read
 

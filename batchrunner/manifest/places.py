@@ -1,0 +1,131 @@
+"""Places: the jobs of one image, prompt and setting, which differ in take and seed only. Pure.
+
+What takes have in common is worked out once for each place, and what places have in common once for each
+setting. A take then costs its seed, the hash of what is sent, and three texts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from batchrunner.cards import Card
+from batchrunner.manifest.naming import Namer
+from batchrunner.manifest.seeds import Seeds
+from batchrunner.values import JSON, Job, JobRow, canonical
+
+_quoted = json.JSONEncoder(ensure_ascii=False).encode  # as `canonical` writes a text
+
+
+class Frame:
+    """The canonical text of a request (see `values.fingerprint`) with gaps for pictures, words and seed."""
+
+    def __init__(self, model: str, card: Card, wire: Mapping[str, JSON]) -> None:
+        gaps = {*card.image_fields, card.prompt_field, card.seed_field}
+        text = canonical({"model": model}).removesuffix("}") + ',"payload":'
+        self.payload_at = len(text)
+        before: list[tuple[str, str]] = []
+        after: list[tuple[str, str]] = []
+        filled, between = before, "{"
+        self._to_seed = ""
+        for key in sorted(key for key in (*gaps, *wire) if key is not None):
+            text += f"{between}{_quoted(key)}:"
+            between = ","
+            if key == card.seed_field:
+                self._to_seed, text, filled = text, "", after
+            elif key in gaps:
+                filled.append((text, key))
+                text = ""
+            else:
+                text += canonical(wire[key])
+        self._before, self._after, self._end = before, after, f"{text}}}}}"
+
+    def around_seed(self, words: Mapping[str, str]) -> tuple[str, str]:
+        """Return the text before the seed and after it; without a seed, the two make up the whole.
+
+        `words`: what fills the other gaps, by field.
+        """
+        head = "".join([f"{text}{_quoted(words[key])}" for text, key in self._before])
+        tail = "".join([f"{text}{_quoted(words[key])}" for text, key in self._after])
+        return head + self._to_seed, tail + self._end
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One distinct set of parameters: complete, as sent, in a frame, and what a job with it costs."""
+
+    parameters: Mapping[str, JSON]
+    wire: Mapping[str, JSON]
+    frame: Frame
+    namer: Namer
+    cost_micros: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What all jobs of a manifest have in common."""
+
+    model: str
+    seed_field: str | None
+    seeds: Seeds
+
+
+class Place(NamedTuple):
+    """One image, prompt and setting. `words`: pictures and prompt by the payload's fields, as they are sent.
+
+    `fixed`: a take is its own seed.
+    """
+
+    image: str
+    prompt: str
+    setting: Setting
+    words: Mapping[str, str]
+    takes: Sequence[int]
+    fixed: bool
+    common: Common
+
+    @property
+    def body(self) -> dict[str, JSON]:
+        """The payload without a seed."""
+        return {**self.words, **self.setting.wire}
+
+    def jobs(self) -> Iterator[Job]:
+        """Yield one job for each take."""
+        body, field = self.body, self.common.seed_field
+        head, tail = self.setting.frame.around_seed(self.words)
+        for id_, image, prompt, take, seed, model, text, name, cost in self.rows():
+            told = head + tail if field is None else f"{head}{seed}{tail}"
+            print_ = hashlib.sha256(told.encode()).hexdigest()
+            payload = body if field is None else {**body, field: seed}
+            yield Job(id_, image, prompt, take, seed, model, payload, print_, name, cost, text)
+
+    def rows(self) -> Iterator[JobRow]:
+        """Yield the row of each job: id, image, prompt, take, seed, model, payload, name, cost."""
+        image, prompt, setting, common = self.image, self.prompt, self.setting, self.common
+        head, tail = setting.frame.around_seed(self.words)
+        model, cost, seeded = common.model, setting.cost_micros, common.seed_field is not None
+        at, start, sha256 = setting.frame.payload_at, f"{image}.{prompt}.t", hashlib.sha256
+        affixes = setting.namer.affixes(image, prompt)
+        before, after = affixes or ("", "")
+        for take, seed in self._seeds():
+            told = f"{head}{seed}{tail}" if seeded else head + tail
+            yield (
+                f"{start}{take}-{sha256(told.encode()).hexdigest()[:8]}",
+                image,
+                prompt,
+                take,
+                seed if seeded else None,
+                model,
+                told[at:-1],
+                f"{before}{take}{after}" if affixes else setting.namer.name(image, prompt, take, seed),
+                cost,
+            )
+
+    def _seeds(self) -> Iterable[tuple[int, int]]:
+        """Yield take and seed; a fixed seed is its own take, so that the order of the list says nothing."""
+        if self.fixed:
+            return ((take, take) for take in self.takes)
+        return self.common.seeds.of(self.image, self.prompt, self.takes)
