@@ -28,6 +28,7 @@ from batchrunner.manifest.expand import count, expand, rows
 from batchrunner.manifest.load import load
 from batchrunner.media.clips import ClipFolder, Provenance
 from batchrunner.planning import ToPay, is_priced, to_pay
+from batchrunner.presence import look
 from batchrunner.providers.base import Provider
 from batchrunner.providers.http import Http
 from batchrunner.rules.foresight import Foresight
@@ -35,7 +36,8 @@ from batchrunner.rules.polling import Schedule
 from batchrunner.runlog import RunLog
 from batchrunner.standing import Status, read_status
 from batchrunner.store import reading
-from batchrunner.store.lock import runner_lock
+from batchrunner.store.left import Left
+from batchrunner.store.lock import Lock, runner_lock
 from batchrunner.store.lost import is_watching
 from batchrunner.store.place import check_place
 from batchrunner.store.tables import Store
@@ -161,12 +163,11 @@ class Campaign(Before):
         make_folder(self._state, 0o700)
         check_place(self._state)
         since = utc_text(self._clock.now_us())
-        with (
-            runner_lock(self.state_path.with_suffix(".lock"), since) as lock,
-            self._store("recorded") as store,
-        ):
-            # A table that has forgotten something must look so to the next run too, one epoch later.
-            lock.note(store.epoch if store.epoch > lock.epoch else lock.epoch + 1)
+        with runner_lock(self.state_path.with_suffix(".lock"), since) as lock:
+            with self._store("recorded", lock.left) as store:
+                # A table that has forgotten something must look so to the next run too, one epoch later.
+                lock.note(store.epoch if store.epoch > lock.epoch else lock.epoch + 1)
+            lock.leave(self.state_path)
 
     def run(
         self, on_progress: Callable[[Progress], None] | None = None, *, bill: Bill | None = None
@@ -189,30 +190,37 @@ class Campaign(Before):
         make_folder(self._state, 0o700)
         check_place(self._state)
         since = utc_text(self._clock.now_us())
-        with (
-            runner_lock(self.state_path.with_suffix(".lock"), since) as lock,
-            self._store("run", None if self._epoch() == epoch else bill) as store,
-        ):
-            started_s = self._clock.elapsed_s()
-            rolled_back = store.epoch <= lock.epoch
-            lock.note(max(lock.epoch, store.epoch))  # first: a run that is killed leaves word too
-            last = self._work(store, rolled_back, on_progress) if self._has_work(store) else None
-            if last is not None and last.stop is None:
-                lock.note(store.epoch)  # lower only once what was forgotten has been looked for
-            return Ended(
-                campaign=self.name,
-                stop=last.stop if last else None,
-                detail=last.detail if last else "",
-                tally=last.tally if last else Tally(),
-                totals=reading.totals(store.db),
-                held=tuple(reading.held_jobs(store.db)),
-                failed=tuple(reading.failed_jobs(store.db, limit=5)),
-                elapsed_s=self._clock.elapsed_s() - started_s,
-                output=self.output_path,
-                manifest=bill.path if bill else self.manifest_path,
-                missing=tuple(missing_files(self.output_path, store)),
-                to_finish_micros=reading.pending_cost(store.db),
-            )
+        with runner_lock(self.state_path.with_suffix(".lock"), since) as lock:
+            with self._store("run", lock.left, None if self._epoch() == epoch else bill) as store:
+                ended = self._run(store, lock, on_progress, bill.path if bill else self.manifest_path)
+            lock.leave(self.state_path)
+            return ended
+
+    def _run(
+        self, store: Store, lock: Lock, on_progress: Callable[[Progress], None] | None, manifest: Path
+    ) -> Ended:
+        started_s = self._clock.elapsed_s()
+        rolled_back = store.epoch <= lock.epoch
+        lock.note(max(lock.epoch, store.epoch))  # first: a run that is killed leaves word too
+        last = self._work(store, rolled_back, on_progress) if self._has_work(store) else None
+        if last is not None and last.stop is None:
+            lock.note(store.epoch)  # lower only once what was forgotten has been looked for
+        there = look(self.output_path, store, self._clock.now_us() * 1000)
+        return Ended(
+            campaign=self.name,
+            stop=last.stop if last else None,
+            detail=last.detail if last else "",
+            tally=last.tally if last else Tally(),
+            totals=reading.totals(store.db),
+            held=tuple(reading.held_jobs(store.db)),
+            failed=tuple(reading.failed_jobs(store.db, limit=5)),
+            elapsed_s=self._clock.elapsed_s() - started_s,
+            output=self.output_path,
+            manifest=manifest,
+            missing=there.missing,
+            to_finish_micros=reading.pending_cost(store.db),
+            idle=last is None and store.as_recorded and there.steady,
+        )
 
     def stop(self) -> None:
         """Start nothing new; end as soon as the POSTs on the wire are answered. Safe in a signal handler."""
@@ -225,10 +233,10 @@ class Campaign(Before):
             self._loop.abort()
 
     @contextlib.contextmanager
-    def _store(self, kind: str, bill: Bill | None = None) -> Iterator[Store]:
+    def _store(self, kind: str, left: Left | None, bill: Bill | None = None) -> Iterator[Store]:
         if bill is not None:
             self.check_bill(bill)  # another run came between the first look and the lock
-        store = Store(self.state_path)
+        store = Store(self.state_path, left=left)
         try:
             store.record(
                 self.manifest,
@@ -332,17 +340,6 @@ class Campaign(Before):
             seed_field=self.card.seed_field,
             order=self.manifest.order,
         )
-
-
-def missing_files(folder: Path, store: Store) -> Iterator[str]:
-    """Yield the published files that are gone from a folder, or have another size than they had."""
-    for _job, path, size in reading.done_files(store.db):
-        try:
-            there = (folder / path).stat().st_size == size
-        except OSError:
-            there = False
-        if not there:
-            yield path
 
 
 def local_pictures(manifest: Manifest) -> dict[str, Picture]:

@@ -16,7 +16,7 @@ from batchrunner.manifest.expand import costs, places
 from batchrunner.manifest.places import Place
 from batchrunner.rules.expected import Shown, expected_micros
 from batchrunner.rules.foresight import Foresight
-from batchrunner.store import reading, recorded
+from batchrunner.store import counters, reading, recorded
 from batchrunner.tallies import Spread, Tally
 from batchrunner.values import Job, JobState, Manifest
 
@@ -156,7 +156,7 @@ def to_pay(manifest: Manifest, card: Card, db: Database | None, version: str) ->
     """Return what is still to be paid, without a look at each job where the manifest is recorded as it is."""
     row = reading.campaign(db) if db else None
     if db and row and recorded.is_recorded(row, manifest, card.sha256, version):
-        return ToPay(*recorded.pending(db))
+        return ToPay(*counters.pending(db))
     plan = make_plan(manifest, card, db)
     return ToPay(plan.to_submit, plan.cost_micros, plan.dearest_micros)
 

@@ -176,10 +176,11 @@ def _opened(folder: Path, campaign: str, clock: Clock) -> Iterator[Store]:
     path = state_path(folder, campaign)
     if not path.is_file():
         raise UsageError(f"there is no state table {path}")
-    with runner_lock(path.with_suffix(".lock"), utc_text(clock.now_us())):
-        store = Store(path, create=False)
+    with runner_lock(path.with_suffix(".lock"), utc_text(clock.now_us())) as lock:
+        store = Store(path, create=False, left=lock.left)
         try:
             store.take_over()
             yield store
         finally:
             store.close()
+        lock.leave(path)

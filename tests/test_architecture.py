@@ -28,7 +28,7 @@ FLOORS = (
     ("tallies", "saving", "bills", "exporting", "starting"),
     ("access", "planning", "standing", "telling", "runlog", "frozen", "billing", "foreseeing"),
     ("report",),
-    ("before", "recreating"),
+    ("before", "recreating", "presence"),
     ("settling", "campaign", "auditing", "verifying"),
     ("cli", "__main__", "__init__"),
 )

@@ -11,7 +11,7 @@ from batchrunner.cli.options import CAMPAIGN, STATE, example
 from batchrunner.cli.text import plain
 from batchrunner.cli.why import near
 from batchrunner.errors import BatchrunnerError
-from batchrunner.report.write import write_report
+from batchrunner.report.write import write_report, written
 
 
 @click.command(epilog=example("batchrunner report demo\nbatchrunner report night.yaml --output /mnt/clips"))
@@ -37,12 +37,18 @@ def report(campaign: str, state: Path, output: Path | None, opens: bool) -> None
         click.launch(page.absolute().as_uri())
 
 
-def page_after_run(state: Path, campaign: str, folder: Path, keep_on: Callable[[], bool]) -> Path | None:
-    """Write the page at the end of a run; where that fails, say so in one sentence and go on."""
+def page_after_run(
+    state: Path, campaign: str, folder: Path, keep_on: Callable[[], bool], *, idle: bool = False
+) -> Path | None:
+    """Write the page at the end of a run; where that fails, say so in one sentence and go on.
+
+    `idle`: the run found nothing to do, and all as it was left: then the page is still right.
+    """
     if not folder.is_dir():
         return None  # nothing was ever filed there
     try:
-        return near(write_report(state, campaign, folder.parent, keep_on))
+        there = written(state, campaign, folder) if idle else None
+        return near(there or write_report(state, campaign, folder.parent, keep_on))
     except BatchrunnerError as error:
         told = str(error)
     except Exception as error:  # the run is over and told: nothing here may change how it ended

@@ -41,6 +41,7 @@ class Ended:
     output: Path
     manifest: Path
     missing: tuple[str, ...] = ()  # published files that are not where they were put
+    idle: bool = False  # nothing was done, and all is as the last run left it
     to_finish_micros: int | None = None  # what the pending jobs cost at most; None: a price is not known
 
     @property

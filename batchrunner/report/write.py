@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from batchrunner.clock import utc_us
 from batchrunner.errors import BatchrunnerError, LocalError
 from batchrunner.files import card_text
 from batchrunner.report.gather import Night, read_night
 from batchrunner.report.page import page
 from batchrunner.report.posters import make_stills
 from batchrunner.report.shape import CLIP_SUFFIXES, Fields, Shelf, night_data
+from batchrunner.standing import state_path
+from batchrunner.store import gallery
+from batchrunner.store.database import explained, open_readonly
 from batchrunner.values import AttemptState
 
 NAME = "report.html"
@@ -47,6 +52,24 @@ def write_report(
         return _file(folder / NAME, page(data))
     except OSError as error:
         raise LocalError(f"cannot write the page: {error.filename or folder}: {error.strerror}") from error
+
+
+def written(state: Path, campaign: str, folder: Path) -> Path | None:
+    """Return the page in a folder of clips if it is younger than all that happened but starts of runs.
+
+    Raises:
+        UsageError: there is no state table.
+        LocalError: it cannot be read.
+    """
+    page_path = folder / NAME
+    path = state_path(state, campaign)
+    with explained(path), contextlib.closing(open_readonly(path)) as db:
+        changed = gallery.last_change(db)
+        try:
+            young = changed is None or page_path.stat().st_mtime * 1e6 > utc_us(changed)
+        except OSError:
+            return None
+    return page_path if young else None
 
 
 def _clips(night: Night) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from batchrunner.store import reading
+from batchrunner.store.schema import UNUSUAL
 from batchrunner.values import Attempt, AttemptState, Payload
 
 PREFIXES_SHOWN = 10
@@ -71,7 +72,9 @@ def upload_urls(db: Database, account: str) -> Mapping[str, list[str]]:
 
 def adopted(db: Database) -> set[int]:
     """Return the ids of the attempts whose lost request was found again, by search or by a person."""
-    rows = db.execute("SELECT DISTINCT attempt FROM events WHERE kind = 'found' AND attempt IS NOT NULL")
+    rows = db.execute(
+        f"SELECT DISTINCT attempt FROM events WHERE kind = 'found' AND {UNUSUAL} AND attempt IS NOT NULL"
+    )
     return {attempt for (attempt,) in rows.fetchall()}
 
 

@@ -19,6 +19,8 @@ from sqlite_utils import Database
 
 from batchrunner.errors import InvariantError, LocalError, UsageError
 from batchrunner.store.expected import check_schema
+from batchrunner.store.left import Left
+from batchrunner.store.left import left as left_now
 from batchrunner.store.schema import SCHEMA_VERSION, migrations, write_transitions
 
 # Pragma, the value to set, and the value that must be read back.
@@ -34,18 +36,26 @@ PRAGMAS: tuple[tuple[str, str, str | int], ...] = (
 )
 
 
-def open_database(path: Path, *, create: bool = True) -> Database:
+SMALL = 16 * 2**20  # bytes: so much is looked through in a tenth of a second
+
+
+def open_database(path: Path, *, create: bool = True, left: Left | None = None) -> Database:
     """Open the state table for writing; make and migrate it as needed.
+
+    It is looked through for damage, unless it is large and lies there as `left` says that it was left.
 
     Raises:
         LocalError: the file cannot be opened, is damaged, or was made by a newer version.
     """
     with explained(path):
         _check_file(path, create=create)
+        at_rest = left is not None and left.size > SMALL and left == left_now(path)
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=True)
         try:
             _set_pragmas(connection)
-            _check_health(connection, path)
+            _check_version(connection, path)
+            if not at_rest:
+                _check_health(connection, path)
             db = Database(connection, execute_plugins=False, recursive_triggers=False)
             if migrations.pending(db):
                 migrations.apply(db)
@@ -168,7 +178,6 @@ def _set_pragmas(connection: sqlite3.Connection) -> None:
 
 
 def _check_health(connection: sqlite3.Connection, path: Path) -> None:
-    _check_version(connection, path)
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise LocalError(f"the state table {path} is damaged ({verdict}); nothing was sent; restore a copy")

@@ -10,10 +10,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from batchrunner.rules.states import EventKind
-
-# What happens to every job that goes well: the attempt's own times tell it already.
-PLAIN = (EventKind.INTENT, EventKind.ACCEPTED, EventKind.READY, EventKind.FETCHED, EventKind.PUBLISHED)
+from batchrunner.store.schema import UNUSUAL
 
 
 def jobs(db: Database) -> list[dict[str, Any]]:
@@ -29,21 +26,26 @@ def attempts(db: Database) -> list[dict[str, Any]]:
 
 def stories(db: Database) -> list[dict[str, Any]]:
     """Return all events of the jobs that something out of the ordinary happened to, in order."""
-    plain = ", ".join(f"'{kind}'" for kind in PLAIN)
     rows = db.query(
         f"""SELECT * FROM events WHERE job IN
-            (SELECT job FROM events WHERE job IS NOT NULL AND kind NOT IN ({plain})) ORDER BY id"""
+            (SELECT job FROM events WHERE job IS NOT NULL AND {UNUSUAL}) ORDER BY id"""
     )
     return [{**row, "evidence": json.loads(row["evidence"] or "{}")} for row in rows]
 
 
 def runs(db: Database) -> list[str]:
     """Return when each run of the campaign began, in UTC."""
-    rows = db.execute("SELECT at FROM events WHERE kind = 'run' ORDER BY id").fetchall()
+    rows = db.execute(f"SELECT at FROM events WHERE kind = 'run' AND {UNUSUAL} ORDER BY id").fetchall()
     return [at for (at,) in rows]
 
 
 def last_word(db: Database) -> str | None:
     """Return when something last happened, in UTC: how old what the table says is."""
     row = db.execute("SELECT at FROM events ORDER BY id DESC LIMIT 1").fetchone()
+    return row[0] if row else None
+
+
+def last_change(db: Database) -> str | None:
+    """Return when anything but the start of a run last happened, in UTC."""
+    row = db.execute("SELECT at FROM events WHERE kind <> 'run' ORDER BY id DESC LIMIT 1").fetchone()
     return row[0] if row else None

@@ -5,7 +5,8 @@ locks that SQLite holds on it. The kernel drops this lock when its owner dies, h
 is nothing to clean up and no process id to guess about; who has it is written down only for people.
 
 The file also keeps the epoch that the state table had last. A table with a lower one was deleted, or put
-back from an old copy, and has forgotten something.
+back from an old copy, and has forgotten something. And it keeps how the table was left (store/left.py), from
+the end of a run that ended in peace until the beginning of the next.
 """
 
 from __future__ import annotations
@@ -20,31 +21,50 @@ from pathlib import Path
 from typing import Any
 
 from batchrunner.errors import LocalError, LockedError
+from batchrunner.store.left import Left, left, told
 
 
 class Lock:
-    """The lock, held. `epoch` is the one that the last run noted, 0 where none did."""
+    """The lock, held. `epoch` is the one that the last run noted, 0 where none did.
+
+    `left`: how the last one left the state table; None: it did not say.
+    """
 
     def __init__(self, path: Path, descriptor: int, since: str) -> None:
         self._path = path
         self._descriptor = descriptor
         self._since = since
-        self.epoch: int = _int(_read(descriptor).get("epoch"))
+        found = _read(descriptor)
+        self.epoch: int = _int(found.get("epoch"))
+        self.left = told(found.get("left"))
+        self._noted = self.epoch
         self.note(self.epoch)
 
-    def note(self, epoch: int) -> None:
+    def note(self, epoch: int, left: Left | None = None) -> None:
         """Write down who has the lock, and the epoch that the state table has now.
+
+        `left`: how it lies there, once it is closed.
 
         Raises:
             LocalError: the disk.
         """
+        self._noted = epoch
         owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": self._since, "epoch": epoch}
+        owner |= {"left": left.as_json()} if left else {}
         text = json.dumps(owner).encode() + b"\n"
         try:
             os.pwrite(self._descriptor, text, 0)
             os.ftruncate(self._descriptor, len(text))
         except OSError as error:
             raise LocalError(f"cannot write the lock file {self._path}: {error.strerror}") from error
+
+    def leave(self, path: Path) -> None:
+        """Write down how the state table lies there, closed, after all went well.
+
+        Raises:
+            LocalError: the disk.
+        """
+        self.note(self._noted, left(path))
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from sqlite_utils import Database
 from batchrunner.clock import utc_text
 from batchrunner.rules.states import CLOSED
 from batchrunner.store.reading import PENDING, attempts, pending_job, texts
+from batchrunner.store.schema import UNUSUAL
 from batchrunner.values import Attempt, AttemptState, Payload, PendingJob
 
 LOOKS_PAID = "looks paid"  # a job is held unsent, since a request may be its own already
@@ -90,7 +91,8 @@ def controls_near(db: Database, attempt: Attempt) -> list[tuple[str, Payload]]:
 def watched(db: Database, since_us: int) -> list[Attempt]:
     """Return the attempts sent since a time that were given up, and have not turned up yet."""
     turned_up = {
-        attempt for (attempt,) in db.execute("SELECT attempt FROM events WHERE kind = ?", [DUPLICATE])
+        attempt
+        for (attempt,) in db.execute(f"SELECT attempt FROM events WHERE kind = ? AND {UNUSUAL}", [DUPLICATE])
     }
     waived = attempts(db, [AttemptState.WAIVED])
     recent = (one for one in waived if one.submitted_us >= since_us and not one.request_id)
@@ -99,7 +101,8 @@ def watched(db: Database, since_us: int) -> list[Attempt]:
 
 def has_duplicate(db: Database) -> bool:
     """Tell whether a request that was given up has turned up after all, ever."""
-    return bool(db.execute("SELECT EXISTS (SELECT 1 FROM events WHERE kind = ?)", [DUPLICATE]).fetchone()[0])
+    asked = f"SELECT EXISTS (SELECT 1 FROM events WHERE kind = ? AND {UNUSUAL})"
+    return bool(db.execute(asked, [DUPLICATE]).fetchone()[0])
 
 
 def is_watching(db: Database, since_us: int) -> bool:

@@ -10,6 +10,7 @@ from sqlite_utils import Database
 
 from batchrunner.clock import utc_text, utc_us
 from batchrunner.rules.states import CLOSED, LIVE
+from batchrunner.store import counters
 from batchrunner.store.schema import table
 from batchrunner.values import (
     Attempt,
@@ -34,28 +35,14 @@ def campaign(db: Database) -> dict[str, Any] | None:
 
 
 def totals(db: Database) -> Totals:
-    """Count jobs and attempts by state and add up the money."""
-    jobs = dict.fromkeys(JobState, 0)
-    for state, count in db.execute(
-        "SELECT state, count(*) FROM jobs WHERE position IS NOT NULL GROUP BY state"
-    ).fetchall():
-        jobs[JobState(state)] = count
-    attempts = {
-        AttemptState(state): count
-        for state, count in db.execute("SELECT state, count(*) FROM attempts GROUP BY state").fetchall()
-    }
-    (unlisted,) = db.execute("SELECT count(*) FROM jobs WHERE position IS NULL").fetchone()
-    spent, reserved = money(db)
-    return Totals(jobs, attempts, spent, reserved, unlisted)
+    """Return jobs and attempts by state, and the money."""
+    return counters.totals(db)
 
 
 def money(db: Database) -> tuple[int, int]:
     """Return what was spent and what is reserved for open attempts, in micro-dollars."""
-    return db.execute(  # type: ignore[no-any-return]
-        """SELECT coalesce(sum(cost_usd_micros), 0),
-                  coalesce(sum(CASE WHEN cost_usd_micros IS NULL THEN reserved_usd_micros END), 0)
-           FROM attempts"""
-    ).fetchone()
+    found = counters.totals(db)
+    return found.spent_micros, found.reserved_micros
 
 
 def held_jobs(db: Database) -> list[HeldJob]:
@@ -90,22 +77,12 @@ def subject(db: Database, job: str) -> tuple[str, str]:
 
 def pending_like(db: Database, image: str | None, prompt: str | None) -> list[PendingJob]:
     """Return the pending jobs with an image, with a prompt, or with both; None stands for any."""
+    asked = {"image": image, "prompt": prompt}
+    given = " ".join(f"AND {name} = :{name}" for name, value in asked.items() if value is not None)
     rows = db.execute(
-        f"""SELECT {PENDING} FROM jobs WHERE state = 'pending' AND position IS NOT NULL
-            AND image = coalesce(?, image) AND prompt = coalesce(?, prompt)""",
-        [image, prompt],
+        f"SELECT {PENDING} FROM jobs WHERE state = 'pending' AND position IS NOT NULL {given}", asked
     ).fetchall()
     return [pending_job(row) for row in rows]
-
-
-def done_files(db: Database) -> Iterator[tuple[str, str, int]]:
-    """Yield job, path and size of every file that was published for a job of the manifest."""
-    rows = db.execute(
-        """SELECT a.job, a.files FROM attempts a JOIN jobs j ON j.id = a.job
-           WHERE a.state = 'done' AND j.position IS NOT NULL ORDER BY j.position"""
-    )
-    for job, files in rows:
-        yield from ((job, file["path"], file["size"]) for file in json.loads(files or "[]"))
 
 
 def failed_jobs(db: Database, limit: int) -> list[dict[str, Any]]:
@@ -224,19 +201,17 @@ def recent_job_s(db: Database) -> float | None:
     """Return the mean time between finished clips, in seconds, over the newest 200 of the newest run."""
     count, span_s = db.execute(
         """SELECT count(*), (julianday(max(closed_at)) - julianday(min(submitted_at))) * 86400 FROM
-           (SELECT closed_at, submitted_at FROM attempts
-            WHERE state = 'done' AND epoch = (SELECT max(epoch) FROM campaign) ORDER BY id DESC LIMIT 200)"""
+           (SELECT closed_at, submitted_at, epoch FROM attempts
+            WHERE state = 'done' ORDER BY id DESC LIMIT 200)
+           WHERE epoch = (SELECT max(epoch) FROM campaign)"""
     ).fetchone()
     return span_s / count if count else None
 
 
 def pending_cost(db: Database) -> int | None:
-    """Return what the pending jobs will cost at most, or None when a price is missing."""
-    cost, unpriced = db.execute(
-        """SELECT coalesce(sum(cost_usd_micros), 0), count(*) - count(cost_usd_micros) FROM jobs
-           WHERE state = 'pending' AND position IS NOT NULL"""
-    ).fetchone()
-    return None if unpriced else int(cost)
+    """Return what the pending jobs will cost at most, in micro-dollars, or None when a price is missing."""
+    _jobs, cost, _dearest = counters.pending(db)
+    return cost
 
 
 def has_work(db: Database) -> bool:

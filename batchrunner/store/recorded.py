@@ -23,16 +23,6 @@ def is_recorded(row: Mapping[str, Any], manifest: Manifest, card_sha256: str, ve
     return known == tuple(row.get(key) for key in ("manifest_sha256", "card_sha256", "version"))
 
 
-def pending(db: Database) -> tuple[int, int | None, int]:
-    """Return how many recorded jobs wait, what they cost at most (None: not known), and the dearest."""
-    count, cost, unpriced, dearest = db.execute(
-        """SELECT count(*), coalesce(sum(cost_usd_micros), 0), count(*) - count(cost_usd_micros),
-                  coalesce(max(cost_usd_micros), 0)
-           FROM jobs WHERE state = 'pending' AND position IS NOT NULL"""
-    ).fetchone()
-    return count, None if unpriced else cost, dearest
-
-
 def job_states(db: Database, ids: Iterable[str]) -> dict[str, JobState]:
     """Return the states of those of `ids` that are recorded."""
     rows = db.execute(

@@ -12,10 +12,11 @@ from typing import cast
 from sqlite_utils import Database, Migrations
 from sqlite_utils.db import Table
 
-from batchrunner.rules.states import CLOSED, TRANSITIONS
+from batchrunner.rules.states import CLOSED, TRANSITIONS, EventKind
+from batchrunner.store.counters import recount_attempts, recount_jobs
 
 migrations = Migrations("batchrunner")
-SCHEMA_VERSION = 3  # PRAGMA user_version: one more with every migration
+SCHEMA_VERSION = 4  # PRAGMA user_version: one more with every migration
 
 _CLOSED = ", ".join(f"'{state}'" for state in sorted(CLOSED))
 
@@ -181,6 +182,65 @@ def coverage(db: Database) -> None:
 def card_text(db: Database) -> None:
     """The model's card as it was: with the manifest's text, all that a plan is made from."""
     table(db, "campaign").add_column("card_text", str)
+
+
+PLAIN = (EventKind.INTENT, EventKind.ACCEPTED, EventKind.READY, EventKind.FETCHED, EventKind.PUBLISHED)
+# What happens to every job that goes well; all other events are few, and have an index of their own. SQLite
+# takes it for a question that says so in just these words.
+UNUSUAL = f"kind NOT IN ({', '.join(repr(str(kind)) for kind in PLAIN)})"
+_FOLDER = "rtrim({0}, replace({0}, '/', ''))"  # a path up to its last slash
+
+
+@migrations()
+def counters(db: Database) -> None:
+    """What a million jobs would take too long to count, and to look for: see counters.py, presence.py."""
+    for statement in _COUNTERS:
+        db.execute(statement)
+    table(db, "campaign").add_column("looked_to", str)
+    folder = _FOLDER.format("file")
+    db.execute(f"INSERT INTO folders (path) SELECT DISTINCT {folder} FROM jobs WHERE file IS NOT NULL")
+    recount_jobs(db)
+    recount_attempts(db)
+
+
+def _counted(row: str, sign: str) -> str:
+    """Return a statement that adds an attempt's row to the tally of its state, or takes it away."""
+    open_ = f"CASE WHEN {row}.cost_usd_micros IS NULL THEN coalesce({row}.reserved_usd_micros, 0) ELSE 0 END"
+    return f"""INSERT INTO attempt_tallies
+        VALUES ({row}.state, {sign}1, {sign}coalesce({row}.cost_usd_micros, 0), {sign}{open_})
+        ON CONFLICT (state) DO UPDATE SET attempts = attempts + excluded.attempts,
+            spent_usd_micros = spent_usd_micros + excluded.spent_usd_micros,
+            reserved_usd_micros = reserved_usd_micros + excluded.reserved_usd_micros"""
+
+
+_COUNTERS = (
+    """CREATE TABLE job_tallies (state TEXT NOT NULL, listed INTEGER NOT NULL,
+       cost_usd_micros INTEGER NOT NULL, jobs INTEGER NOT NULL,
+       PRIMARY KEY (state, listed, cost_usd_micros)) WITHOUT ROWID""",
+    """CREATE TABLE attempt_tallies (state TEXT PRIMARY KEY, attempts INTEGER NOT NULL,
+       spent_usd_micros INTEGER NOT NULL, reserved_usd_micros INTEGER NOT NULL) WITHOUT ROWID""",
+    """CREATE TABLE folders (path TEXT PRIMARY KEY, inode INTEGER, changed_ns INTEGER, looked_ns INTEGER)
+       WITHOUT ROWID""",
+    """CREATE TRIGGER jobs_tallied AFTER UPDATE OF state ON jobs WHEN NEW.state IS NOT OLD.state
+       BEGIN
+         UPDATE job_tallies SET jobs = jobs - 1 WHERE state = OLD.state
+             AND listed = (OLD.position IS NOT NULL) AND cost_usd_micros = coalesce(OLD.cost_usd_micros, -1);
+         INSERT INTO job_tallies
+             VALUES (NEW.state, NEW.position IS NOT NULL, coalesce(NEW.cost_usd_micros, -1), 1)
+             ON CONFLICT (state, listed, cost_usd_micros) DO UPDATE SET jobs = jobs + 1;
+       END""",
+    f"""CREATE TRIGGER jobs_filed AFTER UPDATE OF file ON jobs WHEN NEW.file IS NOT NULL
+       BEGIN INSERT INTO folders (path) VALUES ({_FOLDER.format("NEW.file")}) ON CONFLICT DO NOTHING; END""",
+    f"""CREATE TRIGGER attempts_begun AFTER INSERT ON attempts
+       BEGIN {_counted("NEW", "+")}; END""",
+    f"""CREATE TRIGGER attempts_tallied
+       AFTER UPDATE OF state, cost_usd_micros, reserved_usd_micros ON attempts
+       BEGIN {_counted("OLD", "-")}; {_counted("NEW", "+")}; END""",
+    """CREATE INDEX jobs_by_image ON jobs (image) WHERE state = 'pending' AND position IS NOT NULL""",
+    "CREATE INDEX jobs_by_file ON jobs (file) WHERE file IS NOT NULL",
+    "CREATE INDEX attempts_lost ON attempts (fingerprint) WHERE lost_at IS NOT NULL",
+    f"CREATE INDEX events_unusual ON events (kind) WHERE {UNUSUAL}",
+)
 
 
 def write_transitions(db: Database) -> None:

@@ -19,9 +19,12 @@ from sqlite_utils import Database
 from batchrunner.clock import utc_text
 from batchrunner.errors import InvariantError, LockedError
 from batchrunner.rules.states import CLOSED, EventKind, move
-from batchrunner.store import reading, recorded
+from batchrunner.store import filed, reading, recorded
 from batchrunner.store.changes import Change, Intended, JobRuled, Moved, Noted, Stored
+from batchrunner.store.counters import recount_jobs
 from batchrunner.store.database import explained, immediate, open_database
+from batchrunner.store.filed import Mark
+from batchrunner.store.left import Left
 from batchrunner.store.puts import PUT_CAMPAIGN, PUT_JOB, PUT_UPLOAD
 from batchrunner.values import Attempt, AttemptState, Job, JobRow, JobState, Manifest, canonical
 
@@ -60,10 +63,11 @@ _INSERT_EVENTS = f"""
 class Store:
     """The state table, open for the one runner. Methods raise `LocalError` for whatever the disk does."""
 
-    def __init__(self, path: Path, *, create: bool = True) -> None:
+    def __init__(self, path: Path, *, create: bool = True, left: Left | None = None) -> None:
         self.path = path
-        self.db: Database = open_database(path, create=create)
+        self.db: Database = open_database(path, create=create, left=left)
         self.epoch = 0
+        self.as_recorded = False  # this run found its manifest, card and version recorded already
 
     def close(self) -> None:
         """Close the file. Safe to call twice."""
@@ -92,6 +96,7 @@ class Store:
             row = reading.campaign(self.db) or {"epoch": 0, "created_at": utc_text(now_us)}
             self.epoch = row["epoch"] + 1
             same = recorded.is_recorded(row, manifest, card_sha256, version)
+            self.as_recorded = same
             count = row["jobs_recorded"] if same else self._record_jobs(jobs())
             self.db.conn.execute(
                 PUT_CAMPAIGN,
@@ -122,6 +127,7 @@ class Store:
         rows = (job.row if isinstance(job, Job) else job for job in jobs)
         # Rows first: the one that is missing at the end must not use up a position.
         self.db.conn.executemany(PUT_JOB, ((*row, position) for row, position in zip(rows, positions)))  # noqa: B905
+        recount_jobs(self.db)
         return next(positions) - 1
 
     def take_over(self) -> None:
@@ -129,6 +135,16 @@ class Store:
         with explained(self.path), immediate(self.db):
             self.db.execute("UPDATE campaign SET epoch = epoch + 1")
             (self.epoch,) = self.db.execute("SELECT max(epoch) FROM campaign").fetchone()
+
+    def note_files(self, marks: Iterable[tuple[str, Mark | None]], up_to: str) -> None:
+        """Write down which folders' files were seen whole, and up to which path files were looked at.
+
+        Raises:
+            LockedError: another run has taken the campaign over.
+        """
+        with explained(self.path), immediate(self.db):
+            self._check_epoch()
+            filed.note(self.db, marks, up_to)
 
     # --- a tick ---------------------------------------------------------------------------------------
 
