@@ -19,7 +19,7 @@ from batchrunner.store.filed import Filed, Mark
 from batchrunner.store.place import MOUNTS, file_system
 from batchrunner.store.tables import Store
 
-TURN = 4_000  # jobs whose files are looked at in every run, whatever their folders say
+TURN = 2_000  # jobs whose files are looked at in every run, whatever their folders say
 # A folder may change twice within one step of its file system's clock: one that had just changed when it was
 # looked at is looked at again.
 FRESH_NS = 2_000_000_000

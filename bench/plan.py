@@ -1,17 +1,18 @@
 """Planning and recording beside a bare `executemany` of the same rows; and what a million jobs cost later.
 
-    python bench/plan.py [--sizes 10000 100000 1000000] [--rounds N] [--csv] [--done]
+    python bench/plan.py [--sizes 10000 100000 1000000] [--rounds N] [--csv] [--answers]
 
 Ours is the command `plan --record`: start, manifest, checks, expansion, plan, state table. The bare insert
 gets the finished rows in chunks, and only its own work is timed: the same table and indexes, the same
-pragmas, one transaction into a fresh file, no triggers. Both take turns. Then how long `status`, the next
-due job and a run with nothing to do take, each beside a campaign of a thousand jobs: --done writes as many
-finished clips to the disk as there are jobs.
+pragmas, one transaction into a fresh file, no triggers. Both take turns. --answers: then how long `status`,
+the next due job and a run with nothing to do take, each beside a campaign of a thousand jobs, with as many
+finished clips on the disk as there are jobs.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
@@ -140,7 +141,7 @@ def bare(path: Path, target: Path) -> None:
     print(json.dumps([wall_s, cpu_s]))
 
 
-def recorded(jobs: int, rounds: int, folder: Path, *, csv: bool) -> float:
+def planned(jobs: int, rounds: int, folder: Path, *, csv: bool) -> float:
     """Measure planning and recording, print a line, return the peak in MiB."""
     path = manifest(jobs, folder, csv=csv)
     ours: list[Took] = []
@@ -169,6 +170,94 @@ def recorded(jobs: int, rounds: int, folder: Path, *, csv: bool) -> float:
     return peak
 
 
+def finish(jobs: int, folder: Path) -> Path:
+    """Record a manifest, write its jobs down as done, with events and (tiny) clips; return the manifest."""
+    path = manifest(jobs, folder)
+    child("-m", "batchrunner", "plan", str(path), *places(folder), "--record")
+    db = sqlite3.connect(folder / "state" / "scale.db", isolation_level=None)
+    with closing(db):
+        ruled = "SELECT name, sql FROM sqlite_master WHERE name IN ('attempts_begin', 'attempts_move')"
+        rules = db.execute(ruled).fetchall()
+        db.execute("BEGIN IMMEDIATE")
+        for name, _sql in rules:  # a million attempts cannot go through every state here
+            db.execute(f"DROP TRIGGER {name}")
+        db.execute(
+            """INSERT INTO attempts (job, number, state, model, account, origin, payload, fingerprint,
+                 reserved_usd_micros, cost_usd_micros, request_id, submitted_at, accepted_at, ready_at,
+                 fetched_at, closed_at, files, epoch)
+               SELECT id, 1, 'done', model, 'org', 'http://127.0.0.1:0', payload, hex(randomblob(32)), 150000,
+                 150000, 'request-' || id, :at, :at, :at, :at, :at,
+                 json_array(json_object('path', name || '.mp4', 'sha256', :sha256, 'size', 4, 'seconds', 5.0,
+                                        'width', 960, 'height', 540)), 1 FROM jobs""",
+            {"at": "2026-11-20T00:00:00.000000Z", "sha256": hashlib.sha256(b"clip").hexdigest()},
+        )
+        for kind in ("intent", "accepted", "ready", "fetched", "published"):
+            db.execute(
+                "INSERT INTO events (at, job, attempt, kind, epoch) SELECT submitted_at, job, id, ?, 1 FROM attempts",
+                [kind],
+            )
+        db.execute("UPDATE jobs SET state = 'done', attempts = 1, file = name || '.mp4'")
+        for _name, sql in rules:
+            db.execute(sql)
+        db.execute("COMMIT")
+        clips = folder / "outputs" / "scale"
+        for (image,) in db.execute("SELECT DISTINCT image FROM jobs"):
+            (clips / image).mkdir(parents=True)
+        for (name,) in db.execute("SELECT file FROM jobs"):
+            (clips / name).write_bytes(b"clip")
+    return path
+
+
+def places(folder: Path) -> tuple[str, ...]:
+    """Return the options that keep everything in one folder."""
+    return "--state", str(folder / "state"), "--output", str(folder / "outputs")
+
+
+def next_due(table: Path) -> None:
+    """Print how long the next jobs that may start take to be found, in seconds."""
+    from batchrunner.store import reading
+    from batchrunner.store.database import open_readonly
+
+    with closing(open_readonly(table)) as db:
+        taken = []
+        for order in ("coverage", "written") * 5:
+            began = time.perf_counter()
+            reading.pending(db, time.time_ns() // 1000, 64, order)
+            reading.next_due_us(db, time.time_ns() // 1000)
+            taken.append(time.perf_counter() - began)
+    print(statistics.median(taken))
+
+
+def answers(sizes: list[int], rounds: int, root: Path) -> None:
+    """Measure what is asked of a campaign later, in turns, and print each beside the small one."""
+    asked: dict[tuple[int, str], list[float]] = {}
+    steps: list[tuple[int, str, tuple[str, ...]]] = []
+    for jobs in sizes:
+        waiting, done = root / f"waiting-{jobs}", root / f"done-{jobs}"
+        waiting.mkdir()
+        done.mkdir()
+        child("-m", "batchrunner", "plan", str(manifest(jobs, waiting)), *places(waiting), "--record")
+        run = ("-m", "batchrunner", "run", str(finish(jobs, done)), *places(done), "--quiet")
+        first = child(*run)
+        told = f"{first.wall_s:.2f} s, peak {first.peak_mib:,.0f} MiB"
+        print(f"{jobs:>9,}  first run over finished clips, page and all: {told}", flush=True)
+        steps += [
+            (jobs, "status", ("-m", "batchrunner", "status", "scale", *places(waiting)[:2])),
+            (jobs, "status, all done", ("-m", "batchrunner", "status", "scale", *places(done)[:2])),
+            (jobs, "next due job", (__file__, "--next", str(waiting / "state" / "scale.db"))),
+            (jobs, "run, nothing to do", run),
+        ]
+    for _ in range(rounds + 1):  # the first one warms up
+        for jobs, what, words in steps:
+            took = child(*words)
+            asked.setdefault((jobs, what), []).append(
+                float(took.out) if what == "next due job" else took.wall_s
+            )
+    for jobs, what, _words in steps:
+        mine, small = (statistics.median(asked[one, what][1:]) for one in (jobs, sizes[0]))
+        print(f"{jobs:>9,}  {what:<20} {mine:7.3f} s   {mine - small:+.3f} s beside {sizes[0]:,} jobs")
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(
@@ -177,11 +266,15 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", choices=SHAPES, default=[10_000, 100_000, 1_000_000])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--csv", action="store_true", help="shots from a CSV, a row for each ten jobs")
-    parser.add_argument("--done", action="store_true", help="with finished clips on the disk")
+    parser.add_argument("--answers", action="store_true", help="what is asked later, too: much disk, long")
+    parser.add_argument("--next", metavar="TABLE", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--bare", nargs=2, metavar=("MANIFEST", "TABLE"), help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.bare:
         bare(Path(given.bare[0]), Path(given.bare[1]))
+        return
+    if given.next:
+        next_due(given.next)
         return
     print("     jobs  plan --record      rows/s        bare  ratio  (cpu)         peak")
     peaks: dict[int, float] = {}
@@ -189,9 +282,12 @@ def main() -> None:
         for jobs in given.sizes:
             folder = Path(name) / str(jobs)
             folder.mkdir()
-            peaks[jobs] = recorded(jobs, given.rounds, folder, csv=given.csv)
+            peaks[jobs] = planned(jobs, given.rounds, folder, csv=given.csv)
     first, last = min(peaks), max(peaks)
     print(f"growth of the peak from {first:,} to {last:,} jobs: {peaks[last] - peaks[first]:.1f} MiB")
+    if given.answers:
+        with tempfile.TemporaryDirectory() as name:
+            answers([SMALL, *given.sizes], given.rounds, Path(name))
 
 
 if __name__ == "__main__":

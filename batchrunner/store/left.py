@@ -1,8 +1,8 @@
 """How a run left the state table behind, so that the next one knows whether it must look for damage.
 
 Looking through a whole table takes a second for every half gigabyte. A run that ended in peace therefore
-leaves word of the file as it was then; where it is still that file, nobody has written to it since, and damage
-can only be the disk's own, in a page that no question has read yet. SQLite looks at every page that it reads.
+leaves word of the file as it was then; where it is still that file, nobody has written to it since, and
+damage can only be the disk's own, in a page that no question has read yet. SQLite checks each page it reads.
 """
 
 from __future__ import annotations
