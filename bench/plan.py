@@ -192,10 +192,8 @@ def finish(jobs: int, folder: Path) -> Path:
             {"at": "2026-11-20T00:00:00.000000Z", "sha256": hashlib.sha256(b"clip").hexdigest()},
         )
         for kind in ("intent", "accepted", "ready", "fetched", "published"):
-            db.execute(
-                "INSERT INTO events (at, job, attempt, kind, epoch) SELECT submitted_at, job, id, ?, 1 FROM attempts",
-                [kind],
-            )
+            event = "INSERT INTO events (at, job, attempt, kind, epoch)"
+            db.execute(f"{event} SELECT submitted_at, job, id, ?, 1 FROM attempts", [kind])
         db.execute("UPDATE jobs SET state = 'done', attempts = 1, file = name || '.mp4'")
         for _name, sql in rules:
             db.execute(sql)
@@ -240,7 +238,7 @@ def answers(sizes: list[int], rounds: int, root: Path) -> None:
         run = ("-m", "batchrunner", "run", str(finish(jobs, done)), *places(done), "--quiet")
         first = child(*run)
         told = f"{first.wall_s:.2f} s, peak {first.peak_mib:,.0f} MiB"
-        print(f"{jobs:>9,}  first run over finished clips, page and all: {told}", flush=True)
+        print(f"{jobs:>9,}  first run over finished clips: {told}", flush=True)
         steps += [
             (jobs, "status", ("-m", "batchrunner", "status", "scale", *places(waiting)[:2])),
             (jobs, "status, all done", ("-m", "batchrunner", "status", "scale", *places(done)[:2])),

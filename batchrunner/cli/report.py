@@ -10,8 +10,11 @@ import click
 from batchrunner.cli.options import CAMPAIGN, STATE, example
 from batchrunner.cli.text import plain
 from batchrunner.cli.why import near
+from batchrunner.engine.outcome import Ended
 from batchrunner.errors import BatchrunnerError
 from batchrunner.report.write import write_report, written
+
+JOBS_MAX = 20_000  # with more, the page takes longer than a run may, and more memory
 
 
 @click.command(epilog=example("batchrunner report demo\nbatchrunner report night.yaml --output /mnt/clips"))
@@ -37,17 +40,18 @@ def report(campaign: str, state: Path, output: Path | None, opens: bool) -> None
         click.launch(page.absolute().as_uri())
 
 
-def page_after_run(
-    state: Path, campaign: str, folder: Path, keep_on: Callable[[], bool], *, idle: bool = False
-) -> Path | None:
-    """Write the page at the end of a run; where that fails, say so in one sentence and go on.
-
-    `idle`: the run found nothing to do, and all as it was left: then the page is still right.
-    """
+def page_after_run(state: Path, campaign: str, ended: Ended, keep_on: Callable[[], bool]) -> Path | None:
+    """Write the page at the end of a run; where that fails, say so in one sentence and go on."""
+    folder, jobs = ended.output, sum(ended.totals.jobs.values()) + ended.totals.unlisted
     if not folder.is_dir():
         return None  # nothing was ever filed there
+    if jobs > JOBS_MAX:
+        click.echo(
+            f"the page of {jobs:,} jobs is written when asked for: batchrunner report {campaign}", err=True
+        )
+        return None
     try:
-        there = written(state, campaign, folder) if idle else None
+        there = written(state, campaign, folder) if ended.idle else None
         return near(there or write_report(state, campaign, folder.parent, keep_on))
     except BatchrunnerError as error:
         told = str(error)

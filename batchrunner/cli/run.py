@@ -139,9 +139,7 @@ def run(
         ended = campaign.run(view.update, bill=bill)
     if not as_json:
         show_end(ended)  # first: the page may take a while
-    page = page_after_run(
-        state, campaign.name, campaign.output_path, lambda: signals.number is None, idle=ended.idle
-    )
+    page = page_after_run(state, campaign.name, ended, lambda: signals.number is None)
     if as_json:
         print_json({**ended_json(ended), "report": str(page) if page else None})
     elif page:

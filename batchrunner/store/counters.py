@@ -18,10 +18,11 @@ UNPRICED = -1  # stands for no price in `job_tallies`: a key may not be NULL
 
 _OTHERS = ", ".join(f"'{state}'" for state in JobState if state is not JobState.PENDING)
 # In three parts, each of which an index has: the pending jobs of the manifest are by far the most.
+_BY_COVERAGE = "INDEXED BY jobs_by_coverage"
 _COUNT_JOBS = f"""
     SELECT 'pending' AS state, 1 AS listed, coalesce(cost_usd_micros, {UNPRICED}) AS cost_usd_micros,
            count(*) AS jobs
-    FROM jobs INDEXED BY jobs_by_coverage WHERE state = 'pending' AND position IS NOT NULL GROUP BY 3
+    FROM jobs {_BY_COVERAGE} WHERE state = 'pending' AND position IS NOT NULL GROUP BY 3
     UNION ALL
     SELECT 'pending', 0, coalesce(cost_usd_micros, {UNPRICED}), count(*)
     FROM jobs WHERE state = 'pending' AND position IS NULL GROUP BY 3
@@ -91,7 +92,7 @@ def pending(db: Database) -> tuple[int, int | None, int]:
 def _rows(db: Database, name: str, count: str, columns: str) -> list[tuple[Any, ...]]:
     """Return what is tallied; a table that an older version made, and that is only read, is counted."""
     (there,) = db.execute("SELECT count(*) FROM sqlite_master WHERE name = ?", [name]).fetchone()
-    source = name if there else f"({count})"
+    source = name if there else f"({count.replace(_BY_COVERAGE, '')})"  # an old one lacks that index too
     return db.execute(f"SELECT {columns} FROM {source}").fetchall()
 
 

@@ -36,7 +36,7 @@ PRAGMAS: tuple[tuple[str, str, str | int], ...] = (
 )
 
 
-SMALL = 16 * 2**20  # bytes: so much is looked through in a tenth of a second
+SMALL = 32 * 2**20  # bytes: so much is looked through in some hundredths of a second
 
 
 def open_database(path: Path, *, create: bool = True, left: Left | None = None) -> Database:

@@ -74,7 +74,8 @@ def _filed(db: Database, where: str, values: list[str], jobs: int = -1) -> Itera
         f"""SELECT j.id, a.files, j.position IS NOT NULL
             FROM (SELECT id, file, position FROM jobs j WHERE file IS NOT NULL AND {where}
                   ORDER BY file LIMIT ?) j
-            JOIN attempts a ON a.job = j.id AND a.state = 'done' ORDER BY j.file""",
+            JOIN attempts a INDEXED BY attempts_by_job ON a.job = j.id AND a.state = 'done'
+            ORDER BY j.file""",
         [*values, jobs],
     )
     for job, files, listed in rows:

@@ -89,6 +89,21 @@ def runner_lock(path: Path, since: str) -> Iterator[Lock]:
         os.close(descriptor)
 
 
+def is_locked(path: Path) -> bool:
+    """Tell whether a runner holds the lock at `path` now."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _owner_text(descriptor: int) -> str:
     owner = _read(descriptor)
     if not owner.keys() >= {"pid", "host", "since"}:

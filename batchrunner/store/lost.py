@@ -23,10 +23,10 @@ DUPLICATE = "duplicate"  # kind of the event: a request that was given up turned
 
 
 def pending_models(db: Database) -> list[str]:
-    """Return the models of the pending jobs that have a seed."""
+    """Return the model of the pending jobs if they have seeds: a manifest has one, and all of them do or none."""
     rows = db.execute(
-        """SELECT DISTINCT model FROM jobs
-           WHERE state = 'pending' AND position IS NOT NULL AND seed IS NOT NULL"""
+        """SELECT model FROM jobs INDEXED BY jobs_by_state
+           WHERE state = 'pending' AND position IS NOT NULL AND seed IS NOT NULL ORDER BY position LIMIT 1"""
     ).fetchall()
     return [model for (model,) in rows]
 

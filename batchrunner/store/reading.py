@@ -50,7 +50,7 @@ def held_jobs(db: Database) -> list[HeldJob]:
     rows = db.execute(
         """SELECT j.id, coalesce(a.reason, j.reason, ''), coalesce(a.detail, j.detail, ''), a.request_id,
                   coalesce(a.cost_usd_micros, a.reserved_usd_micros, 0), a.id IS NOT NULL
-           FROM jobs j LEFT JOIN attempts a ON a.job = j.id AND a.state = 'held'
+           FROM jobs j LEFT JOIN attempts a INDEXED BY attempts_by_job ON a.job = j.id AND a.state = 'held'
            WHERE j.state = 'held' ORDER BY j.position IS NULL, j.position"""
     ).fetchall()
     return [
@@ -113,9 +113,13 @@ PENDING = "id, name, model, payload, attempts, failures, cost_usd_micros, seed, 
 
 def pending(db: Database, now_us: int, limit: int, order: Order = "written") -> list[PendingJob]:
     """Return the next jobs that may start now: as written, or each shot once before any twice."""
-    columns = {"written": "position", "coverage": "take, cost_usd_micros, position"}[order]
+    # Named, since SQLite would else take the index that suits the conditions, and sort all that wait.
+    index, columns = {
+        "written": ("jobs_by_state", "position"),
+        "coverage": ("jobs_by_coverage", "take, cost_usd_micros, position"),
+    }[order]
     rows = db.execute(
-        f"""SELECT {PENDING} FROM jobs
+        f"""SELECT {PENDING} FROM jobs INDEXED BY {index}
            WHERE state = 'pending' AND position IS NOT NULL AND (due_at IS NULL OR due_at <= ?)
            ORDER BY {columns} LIMIT ?""",
         [utc_text(now_us), limit],
@@ -126,7 +130,7 @@ def pending(db: Database, now_us: int, limit: int, order: Order = "written") -> 
 def next_due_us(db: Database, now_us: int) -> int | None:
     """Return when the next job that waits for a retry may start, or None when none waits."""
     (due,) = db.execute(
-        """SELECT min(due_at) FROM jobs
+        """SELECT min(due_at) FROM jobs INDEXED BY jobs_waiting
            WHERE state = 'pending' AND due_at IS NOT NULL AND position IS NOT NULL AND due_at > ?""",
         [utc_text(now_us)],
     ).fetchone()

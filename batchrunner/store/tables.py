@@ -21,7 +21,7 @@ from batchrunner.errors import InvariantError, LockedError
 from batchrunner.rules.states import CLOSED, EventKind, move
 from batchrunner.store import filed, reading, recorded
 from batchrunner.store.changes import Change, Intended, JobRuled, Moved, Noted, Stored
-from batchrunner.store.counters import recount_jobs
+from batchrunner.store.counters import recount_attempts, recount_jobs
 from batchrunner.store.database import explained, immediate, open_database
 from batchrunner.store.filed import Mark
 from batchrunner.store.left import Left
@@ -145,6 +145,12 @@ class Store:
         with explained(self.path), immediate(self.db):
             self._check_epoch()
             filed.note(self.db, marks, up_to)
+
+    def recount(self) -> None:
+        """Count jobs and attempts anew: the table's own counts are then right."""
+        with explained(self.path), immediate(self.db):
+            recount_jobs(self.db)
+            recount_attempts(self.db)
 
     # --- a tick ---------------------------------------------------------------------------------------
 
