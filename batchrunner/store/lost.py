@@ -23,7 +23,7 @@ DUPLICATE = "duplicate"  # kind of the event: a request that was given up turned
 
 
 def pending_models(db: Database) -> list[str]:
-    """Return the model of the pending jobs if they have seeds: a manifest has one, and all of them do or none."""
+    """Return the model of the pending jobs if they have seeds; a manifest has one, for all of its jobs."""
     rows = db.execute(
         """SELECT model FROM jobs INDEXED BY jobs_by_state
            WHERE state = 'pending' AND position IS NOT NULL AND seed IS NOT NULL ORDER BY position LIMIT 1"""

@@ -19,7 +19,7 @@ from batchrunner.errors import InvariantError, LocalError, LockedError
 from batchrunner.rules.states import TRANSITIONS, EventKind
 from batchrunner.store import reading
 from batchrunner.store.changes import Intended, Moved
-from batchrunner.store.database import PRAGMAS, open_database, open_readonly
+from batchrunner.store.database import PRAGMAS, immediate, open_database, open_readonly
 from batchrunner.store.lock import runner_lock
 from batchrunner.store.tables import Store
 from batchrunner.values import Attempt, AttemptState, Job, JobState
@@ -59,6 +59,22 @@ def an_attempt(job: Job, number: int = 1) -> Attempt:
         reserved_micros=150_000,
         submitted_us=START_US,
     )
+
+
+def finish(store: Store, names: list[str]) -> None:
+    """Write jobs 0, 1, 2 … down as done, in one commit, with clips of four bytes."""
+    with immediate(store.db):
+        store.db.execute("DROP TRIGGER attempts_begin")
+        for number, name in enumerate(names):
+            one = an_attempt(a_job(number), number + 1)
+            store.db.execute(
+                """INSERT INTO attempts (id, job, number, state, model, account, origin, payload, fingerprint,
+                     submitted_at, closed_at, files, epoch) VALUES (?, ?, 1, 'done', 'm', 'o', 'o', '{}', ?,
+                     '2026-11-23T00:00:00Z', '2026-11-23T00:01:00Z',
+                     json_array(json_object('path', ?, 'size', 4, 'sha256', 'x')), 1)""",
+                [one.id, one.job, one.fingerprint, name],
+            )
+            store.db.execute("UPDATE jobs SET state = 'done', file = ? WHERE id = ?", [name, one.job])
 
 
 def moved(attempt: Attempt, kind: EventKind, state: AttemptState, job: JobState, **changes: object) -> Moved:
