@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from batchrunner.errors import LocalError
 from batchrunner.media.publish import sha256_of
 from batchrunner.standing import state_path
 from batchrunner.store import reading, soundness
-from batchrunner.store.database import SMALL, explained, open_readonly
+from batchrunner.store.database import READ_ERROR, SMALL, explained, open_readonly
 from batchrunner.store.filed import Filed
 from batchrunner.store.lock import is_locked, runner_lock
 from batchrunner.store.tables import Store
@@ -162,14 +161,14 @@ def _read(told: Iterable[str]) -> Iterator[str]:
     """Yield sentences; that the table cannot be read any further is one too."""
     try:
         yield from told
-    except sqlite3.DatabaseError as error:
+    except READ_ERROR as error:
         yield f"it cannot be read: {error}"
 
 
 def _pages(db: Database, path: Path, findings: list[Finding]) -> Iterator[list[Filed]]:
     try:
         yield from soundness.published(db)
-    except sqlite3.DatabaseError as error:
+    except READ_ERROR as error:
         if not findings:
             raise
         # Said already, and what could be read was looked at.

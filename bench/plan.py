@@ -81,13 +81,12 @@ def manifest(jobs: int, folder: Path, *, csv: bool = False) -> Path:
     address = "https://example.com/pictures/image{}.png"
     words = "Slow push-in number {}, soft morning light over the harbour, film grain"
     if csv:
-        # A row a shot: as many rows as pairs.
         rows = [
-            f"image{n},{address.format(n)},prompt{m},{words.format(m)}"
+            f'image{n}-{m},{address.format(n)},"{words.format(m)}"'
             for n in range(images)
             for m in range(prompts)
         ]
-        (folder / "shots.csv").write_text("\n".join(["id,url,prompt,text", *rows]) + "\n", encoding="utf-8")
+        (folder / "shots.csv").write_text("\n".join(["id,image,prompt", *rows]) + "\n", encoding="utf-8")
         lines += ["shots: {csv: shots.csv}"]
     else:
         lines += ["images:", *(f"  - {{id: image{n}, url: '{address.format(n)}'}}" for n in range(images))]

@@ -36,6 +36,7 @@ PRAGMAS: tuple[tuple[str, str, str | int], ...] = (
 )
 
 
+READ_ERROR = sqlite3.DatabaseError  # what a question raises that cannot be answered
 SMALL = 32 * 2**20  # bytes: so much is looked through in some hundredths of a second
 
 
