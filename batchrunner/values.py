@@ -21,9 +21,13 @@ Order: TypeAlias = Literal["coverage", "written"]  # of submissions
 UPLOAD = "upload:"  # a payload value `upload:<sha256>.<ext>` stands for a local file's public URL
 
 
+# `json.dumps` would make one for each of a million values.
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
 def canonical(value: JSON) -> str:
     """One text for one JSON value: sorted keys, no spaces, non-ASCII kept."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _encode(value)
 
 
 def fingerprint(model: str, payload: Payload) -> str:

@@ -7,7 +7,10 @@ rest is still checked, so that one look shows everything.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import hashlib
+from collections.abc import Iterator
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -48,6 +51,23 @@ def load_bytes(raw: bytes, path: Path) -> tuple[Manifest, Card]:
     Raises:
         ManifestError: the manifest is wrong; every problem is in it.
     """
+    with _uncollected():
+        return _load(raw, path)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Let no garbage be looked for meanwhile: a third of the time for 100,000 rows, and there is none."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _load(raw: bytes, path: Path) -> tuple[Manifest, Card]:
     document = read(raw, str(path))
     wrong = shape.problems(document, str(path))
     if not isinstance(document.data, dict):

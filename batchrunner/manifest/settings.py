@@ -123,7 +123,7 @@ class _Checker:
                 self._tied_part(one, [(row, ("parameters",))])
                 for one in (shot.image.parameters, shot.prompt.parameters, shot.parameters)
             ]
-            mark = canonical([one.parameters for one in parts])
+            mark = "\n".join([canonical(one.parameters) if one.parameters else "" for one in parts])
             if mark in found:
                 found[mark][2].places.append((row, ("parameters",)))
             else:
