@@ -284,7 +284,7 @@ def main() -> None:
     print(f"growth of the peak from {first:,} to {last:,} jobs: {peaks[last] - peaks[first]:.1f} MiB")
     if given.answers:
         with tempfile.TemporaryDirectory() as name:
-            answers([SMALL, *given.sizes], given.rounds, Path(name))
+            answers(sorted({SMALL, *given.sizes}), given.rounds, Path(name))
 
 
 if __name__ == "__main__":
