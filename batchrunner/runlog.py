@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import TextIOWrapper
 from logging import Formatter, LogRecord
 from logging.handlers import RotatingFileHandler
@@ -22,6 +22,7 @@ from batchrunner.values import JSON
 
 SIZE_MAX = 8 << 20  # bytes; then it is put aside as .1, .2 and so on
 KEPT = 4
+_encode = json.JSONEncoder(ensure_ascii=False).encode  # `json.dumps` makes one for each line
 
 
 class RunLog:
@@ -48,18 +49,21 @@ class RunLog:
 
     def say(self, at_us: int, event: str, told: Mapping[str, JSON]) -> None:
         """Write one line."""
-        line = {"at": utc_text(at_us), "run": self._run, "event": event}
-        line |= {name: value for name, value in told.items() if value not in (None, "", {})}
-        self._write(json.dumps(line, ensure_ascii=False))
+        self._write([self._line(at_us, event, told)])
 
     def tick(self, progress: Progress) -> None:
-        """Write what one tick has committed."""
-        for at_us, event, told in lines(progress.changes):
-            self.say(at_us, event, told)
+        """Write what one tick has committed, at once."""
+        self._write([self._line(*one) for one in lines(progress.changes)])
 
-    def _write(self, text: str) -> None:
-        if self._file is None:
+    def _line(self, at_us: int, event: str, told: Mapping[str, JSON]) -> str:
+        line: dict[str, JSON] = {"at": utc_text(at_us), "run": self._run, "event": event}
+        line |= {name: value for name, value in told.items() if value not in (None, "", {})}
+        return _encode(line)
+
+    def _write(self, texts: Sequence[str]) -> None:
+        if self._file is None or not texts:
             return
+        text = "\n".join(texts)
         self._file.emit(LogRecord("run", 0, "", 0, text, None, None))
         if self._file.failed:
             self._file.close()
