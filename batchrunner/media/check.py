@@ -24,8 +24,13 @@ from batchrunner.media.trouble import MediaError
 MOOV_MAX = 64 << 20
 BOXES_MAX = 100_000
 SIDE_MAX = 16_384
+_HEADER = struct.Struct(">I4s").unpack_from  # a box begins with its length and its kind
 
 Read: TypeAlias = Callable[[int, int], bytes]  # (from where, how many bytes) -> them, fewer at the end
+Box: TypeAlias = tuple[
+    bytes, int, int
+]  # kind, and where its content starts and ends; plain, since a run makes many
+Span: TypeAlias = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +42,6 @@ class MediaInfo:
     width: int
     height: int
     frames: int | None
-
-
-class _Box(NamedTuple):
-    kind: bytes
-    start: int  # of the content
-    end: int
 
 
 class _Track(NamedTuple):
@@ -96,14 +95,14 @@ def _container(read: Read, size: int) -> MediaInfo:
     if len(head) < 12 or head[4:8] != b"ftyp":
         raise MediaError(f"not a video: it begins like {_guess(head)}", bad=True)
     boxes = _boxes(read, 0, size)
-    moov = _first(boxes, b"moov")
-    data_bytes = sum(box.end - box.start for box in boxes if box.kind == b"mdat")
-    if moov is None or not data_bytes or moov.end - moov.start > MOOV_MAX:
+    moov = _first(boxes).get(b"moov")
+    data_bytes = sum(end - start for kind, start, end in boxes if kind == b"mdat")
+    if moov is None or not data_bytes or moov[1] - moov[0] > MOOV_MAX:
         raise MediaError("not a whole video: its index or its data is missing", bad=True)
     # From here on all that is looked at lies in the index, which is read once.
-    index = _reader(_content(read, moov))
-    parts = _boxes(index, 0, moov.end - moov.start)
-    seconds = _length_s(index, parts)
+    index = read(moov[0], moov[1] - moov[0])
+    parts = _boxes(_reader(index), 0, moov[1] - moov[0])
+    seconds = _length_s(index, _first(parts))
     track = next(_video_tracks(index, parts), None)
     if track is None or not (0 < track.width <= SIDE_MAX and 0 < track.height <= SIDE_MAX):
         raise MediaError("it has no video track", bad=True)
@@ -114,79 +113,74 @@ def _container(read: Read, size: int) -> MediaInfo:
     return MediaInfo("mov" if head[8:12] == b"qt  " else "mp4", seconds, track.width, track.height, None)
 
 
-def _boxes(read: Read, start: int, end: int) -> list[_Box]:
+def _boxes(read: Read, start: int, end: int) -> list[Box]:
     """Return the boxes that fill a range; they must fill it exactly."""
-    boxes: list[_Box] = []
+    boxes: list[Box] = []
     while start != end:
         header = read(start, 16)
         if len(header) < 8 or len(boxes) == BOXES_MAX:
             raise MediaError("not a whole video: it is cut off or damaged", bad=True)
-        length, kind, content = int.from_bytes(header[:4], "big"), header[4:8], 8
+        length, kind = _HEADER(header)
+        content = 8
         if length == 1:
             length, content = struct.unpack(">Q", header[8:16])[0], 16
         elif length == 0:
             length = end - start
         if length < content or start + length > end:
             raise MediaError("not a whole video: it is cut off or damaged", bad=True)
-        boxes.append(_Box(kind, start + content, start + length))
+        boxes.append((kind, start + content, start + length))
         start += length
     return boxes
 
 
-def _first(boxes: list[_Box], kind: bytes) -> _Box | None:
-    return next((box for box in boxes if box.kind == kind), None)
+def _first(boxes: list[Box]) -> dict[bytes, Span]:
+    """Return where the first box of each kind is."""
+    return {kind: (start, end) for kind, start, end in reversed(boxes)}
 
 
-def _within(read: Read, box: _Box | None) -> list[_Box]:
-    return _boxes(read, box.start, box.end) if box else []
+def _within(index: bytes, span: Span | None) -> dict[bytes, Span]:
+    return _first(_boxes(_reader(index), *span)) if span else {}
 
 
-def _content(read: Read, box: _Box) -> bytes:
-    return read(box.start, box.end - box.start)
-
-
-def _length_s(index: Read, parts: list[_Box]) -> float:
-    mvhd = _first(parts, b"mvhd")
-    if mvhd is None:
+def _length_s(index: bytes, parts: dict[bytes, Span]) -> float:
+    if b"mvhd" not in parts:
         raise MediaError("not a whole video: it has no header", bad=True)
-    data = _content(index, mvhd)
+    data = index[slice(*parts[b"mvhd"])]
     scale, length = struct.unpack(">IQ", data[20:32]) if data[0] == 1 else struct.unpack(">II", data[12:20])
     return float(length / scale)
 
 
-def _video_tracks(index: Read, parts: list[_Box]) -> Iterator[_Track]:
-    for trak in parts:
-        if trak.kind != b"trak":
+def _video_tracks(index: bytes, parts: list[Box]) -> Iterator[_Track]:
+    for kind, start, end in parts:
+        if kind != b"trak":
             continue
-        below = _within(index, trak)
-        media = _within(index, _first(below, b"mdia"))
-        tkhd, hdlr = _first(below, b"tkhd"), _first(media, b"hdlr")
-        stbl = _first(_within(index, _first(media, b"minf")), b"stbl")
-        if hdlr is None or stbl is None or tkhd is None or _content(index, hdlr)[8:12] != b"vide":
+        below = _within(index, (start, end))
+        media = _within(index, below.get(b"mdia"))
+        stbl = _within(index, media.get(b"minf")).get(b"stbl")
+        tkhd, hdlr = below.get(b"tkhd"), media.get(b"hdlr")
+        if hdlr is None or stbl is None or tkhd is None or index[slice(*hdlr)][8:12] != b"vide":
             continue
-        width, height = struct.unpack(">II", _content(index, tkhd)[-8:])
+        width, height = struct.unpack(">II", index[slice(*tkhd)][-8:])
         tables = _within(index, stbl)
         samples, sample_bytes = _sample_sizes(index, tables)
         yield _Track(width >> 16, height >> 16, samples, sample_bytes, _last_chunk(index, tables))
 
 
-def _sample_sizes(index: Read, tables: list[_Box]) -> tuple[int, int]:
-    stsz = _first(tables, b"stsz")
-    if stsz is None:
+def _sample_sizes(index: bytes, tables: dict[bytes, Span]) -> tuple[int, int]:
+    if b"stsz" not in tables:
         return 0, 0
-    data = _content(index, stsz)
+    data = index[slice(*tables[b"stsz"])]
     each, count = struct.unpack(">II", data[4:12])
     if each:
         return count, each * count
     return count, sum(struct.unpack(f">{count}I", data[12 : 12 + 4 * count]))
 
 
-def _last_chunk(index: Read, tables: list[_Box]) -> int:
+def _last_chunk(index: bytes, tables: dict[bytes, Span]) -> int:
     """Return the highest offset at which a chunk of samples begins."""
     for kind, letter, width in ((b"stco", "I", 4), (b"co64", "Q", 8)):
-        box = _first(tables, kind)
-        if box is not None:
-            data = _content(index, box)
+        if kind in tables:
+            data = index[slice(*tables[kind])]
             (count,) = struct.unpack(">I", data[4:8])
             return max(struct.unpack(f">{count}{letter}", data[8 : 8 + width * count]), default=0)
     return 0
