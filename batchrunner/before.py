@@ -17,9 +17,11 @@ from batchrunner.errors import UsageError
 from batchrunner.foreseeing import Left
 from batchrunner.frozen import Drift, drift
 from batchrunner.planning import Change, Each, Plan, make_plan
+from batchrunner.rules.durations import UNKNOWN, Durations, typical
 from batchrunner.standing import state_path
 from batchrunner.store import reading
 from batchrunner.store.database import maybe_readonly
+from batchrunner.store.learned import is_stand_in
 from batchrunner.values import Job, JobState, Limits, Manifest
 
 
@@ -66,8 +68,13 @@ class Before:
             plan = make_plan(self.manifest, self.card, db, each, left.see)
             shown = plan.shown
             tries = max(1.0, shown.paid_micros / shown.price_micros) if shown.price_micros else 1.0
-            foresight = left.foresee(db, self.state_path, self._origin, self._limits(), tries)
+            foresight = left.foresee(db, self.state_path, self._origin, self._limits(), tries, self._prior())
             return replace(plan, foresight=foresight)
+
+    def _prior(self) -> Durations:
+        """Return how long requests are thought to take: the card tells, though not of a stand-in's pace."""
+        takes_s = self.card.limits.takes_s
+        return UNKNOWN if takes_s is None or is_stand_in(self._origin) else typical(*takes_s)
 
     def bill(self, path: Path, each: Each | None = None) -> tuple[Plan, Bill]:
         """Return the plan, and what is to be saved of it at `path` for a run that does exactly that.

@@ -339,6 +339,7 @@ class Campaign(Before):
             recovery=self.manifest.recovery,
             seed_field=self.card.seed_field,
             order=self.manifest.order,
+            prior=self._prior(),
         )
 
 

@@ -36,6 +36,7 @@ class CardLimits:
     poll_first_s: float
     poll_growth: float
     poll_cap_s: float
+    takes_s: Sequence[float] | None = None  # between which most requests end; None: nothing is known
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from batchrunner.manifest.places import Place
-from batchrunner.rules.durations import Setting, setting
+from batchrunner.rules.durations import UNKNOWN, Durations, Setting, setting
 from batchrunner.rules.foresight import Foresight, Share, foresee
 from batchrunner.store.learned import history, neighbours
 from batchrunner.values import Limits
@@ -36,16 +36,22 @@ class Left:
             self._step *= 2
 
     def foresee(
-        self, db: Database | None, path: Path, origin: str, limits: Limits, tries: float
+        self,
+        db: Database | None,
+        path: Path,
+        origin: str,
+        limits: Limits,
+        tries: float,
+        prior: Durations = UNKNOWN,
     ) -> Foresight | None:
-        """Return when they will be done, or None where nothing is left or nothing was ever learned.
+        """Return when they will be done; None: nothing is left, or nothing was learned and no card tells.
 
         `path`: the state table, beside which others may lie; `origin`: the provider's address; `tries`:
-        submissions that a job has taken on average.
+        submissions that a job has taken on average; `prior`: how long one takes before anything was learned.
         """
-        past = history(db, neighbours(path), origin)
+        past = history(db, neighbours(path), origin, prior)
         known = {what: past.durations(what) for what in set(self._settings)}
-        if not any(one.samples for one in known.values()):
+        if prior == UNKNOWN and not any(one.samples for one in known.values()):
             return None
         counted = Counter(self._settings)
         shares = [

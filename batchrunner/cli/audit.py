@@ -9,7 +9,7 @@ import click
 
 from batchrunner.auditing import Audit, make_audit, settle
 from batchrunner.cli.options import CAMPAIGN, JSON_OUTPUT, STATE, example, print_json
-from batchrunner.cli.run import access
+from batchrunner.cli.reach import access
 from batchrunner.cli.say import say
 from batchrunner.cli.text import count, money, plain
 from batchrunner.cli.why import near

@@ -10,7 +10,7 @@ import click
 
 from batchrunner.cli.options import CAMPAIGN, JSON_OUTPUT, MAYBE_CAMPAIGN, STATE, example, print_json
 from batchrunner.cli.say import say
-from batchrunner.cli.text import count, lasted, money, plain
+from batchrunner.cli.text import about, count, money, plain
 from batchrunner.cli.trouble import trouble_lines
 from batchrunner.cli.watch import watch
 from batchrunner.standing import Status, read_jobs, read_status, state_path
@@ -55,7 +55,7 @@ def status_lines(campaign: str, found: Status) -> list[str]:
     lines.append(f"  spent {money(totals.spent_micros)}, reserved {money(totals.reserved_micros)}")
     lines.append(f"  the whole campaign: at most {money(found.estimate_micros)}")
     if found.finish_s is not None:
-        lines.append(f"  done in about {lasted(found.finish_s)} of running at the pace so far")
+        lines.append(f"  done in about {about(found.finish_s)} of running at the pace so far")
     lines += trouble_lines(campaign, found.failed, found.held)
     return [*lines, f"clips: {found.output}"]
 

@@ -16,7 +16,7 @@ import click
 from batchrunner.access import check_access, reached
 from batchrunner.cards import SEED_MAX, Card, load_card, parse_card
 from batchrunner.cli.options import JSON_OUTPUT, example, print_json
-from batchrunner.cli.run import access
+from batchrunner.cli.reach import access
 from batchrunner.cli.text import count, money, plain
 from batchrunner.errors import CredentialsError, LocalError, OutageError, UsageError
 from batchrunner.files import card_ids

@@ -11,8 +11,9 @@ import click
 from batchrunner.bills import Bill, bill_text, is_bill, read_bill
 from batchrunner.campaign import Campaign
 from batchrunner.cli.options import JSON_OUTPUT, MANIFEST, OUTPUT, STATE, example, print_json
+from batchrunner.cli.reach import access
 from batchrunner.cli.spread import spread_lines
-from batchrunner.cli.text import count, lasted, money, plain
+from batchrunner.cli.text import about, count, money, plain
 from batchrunner.errors import UsageError
 from batchrunner.planning import Change, Plan
 from batchrunner.saving import save
@@ -70,7 +71,7 @@ def plan(
 
     --json has the stable shape of schemas/plan.schema.json.
     """
-    campaign = Campaign(manifest, state=state, output=output)
+    campaign = Campaign(manifest, state=state, output=output, access=access())
     if frozen:
         refuse_drift(campaign)
     if as_jobs:
@@ -174,8 +175,8 @@ def money_lines(made: Plan) -> list[str]:
         lines.append(f"as expected {money(made.expected_micros)}: {_from(made)}")
     if made.foresight is not None:
         one = made.foresight
-        span = f"{lasted(one.low_s)} to {lasted(one.high_s)}"
-        lines.append(f"done in about {lasted(one.likely_s)} of running ({span}), {one.how}")
+        span = f"{about(one.low_s)} to {about(one.high_s)}"
+        lines.append(f"done in about {about(one.likely_s)} of running ({span}), {one.how}")
     spent = f"spent so far {money(made.spent_micros)}"
     budget = "" if made.budget_micros is None else f", budget {money(made.budget_micros)}"
     lines.append(spent + budget)

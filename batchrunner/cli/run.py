@@ -11,7 +11,6 @@ from typing import Protocol
 
 import click
 
-from batchrunner.access import GMI_URL, Access
 from batchrunner.bills import is_bill, read_bill
 from batchrunner.campaign import Campaign
 from batchrunner.cli.awake import awake
@@ -23,11 +22,11 @@ from batchrunner.cli.options import (
     MANIFEST,
     OUTPUT,
     STATE,
-    environment,
     example,
     print_json,
 )
 from batchrunner.cli.plan import show_plan
+from batchrunner.cli.reach import access
 from batchrunner.cli.report import page_after_run
 from batchrunner.cli.say import say
 from batchrunner.cli.text import count, lasted, money, plain
@@ -36,7 +35,6 @@ from batchrunner.engine.gate import Bounds
 from batchrunner.engine.outcome import Ended
 from batchrunner.engine.progress import Progress
 from batchrunner.engine.steps import Stop
-from batchrunner.errors import UsageError
 from batchrunner.standing import dollars, held_json
 from batchrunner.values import JobState
 
@@ -147,20 +145,6 @@ def run(
     if ended.next_step:
         say(ended.next_step, err=True)
     raise click.exceptions.Exit(signals.code(ended))
-
-
-def access() -> Access:
-    """Return what the environment or a `.env` file says about the provider."""
-    values = environment()
-    if values.get("GMI_BASE_URL") == "":
-        raise UsageError(
-            "GMI_BASE_URL is set but empty: unset it for the paid queue, or name another address"
-        )
-    return Access(
-        key=values.get("GMI_API_KEY", "").strip(),
-        organization=values.get("GMI_ORG_ID") or None,
-        base_url=(values.get("GMI_BASE_URL") or GMI_URL).rstrip("/"),
-    )
 
 
 def make_view(campaign: Campaign, *, quiet: bool) -> View:

@@ -10,7 +10,7 @@ import click
 
 from batchrunner.auditing import look_up
 from batchrunner.cli.options import CAMPAIGN, STATE, example
-from batchrunner.cli.run import access
+from batchrunner.cli.reach import access
 from batchrunner.cli.say import say
 from batchrunner.cli.text import count, money
 from batchrunner.clock import SystemClock

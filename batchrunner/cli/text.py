@@ -28,6 +28,19 @@ def lasted(seconds: float) -> str:
     return text.removeprefix("0:")
 
 
+def about(seconds: float) -> str:
+    """Return a length of time that is only foreseen, no finer than anyone can know it."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if minutes < 90:
+        return f"{minutes} min"
+    if minutes < 600:
+        return f"{minutes // 60} h {minutes % 60:02} min"
+    hours = round(seconds / 3600)
+    return f"{hours} h" if hours < 48 else f"{seconds / 86_400:.1f} days"
+
+
 def size(count_bytes: int) -> str:
     """Return a number of bytes in kB or MB."""
     return f"{count_bytes / 1e6:.1f} MB" if count_bytes >= 1_000_000 else f"{count_bytes / 1e3:.0f} kB"

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from batchrunner.engine.desk import Live
-from batchrunner.rules.durations import LEARNED, Durations, Setting, Took, setting
+from batchrunner.rules.durations import LEARNED, UNKNOWN, Durations, Setting, Took, setting
 from batchrunner.rules.polling import Timetable, timetable
 from batchrunner.rules.states import EventKind
 from batchrunner.store.changes import Moved
@@ -50,6 +50,11 @@ class Learning:
             and setting(one.attempt.model, one.attempt.payload) == what
         ]
         return self._history.durations(what, running_s, self._newer[what])
+
+    def likely_s(self, what: Setting) -> float | None:
+        """Return within how many seconds a request very probably ends; None where that is a mere guess."""
+        known = self.durations(what)
+        return known.quantile_s(0.95) if known.learned or self._history.prior != UNKNOWN else None
 
     def relearn(self, live: Iterable[Live]) -> bool:
         """Work timetables out anew where enough has been seen since; tell whether there are new ones."""

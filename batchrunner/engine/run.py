@@ -25,6 +25,7 @@ from batchrunner.engine.steps import Step, Stop, Terms
 from batchrunner.engine.sweep import Sweeper
 from batchrunner.engine.uploads import Uploads
 from batchrunner.providers.base import Provider, ProviderError
+from batchrunner.rules.durations import setting
 from batchrunner.rules.hours import window
 from batchrunner.rules.pacing import HOUR_S, Pace, Past, Sent, retell
 from batchrunner.rules.states import IN_FLIGHT, EventKind
@@ -96,8 +97,8 @@ class Run:
         self.space = Space(tools.free_bytes)
         self.books = Books(reading.totals(store.db), may_gamble=not lost.has_duplicate(store.db))
         hours = window(limits.window) if limits.window else None
-        self.gate = Gate(bounds, hours, tools.clock.elapsed_s(), lambda: likely_s(store.db))
-        past = history(store.db, neighbours(store.path), tools.provider.origin)
+        self.gate = Gate(bounds, hours, tools.clock.elapsed_s(), self._likely_s)
+        past = history(store.db, neighbours(store.path), tools.provider.origin, terms.prior)
         self.learning = Learning(past)
         self.pace = Pace(limits)
         retell(self.pace, _past_submissions(store, tools.clock))
@@ -117,6 +118,13 @@ class Run:
     def times(self) -> tuple[float, int]:
         """Return steady time in seconds and wall time in microseconds."""
         return self.tools.clock.elapsed_s(), self.tools.clock.now_us()
+
+    def _likely_s(self) -> float | None:
+        """Return within how long the next job is very probably done; None while nothing is known."""
+        seen_s, job = likely_s(self.store.db), self.intake.peek(self.tools.clock.now_us())
+        if seen_s is not None or job is None:
+            return seen_s
+        return self.learning.likely_s(setting(job.model, job.payload))
 
     def notice_sleep(self) -> None:
         """Note that the machine was suspended: its connections are gone, what was on the wire is unknown."""

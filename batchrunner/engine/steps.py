@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from batchrunner.rules import retry
-from batchrunner.rules.durations import Setting
+from batchrunner.rules.durations import UNKNOWN, Durations, Setting
 from batchrunner.rules.polling import Schedule, Timetable
 from batchrunner.rules.states import JOB_STATE, EventKind, move
 from batchrunner.store.changes import Change, Moved
@@ -47,6 +47,7 @@ class Terms:
     fails_early: bool = False  # a request that is too much is taken and fails at once: look soon
     crowd: int = 1  # attempts in flight: the more, the dearer is a poll
     order: Order = "coverage"
+    prior: Durations = UNKNOWN  # how long requests take, before anything was learned
 
 
 @dataclass(frozen=True, slots=True)

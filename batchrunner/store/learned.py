@@ -64,18 +64,20 @@ class History:
         )
 
 
-def history(db: Database | None, others: Sequence[Path] = (), origin: str | None = None) -> History:
+def history(
+    db: Database | None, others: Sequence[Path] = (), origin: str | None = None, prior: Durations = UNKNOWN
+) -> History:
     """Read what a campaign's state table and those of other campaigns tell.
 
     `origin`: only requests to this provider count (its address as the attempts have it); None: any.
-    Tables that cannot be read tell nothing.
+    Tables that cannot be read tell nothing. `prior`: what is thought where they have nothing to tell.
     """
     elsewhere: dict[Setting, list[Took]] = defaultdict(list)
     for path in reversed(others):  # the newest come last, as all else that is newer
         with contextlib.suppress(BatchrunnerError), maybe_readonly(path) as other:
             for what, took in _took(other, origin).items() if other is not None else ():
                 elsewhere[what].extend(took)
-    return History({} if db is None else _took(db, origin), dict(elsewhere))
+    return History({} if db is None else _took(db, origin), dict(elsewhere), prior)
 
 
 def neighbours(path: Path) -> list[Path]:
@@ -88,6 +90,11 @@ def neighbours(path: Path) -> list[Path]:
             if one.name != path.name and one.is_file() and not one.is_symlink()
         ]
     return [one for _at, one in sorted(found, reverse=True)[:CAMPAIGNS]]
+
+
+def is_stand_in(origin: str) -> bool:
+    """Tell whether a provider's address is on this machine: its pace is not the real one's."""
+    return LOOPBACK.search(origin) is not None
 
 
 def _beside(seen: Seen, what: Setting) -> list[Took]:

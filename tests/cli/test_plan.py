@@ -59,6 +59,8 @@ def test_the_plan_is_one_screen_by_image_prompt_and_setting(tmp_path: Path) -> N
         "           quality 540p    800 jobs  at most $120.00",
         "  at most $240.00 still to pay ($0.03 a second, from the model's card; listed as $0.03; "
         "read per second, the dearer of two readings)",
+        "  done in about 18 h of running (4 h 43 min to 4.2 days), by the card's rule of thumb "
+        "of 60 to 300 s a clip",
         "  spent so far $0.00",
         "Nothing was sent.",
     ]
@@ -103,6 +105,18 @@ def test_what_is_expected_rests_on_what_ended(tmp_path: Path) -> None:
         "  as expected $1.80: of 32 jobs that ended here 25.0% failed (8); $3.60 of $4.80 was paid"
         in told.out.splitlines()
     )
+
+
+def test_before_the_first_run_the_finish_rests_on_the_card(tmp_path: Path) -> None:
+    """And not where a stand-in on this machine answers, whose pace is its own."""
+    shell = Shell(tmp_path)
+    first = shell.inside("plan", write(tmp_path))
+    low_s, high_s = shell.inside("plan", "night.yaml", "--json").json["finish_range"]
+    local = Shell(tmp_path, api="http://127.0.0.1:1", key="k").run("plan", "night.yaml")
+
+    assert "by the card's rule of thumb of 60 to 300 s a clip" in first.out
+    assert 60 < low_s < high_s
+    assert "done in about" not in local.out
 
 
 def test_every_job_is_a_line_with_its_exact_payload(tmp_path: Path) -> None:

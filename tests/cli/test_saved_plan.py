@@ -42,7 +42,7 @@ def test_a_saved_plan_is_private_and_says_what_it_rests_on(tmp_path: Path) -> No
     assert told["manifest"]["path"] == "night.yaml"
     assert list(told["pictures"]) == ["a.png"]
     assert told["reasons"] == {"new": 2, "changed": 0, "recorded, not sent yet": 0}
-    assert (told["to_submit"], told["cost_usd_micros"], told["finish"]) == (2, 300_000, None)
+    assert (told["to_submit"], told["cost_usd_micros"], told["finish"]) == (2, 300_000, 148.3)
     assert sorted(one.name for one in tmp_path.iterdir()) == ["a.png", "night.plan", "night.yaml"]
 
 

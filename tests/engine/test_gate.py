@@ -13,6 +13,7 @@ from batchrunner.engine.gate import Bounds
 from batchrunner.engine.planner import Wait
 from batchrunner.engine.progress import Progress
 from batchrunner.engine.steps import Stop
+from batchrunner.rules.durations import typical
 from batchrunner.store.changes import Intended
 from batchrunner.values import Job, JobState, Limits, Order
 from tests.engine.test_loop import TERMS, Rig
@@ -48,6 +49,29 @@ def test_a_deadline_by_the_clock_on_the_wall(tmp_path: Path) -> None:
     assert (first.stop, second.stop) == (Stop.DEADLINE, None)
     assert 0 < done < 12
     assert one.jobs_in(JobState.DONE) == one.provider.ledger.posts == 12
+
+
+def test_a_first_night_goes_by_the_rule_of_thumb_of_the_card(tmp_path: Path) -> None:
+    """Nothing was ever learned: a job that may well take five minutes does not start two before the end."""
+    (tmp_path / "late").mkdir()
+    (tmp_path / "early").mkdir()
+    terms = replace(TERMS, prior=typical(60.0, 300.0))
+    late = Rig(tmp_path / "late", jobs=jobs(4), terms=terms, limits=MANY, bounds=Bounds(for_s=120.0))
+    early = Rig(tmp_path / "early", jobs=jobs(4), terms=terms, limits=MANY, bounds=Bounds(for_s=900.0))
+    last = late.run()
+
+    assert (last.stop, late.provider.ledger.posts) == (Stop.DEADLINE, 0)
+    assert "a job takes up to 300 s" in last.detail
+    assert (early.run().stop, early.provider.ledger.posts) == (None, 4)
+
+
+def test_other_campaigns_tell_how_long_a_job_takes(tmp_path: Path) -> None:
+    """The first run of a campaign knows it from those beside it."""
+    Rig(tmp_path, jobs=jobs(30), limits=MANY).run()
+    (tmp_path / "test.db").rename(tmp_path / "other.db")
+    late = Rig(tmp_path, jobs=jobs(4), limits=MANY, bounds=Bounds(for_s=20.0))
+
+    assert (late.run().stop, late.provider.ledger.posts) == (Stop.DEADLINE, 0)
 
 
 def test_a_deadline_that_is_kept_is_no_reason_to_stop(tmp_path: Path) -> None:
