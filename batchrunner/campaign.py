@@ -307,7 +307,7 @@ class Campaign(Before):
             Threads(1, "publish"),
         )
         try:
-            yield Tools(provider, clips, self._clock, self._rng, *pools, self._free_bytes)
+            yield Tools(provider, clips, self._clock, self._rng, *pools, self._free_bytes, clips.unwritable)
         finally:
             for pool in pools:
                 pool.close()
