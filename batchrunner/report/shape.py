@@ -18,10 +18,10 @@ from urllib.parse import quote
 from batchrunner.clock import utc_us
 from batchrunner.report.gather import Night, Row
 from batchrunner.report.secrets import REDACTED, shown, shown_value, without
-from batchrunner.report.ways import Way, failed_ways, held_ways
 from batchrunner.rules.states import LIVE
 from batchrunner.telling import Story, standing_now, tell
 from batchrunner.values import UPLOAD, AttemptState, HeldJob, JobState, canonical
+from batchrunner.ways import Way, failed_ways, held_ways
 
 CLIP_SUFFIXES = (".mp4", ".mov")
 
