@@ -224,6 +224,7 @@ class Campaign(Before):
             manifest=manifest,
             missing=there.missing,
             to_finish_micros=reading.pending_cost(store.db),
+            limits_found=last.limits_found if last else {},
             idle=last is None and store.as_recorded and there.steady,
         )
 

@@ -194,6 +194,9 @@ def end_lines(ended: Ended) -> Iterator[str]:
             f"  this run: {count(tally.submissions, 'submission')}, {count(tally.downloads, 'download')}, "
             f"{lasted(ended.elapsed_s)}"
         )
+    if ended.limits_found:
+        found = ", ".join(f"{name}: {limit}" for name, limit in ended.limits_found.items())
+        yield f"  the provider seems to allow no more than this, which was kept to: limits: {{{found}}}"
     if tally.in_doubt or tally.unclear:
         lost = [held for held in ended.held if held.sent and held.request_id is None]
         stake = f", {money(sum(held.at_stake_micros for held in lost))} at stake" if lost else ""

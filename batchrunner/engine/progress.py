@@ -43,3 +43,4 @@ class Progress:
     stop: Stop | None
     detail: str
     problem: str  # the last thing that went wrong, for people
+    limits_found: Mapping[str, int]  # that the provider seems to have, by their names in a manifest
