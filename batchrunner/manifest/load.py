@@ -11,6 +11,7 @@ import contextlib
 import gc
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import get_args
 
 from batchrunner.cards import Card, load_card, parse_card
 from batchrunner.errors import ManifestError, Problem, UsageError
+from batchrunner.files import card_ids
 from batchrunner.manifest import shape
 from batchrunner.manifest.check import KEY_LIKE, Checker, identity
 from batchrunner.manifest.textfile import KEY_FOUND
@@ -107,6 +109,8 @@ def _card(document: Document, path: Path) -> tuple[Card | None, list[Problem]]:
     if card.id != model:
         said = f'the card {own} is of the model "{card.id}", not of "{model}"'
         return None, [Problem(str(path), *document.place(("model",)), "model", said)]
+    if own is not None and model in card_ids():
+        card = replace(card, other_price=load_card(model).price)
     return card, []
 
 
