@@ -124,7 +124,7 @@ def test_before_the_first_run_the_finish_rests_on_the_card(tmp_path: Path) -> No
 def test_of_two_prices_the_dearer_one_counts_and_both_are_told(
     tmp_path: Path, usd: float, cost: float
 ) -> None:
-    """A card that was pulled from the provider differs from the one that ships; the manifest overrules both."""
+    """A pulled card differs from the one that ships; the manifest overrules both."""
     card = json.loads(card_text("pixverse-v5.6-i2v"))
     card["price"] = {"per": "second", "usd": usd}
     (tmp_path / "pulled.json").write_text(json.dumps(card))
@@ -132,14 +132,14 @@ def test_of_two_prices_the_dearer_one_counts_and_both_are_told(
     path = tmp_path / name
     path.write_text(path.read_text(encoding="utf-8") + "card: pulled.json\n", encoding="utf-8")
     told = Shell(tmp_path).inside("plan", name, "--json").json
-    path.write_text(path.read_text(encoding="utf-8") + "price: {per: request, usd: 0.02}\n", encoding="utf-8")
+    path.write_text(path.read_text(encoding="utf-8") + "price: {per: job, usd: 0.02}\n", encoding="utf-8")
     own = Shell(tmp_path).inside("plan", name, "--json").json
 
     assert told["cost"] == cost
     ours = f"${usd} a second, from the model's card"
     assert told["price"] == f"{ours}; the card that ships says $0.03 a second: the dearer one counts"
     assert own["cost"] == round(0.02 * own["to_submit"], 2)
-    assert own["price"] == "$0.02 a request, from the manifest"
+    assert own["price"] == "$0.02 a job, from the manifest"
 
 
 def test_every_job_is_a_line_with_its_exact_payload(tmp_path: Path) -> None:
