@@ -30,6 +30,7 @@ FLOORS = (
     ("report",),
     ("before", "recreating", "presence"),
     ("settling", "campaign", "auditing", "verifying"),
+    ("rehearsal",),
     ("cli", "__main__", "__init__"),
 )
 DOORS = {
