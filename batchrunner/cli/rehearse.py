@@ -104,8 +104,8 @@ def lines(stage: Stage, played: Rehearsal, took_s: float) -> Iterator[str]:
     script, nights = played.script, len(played.nights)
     begins = local_text(played.start_us)
     yield (
-        f"{script.campaign}: {count(len(script.jobs), 'job')} in {count(nights, 'night')} of {played.weather} "
-        f"weather, each from {begins} on"
+        f"{script.campaign}: {count(len(script.jobs), 'job')} in {count(nights, 'night')} of "
+        f"{played.weather} weather, each from {begins} on"
     )
     if besides := _not_played(stage):
         yield f"  not played  {besides}"
@@ -152,7 +152,7 @@ def rehearsal_json(played: Rehearsal, took_s: float) -> dict[str, object]:
         "lost": played.lost,
         "crashes": played.crashes,
         "found": sum(one.found for one in nights),
-        **{str(one): _three(played.jobs(one)) for one in JobState if nights},
+        **{str(one): _three(played.jobs(one), round) for one in JobState if nights},
         "held_why": dict(played.held),
         "finish": _three(played.spread([one.end_us for one in nights]), lambda at: utc_text(int(at)))
         if nights

@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from batchrunner.rehearsal.night import Night, play
 from batchrunner.rehearsal.stage import Call, Script, Stage
@@ -26,7 +27,8 @@ from batchrunner.rules.hours import window
 from batchrunner.values import JobState
 
 NIGHTS_MIN, NIGHTS_MAX = 2, 40
-JOBS_PLAYED = 4_000  # in all nights together, unless the number of nights is given
+JOBS_PLAYED = 3_000  # in all nights together, unless the number of nights is given
+MANY, GRAIN_S = 1_000, 1.0  # with more jobs time passes in whole seconds, which takes half as long to play
 APART = 1_000  # jobs in all nights together from which on processes share the nights
 ROOM = 1 << 28  # bytes that must be free in memory for a night's state table to lie there
 ENOUGH = 20  # nights from which on 5 % and 95 % mean something
@@ -89,7 +91,7 @@ class Rehearsal:
         """Return the range of a value of each night."""
         few = sorted(values)
         tail = int(0.05 * len(few)) if self.quantiles else 0
-        return Spread(few[tail], few[len(few) // 2], few[-1 - tail])
+        return Spread(few[tail], median(few), few[-1 - tail])
 
     @property
     def held(self) -> Counter[str]:
@@ -115,8 +117,11 @@ def rehearse(
     nights: int | None = None,
     seed: int = 1,
     each: Callable[[int, int], None] | None = None,
+    hands: int | None = None,
 ) -> Rehearsal:
     """Play some nights that begin at `start_us`; `each` is told how many of how many are over.
+
+    `hands`: processes that share the nights; by default one, or all there may be where the nights are long.
 
     Raises:
         BatchrunnerError: as `Campaign.run`.
@@ -127,7 +132,7 @@ def rehearse(
     asked = [(weather, f"{seed} {at}", (rank + 0.5) / number, start_us) for at, rank in enumerate(order)]
     played = list[Night]()
     with tempfile.TemporaryDirectory(prefix="batchrunner-rehearsal-", dir=_memory()) as folder:
-        for night in _played(stage, asked, folder):
+        for night in _played(stage, asked, folder, hands or _hands(number * len(stage.script.jobs))):
             played.append(night)
             if each is not None:
                 each(len(played), number)
@@ -150,6 +155,7 @@ def one_night(
         takes,
         start_us=start_us,
         busy=_busy(stage, start_us),
+        grain_s=GRAIN_S if len(script.jobs) > MANY else 0.0,
     )
     with tempfile.TemporaryDirectory(prefix="batchrunner-rehearsal-", dir=folder or _memory()) as own:
         return play(stage, schedule, Path(own))
@@ -158,10 +164,16 @@ def one_night(
 # --- the parts ----------------------------------------------------------------------------------------
 
 
-def _played(stage: Stage, asked: Sequence[Asked], folder: str) -> Iterator[Night]:
-    """Yield the nights in their order; where they are long, on all processors."""
-    hands = min(len(asked), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
-    if hands == 1 or len(asked) * len(stage.script.jobs) < APART:
+def _hands(jobs: int) -> int:
+    if jobs < APART:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _played(stage: Stage, asked: Sequence[Asked], folder: str, hands: int) -> Iterator[Night]:
+    """Yield the nights in their order."""
+    hands = min(hands, len(asked))
+    if hands <= 1:
         yield from (one_night(stage, *one, folder) for one in asked)
         return
     # A process of its own begins with nothing of this one's: the same on every system. On the way out, also

@@ -6,6 +6,7 @@ request at most, and whatever was accepted is in the list sooner or later.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -60,6 +61,7 @@ class Schedule:
     bad_keys: tuple[Window, ...] = ()  # the key is refused
     naps: tuple[Window, ...] = ()  # the machine is suspended; the runner's steady clock tells it
     fetch_s: float = 30.0  # a download takes up to so long
+    grain_s: float = 0.0  # things happen at whole multiples of it: coarser, and quicker to play
     seen: int = 1 << 30  # requests that the list goes back
     steps_max: int = 40_000  # whatever needs more events and waits does not end
 
@@ -76,6 +78,10 @@ class Schedule:
     def pause_s(self, rng: random.Random) -> float:
         """Return how long the next step of a call takes."""
         return rng.uniform(0.01, self.slow_s)
+
+    def grained_s(self, at_s: float) -> float:
+        """Return the next moment, from `at_s` on, at which things may happen."""
+        return math.ceil(at_s / self.grain_s - 1e-9) * self.grain_s if self.grain_s else at_s
 
     def without_kills(self) -> Schedule:
         """Return the same world in which nobody is killed."""

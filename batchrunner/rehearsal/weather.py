@@ -86,6 +86,7 @@ def draw(
     *,
     start_us: int,
     busy: Window,
+    grain_s: float = 0.0,
 ) -> Schedule:
     """Return one night's schedule. `busy`: from when until when, in seconds, it is expected to work."""
     rng = random.Random(seed)  # noqa: S311 - weather, guards nothing
@@ -132,6 +133,7 @@ def draw(
         takes=takes,
         crowds=((crowd_s, crowd_s + (end_s - begin_s) / 3, most),) if most < limits.in_flight else (),
         fetch_s=5.0,
+        grain_s=grain_s,
         seen=1000,
         steps_max=1_000_000 + EVENTS_A_JOB * len(jobs),
     )

@@ -93,7 +93,7 @@ class World:
     def take(self, mind: Mind, inbox: SimpleQueue[T], wait_s: float) -> T | None:
         """Let time pass until something arrives for one runner, or its patience ends."""
         mind.inbox = inbox
-        end_s = self.steady_s + max(0.0, wait_s)
+        end_s = self.schedule.grained_s(self.steady_s + max(0.0, wait_s))
         while inbox.empty():
             next_s = min(end_s, self._events[0].due_s) if self._events else end_s
             if self._naps and self._naps[0][0] <= next_s:
@@ -165,7 +165,10 @@ class World:
         answer: Any = None,
     ) -> None:
         self._order += 1
-        due_s = self.steady_s + after_s
+        # To the nearest moment, not to the next: coarse time must not make a night longer.
+        due_s = max(
+            self.steady_s, self.schedule.grained_s(self.steady_s + after_s - self.schedule.grain_s / 2)
+        )
         heapq.heappush(self._events, Event(due_s, self._order, mind, verb, call, answer))
 
     # --- death ----------------------------------------------------------------------------------------
