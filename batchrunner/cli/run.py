@@ -35,6 +35,7 @@ from batchrunner.engine.gate import Bounds
 from batchrunner.engine.outcome import Ended
 from batchrunner.engine.progress import Progress
 from batchrunner.engine.steps import Stop
+from batchrunner.rules.hours import span
 from batchrunner.standing import dollars, held_json
 from batchrunner.values import JobState
 
@@ -181,6 +182,8 @@ def show_end(ended: Ended) -> None:
             f"  this run: {count(tally.submissions, 'submission')}, {count(tally.downloads, 'download')}, "
             f"{lasted(ended.elapsed_s)}"
         )
+    if tally.asleep_s:
+        say(f"  the machine was asleep for {span(tally.asleep_s)} meanwhile")
     if tally.in_doubt or tally.unclear:
         lost = [held for held in ended.held if held.sent and held.request_id is None]
         stake = f", {money(sum(held.at_stake_micros for held in lost))} at stake" if lost else ""

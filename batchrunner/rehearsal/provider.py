@@ -89,6 +89,7 @@ class Provider:
         self.duplicates: Counter[str] = Counter()
         self.wrongs: list[str] = []
         self.posts = 0
+        self.posts_of: Counter[int] = Counter()  # by the runner's number
         self._crowds = world.schedule.crowds
         self._no_credit_until_s = 0.0
         self._bad_key_until_s = 0.0
@@ -103,6 +104,7 @@ class Provider:
         """Meet one POST that orders a clip."""
         world, rng = self.world, self.world.rng
         self.posts += 1
+        self.posts_of[mind.number] += 1
         if world.cut:
             if rng.random() < 0.5:
                 order = json.loads(body)
@@ -110,7 +112,7 @@ class Provider:
             raise UnclearError("the connection was lost")
         if self._dark(world.schedule.outages):
             self.world.answer_after_s = rng.uniform(0.0, 30.0)
-            raise (NotSentError if rng.random() < 0.7 else UnclearError)("no answer")
+            raise self._gone(0.7)
         fate = "401" if self._dark(world.schedule.bad_keys) else "429" if self._crowded() else self._fate()
         world.tell(f"POST meets: {fate}")
         if fate in REFUSALS:
@@ -216,7 +218,7 @@ class Provider:
         if world.cut:
             raise UnclearError("the connection was lost")
         if self._dark(world.schedule.outages):
-            raise (NotSentError if rng.random() < 0.5 else UnclearError)("no answer")
+            raise self._gone(0.5)
         if world.steady_s < self._bad_key_until_s or self._dark(world.schedule.bad_keys):
             return _json(401, {"error": "invalid api key"})
         if "api-keys" in path:
@@ -299,6 +301,12 @@ class Provider:
             for key, value in reversed(payload.items())
         }
 
+    def _gone(self, unsent: float) -> Exception:
+        """Return how a call ends while the provider is away: in a share of them nothing has left."""
+        if self.world.rng.random() < unsent:
+            return NotSentError("no route")
+        return UnclearError("the connection was lost")
+
     def _dark(self, windows: tuple[tuple[float, float], ...]) -> bool:
         now_s = self.world.steady_s
         return not self.world.calm and any(start_s <= now_s < end_s for start_s, end_s in windows)
@@ -329,7 +337,7 @@ class Line:
 class Customer(Gmi):
     """The real adapter on one runner's line. A picture's address tells its content: nothing is uploaded."""
 
-    def __init__(self, line: Line, key: str = "key") -> None:
+    def __init__(self, line: Line, key: str = "of-no-account") -> None:
         world = line.provider.world
         super().__init__(ORIGIN, key, None, cast(Http, line), now_s=lambda: world.now_us() / 1e6)
 

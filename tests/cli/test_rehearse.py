@@ -13,7 +13,7 @@ from batchrunner.rehearsal.rehearse import one_night, rehearse
 from batchrunner.rehearsal.stage import Call, Stage
 from batchrunner.store.tables import Store
 from batchrunner.values import JobState
-from tests.shell import Shell, against
+from tests.shell import ROOT, Shell, against
 
 START_US = 1_764_000_000_000_000
 URL = "https://console.gmicloud.ai"
@@ -131,6 +131,18 @@ def test_only_what_is_left_is_played_and_nothing_of_the_user_changes(tmp_path: P
     assert done.out.startswith("night: 4 jobs in 3 nights of storm weather")
     assert "  not played  2 jobs done already" in done.out
     assert bytes_of(tmp_path) == before
+
+
+def test_pictures_of_this_machine_are_rehearsed_without_an_upload(tmp_path: Path) -> None:
+    """The demo, which has such pictures: a storm finds its lost submissions by their content too."""
+    told = Shell(tmp_path).inside(
+        "rehearse", str(ROOT / "manifests" / "demo.yaml"), "--weather", "storm", "--nights", "6", "--json"
+    ).json
+
+    assert (told["paid_twice"], told["lost"], told["jobs"]) == (0, 0, 12)
+    assert told["found"] > 0
+    assert told["done"][0] >= 6
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_left_is_nothing_to_rehearse(tmp_path: Path) -> None:
