@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types bench prove kills clean lock wheel
+.PHONY: help setup demo test check lint types bench prove kills clean lock lowest wheel
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,13 @@ lock: ## renew requirements.lock (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --all-extras --group dev pyproject.toml -o requirements.lock
 
+lowest: ## run the tests with the lowest versions that pyproject.toml allows (needs uv)
+	$(PYTHON) -m venv --clear $(VENV)-lowest
+	uv pip compile --quiet --python-version 3.11 --resolution lowest-direct --no-header --no-annotate \
+	  --all-extras --group dev pyproject.toml -o $(VENV)-lowest/versions.txt
+	$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: -r $(VENV)-lowest/versions.txt
+	PYTHONPATH=. $(VENV)-lowest/bin/python -m pytest -n 4 --dist worksteal $(ARGS)
+
 clean: ## remove what these targets made; state/ and outputs/ stay
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-lowest dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -105,6 +105,11 @@ class Campaign(Before):
         """The provider's address; the emulator has another port in each run, which does not matter."""
         return self._access.base_url if self.manifest.provider == "gmi" else "http://127.0.0.1:0"
 
+    @property
+    def budget_micros(self) -> int | None:
+        """What this run may spend in all, in micro-dollars; None: no limit."""
+        return self._limits().budget_micros
+
     def foresight(self) -> Foresight | None:
         """Tell when the run that goes on will be done; None: there is none, or nothing was learned yet."""
         return self._loop.foresight() if self._loop is not None else None
@@ -327,7 +332,7 @@ class Campaign(Before):
             Threads(1, "publish"),
         )
         try:
-            yield Tools(provider, clips, self._clock, self._rng, *pools, self._free_bytes)
+            yield Tools(provider, clips, self._clock, self._rng, *pools, self._free_bytes, clips.unwritable)
         finally:
             for pool in pools:
                 pool.close()

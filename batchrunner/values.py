@@ -18,6 +18,7 @@ JSON: TypeAlias = Any  # a value that json.dumps takes: mypy has no recursive ty
 Payload: TypeAlias = Mapping[str, JSON]
 
 Order: TypeAlias = Literal["coverage", "written"]  # of submissions
+NotifyEvent: TypeAlias = Literal["done", "stopped", "held", "budget"]
 UPLOAD = "upload:"  # a payload value `upload:<sha256>.<ext>` stands for a local file's public URL
 
 
@@ -129,6 +130,15 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True)
+class Notify:
+    """Whom to tell what. `env`: the environment variable with the address; `place`: line and column of it."""
+
+    env: str
+    on: frozenset[NotifyEvent]
+    place: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """A checked manifest; paths are absolute.
 
@@ -158,6 +168,7 @@ class Manifest:
     shots: tuple[Shot, ...] = ()
     exclude: tuple[Exclude, ...] = ()
     include: tuple[Shot, ...] = ()
+    notify: tuple[Notify, ...] = ()
 
     @property
     def pictures(self) -> Iterator[Picture]:

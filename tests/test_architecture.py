@@ -26,7 +26,7 @@ FLOORS = (
     ("emulator",),
     ("engine",),
     ("tallies", "saving", "bills", "exporting", "starting"),
-    ("access", "planning", "standing", "telling", "runlog", "frozen", "billing", "foreseeing"),
+    ("access", "planning", "standing", "ways", "telling", "runlog", "frozen", "billing", "foreseeing"),
     ("report",),
     ("before", "recreating", "presence"),
     ("settling", "campaign", "auditing", "verifying"),

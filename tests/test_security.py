@@ -201,6 +201,28 @@ def test_links_in_the_output_folder_lead_nowhere(tmp_path: Path) -> None:
     assert "Traceback" not in done.err
 
 
+@pytest.mark.parametrize("what", ["a link", "a file"])
+def test_a_folder_that_cannot_be_written_is_found_before_anything_is_paid_for(
+    tmp_path: Path, what: str
+) -> None:
+    """Exit 8 with the folder's name; once it is mended, the same command does all."""
+    folder = tmp_path / "outputs" / "night" / "fox"
+    folder.parent.mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    folder.symlink_to(tmp_path / "elsewhere") if what == "a link" else folder.write_text("mine")
+    with against(tmp_path) as shell:
+        done = shell.run("run", shell.write())
+        posts = shell.ledger()["posts"]
+        folder.unlink()
+        again = shell.run("run", "night.yaml")
+
+    assert (done.code, posts) == (8, 0)
+    assert "outputs/night/fox" in done.err + done.out
+    assert not any((tmp_path / "elsewhere").iterdir())
+    assert again.code == 0
+    assert not any(folder.glob("*.probe"))
+
+
 @pytest.mark.parametrize("name", ["night.db", "night.lock"])
 def test_a_link_in_the_state_folder_is_not_followed(tmp_path: Path, name: str) -> None:
     """Exit 8 before anything is sent; the other end keeps every byte."""

@@ -27,14 +27,20 @@ JOBS_MAX = 20_000  # with more, the page takes longer than a run may, and more m
     default=None,
     help="Folder of the outputs.  [default: where the last run put them]",
 )
+@click.option(
+    "--redact-prompts",
+    "redact",
+    is_flag=True,
+    help="Another page beside it, to show around: without prompts and addresses of pictures.",
+)
 @click.option("--open", "opens", is_flag=True, help="Open it in the browser.")
-def report(campaign: str, state: Path, output: Path | None, opens: bool) -> None:
+def report(campaign: str, state: Path, output: Path | None, redact: bool, opens: bool) -> None:
     """Write the page of CAMPAIGN (its name or its manifest) beside its clips, and print its path.
 
     One HTML file that opens from disk and needs no server and no network: every clip, what failed and why,
     what is held and the command that settles it, cost and time. Every run ends by writing it, too.
     """
-    page = write_report(state, campaign, output)
+    page = write_report(state, campaign, output, redact=redact)
     click.echo(near(page))
     if opens:
         click.launch(page.absolute().as_uri())

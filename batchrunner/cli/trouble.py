@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from batchrunner.cli.text import money, plain
-from batchrunner.standing import settle_command
 from batchrunner.values import HeldJob
+from batchrunner.ways import held_ways, way_line
 
 HELD_SHOWN = 20
 
@@ -15,12 +15,22 @@ HELD_SHOWN = 20
 def trouble_lines(
     campaign: str, failed: Iterable[Mapping[str, Any]], held: Sequence[HeldJob]
 ) -> Iterator[str]:
-    """Yield a line for each failed job, and for each held one why, what is at stake and what settles it."""
+    """Yield a line for each failed job, and for each held one why and what is at stake.
+
+    What settles it stands in full below the first one that it settles: a screen has room for 20 jobs.
+    """
+    told: dict[tuple[bool, bool], str] = {}
     for row in failed:
         yield f"  failed  {row['id']}: {plain(row['detail'] or row['reason'] or '')}"
     for one in held[:HELD_SHOWN]:
         stake = money(one.at_stake_micros)
         yield f"  held  {one.job}: {plain(one.detail or one.reason)} ({stake} at stake)"
-        yield f"        {settle_command(campaign, one)}"
+        kind = (one.sent, one.request_id is not None)
+        if kind in told:
+            yield f"        settled as {told[kind]} is"
+            continue
+        told[kind] = one.job
+        for way in held_ways(campaign, one, "run again"):
+            yield f"        {way_line(way)}"
     if len(held) > HELD_SHOWN:
         yield f"  … {len(held) - HELD_SHOWN:,} more: batchrunner jobs {campaign} --state held"

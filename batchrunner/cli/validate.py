@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from batchrunner.cli.options import JSON_OUTPUT, example, print_json
+from batchrunner.cli.options import JSON_OUTPUT, environment, example, print_json
 from batchrunner.cli.text import count
 from batchrunner.errors import ManifestError, Problem, UsageError
 
@@ -23,14 +23,16 @@ EXAMPLE = "batchrunner validate manifests/*.yaml\nbatchrunner validate manifests
     default="text",
     help="`github`: annotations that GitHub shows at the lines of a pull request.",
 )
+@click.option("--notify", "tries", is_flag=True, help="Send a test message to each address under `notify:`.")
 @JSON_OUTPUT
-def validate(manifests: tuple[Path, ...], form: str, as_json: bool) -> None:
+def validate(manifests: tuple[Path, ...], form: str, tries: bool, as_json: bool) -> None:
     """Check MANIFESTS: every error, each with file, line and column. Exit 2 when there is one."""
     form = "json" if as_json else form
     answers = []
     problems: list[Problem] = []
     for path in manifests:
         jobs, found = check(path)
+        found += try_notify(path) if tries and not found else []
         problems += found
         answers.append({"manifest": str(path), "jobs": jobs, "errors": [asdict(one) for one in found]})
         if form == "text" and jobs is not None:
@@ -60,6 +62,25 @@ def check(path: Path) -> tuple[int | None, list[Problem]]:
     except UsageError as error:
         return None, [Problem(str(path), 0, 0, "", str(error))]
     return size(manifest, card), []
+
+
+def try_notify(path: Path) -> list[Problem]:
+    """Send a test message to each address that a run would notify; return what is wrong."""
+    from batchrunner.cli.notify import deliver, targets  # noqa: PLC0415 - brings what a run needs
+    from batchrunner.manifest.load import load  # noqa: PLC0415
+
+    manifest = load(path)[0]
+    try:
+        told = targets(manifest, environment())
+    except ManifestError as error:
+        return error.problems
+    found = []
+    for one in told:
+        if deliver(one, f"{manifest.campaign}: a test", f"A run would tell: {', '.join(sorted(one.on))}."):
+            click.echo(f"{path}: {one.variable} was told", err=True)
+        else:
+            found.append(Problem(str(path), 0, 0, "", f"{one.variable}: the message was not delivered"))
+    return found
 
 
 def annotation(problem: Problem) -> str:

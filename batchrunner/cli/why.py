@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from batchrunner.cli.options import CAMPAIGN, JSON_OUTPUT, STATE, example, print
 from batchrunner.cli.say import say
 from batchrunner.cli.text import plain
 from batchrunner.telling import Story, read_story, standing_now, tell
+from batchrunner.ways import held_ways, way_line
 
 
 @click.command(
@@ -47,7 +49,12 @@ def show_story(story: Story) -> None:
         say(f"  {local:%H:%M:%S}  {utc:%H:%M:%S}Z  {plain(one.text)}")
     now, command = standing_now(story)
     say(f"now: {plain(now)}")
-    say(f"do:  {command or 'nothing'}")
+    if story.held is None:
+        say(f"do:  {command or 'nothing'}")
+        return
+    run = f"batchrunner run {shlex.quote(str(story.manifest))}"
+    for way in held_ways(story.campaign, story.held, run):
+        say(f"do:  {way_line(way)}")
 
 
 def near(path: Path) -> Path:

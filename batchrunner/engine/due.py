@@ -88,6 +88,9 @@ def _plan_submits(run: Run, now_s: float, now_us: int) -> None:
         )
         if run.short:
             break
+        if why := run.tools.unwritable(job.name):
+            run.end(Stop.FOLDER, f"{why}; nothing was paid for {job.id}, whose clip belongs there")
+            break
         _intend(run, run.intake.take(), now_s, now_us)
         room -= 1
     run.wait = wait

@@ -14,6 +14,7 @@ from batchrunner.values import HeldJob, JobState, Totals
 
 STOP_CODES: Mapping[Stop, int] = {
     Stop.LOCAL: 8,
+    Stop.FOLDER: 8,
     Stop.CREDENTIALS: 5,
     Stop.CREDIT: 6,
     Stop.BUDGET: 6,
@@ -85,6 +86,7 @@ class Ended:
         failed, needed = self.totals.jobs[JobState.FAILED], self.needed
         by_stop = {
             Stop.LOCAL: f"mend that on this machine, then go on with: {self.again}",
+            Stop.FOLDER: f"make it a folder that you may write to, then go on with: {self.again}",
             Stop.CREDENTIALS: f"set a valid GMI_API_KEY, then go on with: {self.again}",
             Stop.CREDIT: f"add credit to the account, then go on with: {self.again}",
             Stop.BUDGET: f"${needed} is enough for all that is left: {self.again} --budget {needed}",
@@ -97,7 +99,10 @@ class Ended:
         if self.stop is not None:
             return by_stop[self.stop]
         if self.missing:
-            return f"put the missing files back into {self.output} (or name the right folder with --output)"
+            return (
+                f"put the missing files back into {self.output} (or name the right folder with --output); "
+                f"how to load them again: batchrunner audit {self.campaign}"
+            )
         if self.held:
             return f"settle the held jobs with the commands above, then: {self.again}"
         if failed:

@@ -48,7 +48,9 @@ from batchrunner.values import (
 )
 
 # These let the run finish what is paid for; any other reason ends it as soon as no POST is on the wire.
-DRAINING = frozenset({Stop.CREDENTIALS, Stop.CREDIT, Stop.BUDGET, Stop.MODEL, Stop.DEADLINE, Stop.ENOUGH})
+DRAINING = frozenset(
+    {Stop.CREDENTIALS, Stop.CREDIT, Stop.BUDGET, Stop.MODEL, Stop.DEADLINE, Stop.ENOUGH, Stop.FOLDER}
+)
 
 SUSPEND_S = 2.0  # less is the two clocks being read one after the other, on a busy machine
 
@@ -66,6 +68,7 @@ class Tools:
     fetchers: Pool  # up- and downloads
     filers: Pool  # no calls: files get their names, one batch after the other
     free_bytes: Callable[[], int]  # where clips and state go, whichever has less
+    unwritable: Callable[[str], str] = lambda _name: ""  # why a job's files cannot be filed under its name
 
 
 class Run:

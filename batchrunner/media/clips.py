@@ -24,7 +24,7 @@ from batchrunner.media.trouble import MediaError
 from batchrunner.providers.http import Http
 from batchrunner.values import Attempt, MediaFile
 
-PART = ".part"
+PART, PROBE = ".part", ".probe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,28 @@ class ClipFolder:
         self._clock = clock
         self._decode = decode
         self._folders: dict[str, str] = {}  # those that are there and looked at, with their paths
+        self._writable: set[str] = set()
         self._marks: dict[str, Mark] = {}  # part files of this run, until they are published
         self._begun: set[str] = set()  # part files that something may be there of already
+
+    def unwritable(self, name: str) -> str:
+        """Return why files cannot be made beside a clip of that name, or nothing; looks once a folder.
+
+        Asked before a job is paid for. The folder is made where it is missing.
+        """
+        folder = name.rpartition("/")[0]
+        if folder in self._writable:
+            return ""
+        try:
+            probe = self._place(f"{name}.{os.getpid()}{PROBE}")
+            os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            os.unlink(probe)
+        except LocalError as error:
+            return str(error)
+        except OSError as error:
+            return f"cannot write to the folder {self._root / folder}: {error.strerror}"
+        self._writable.add(folder)
+        return ""
 
     def fetch(self, attempt: Attempt, urls: Sequence[str]) -> tuple[MediaFile, ...]:
         """Bring every file of an attempt onto the disk as a part file, whole and checked.

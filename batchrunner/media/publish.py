@@ -38,6 +38,8 @@ def place(root: Path, relative: str) -> Path:
         if not path.parent.resolve().is_relative_to(root.resolve()):
             raise LocalError(f"refusing to write outside the output folder: {path.parent} leads elsewhere")
         path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise LocalError(f"cannot make the folder {path.parent}: a file has its name") from error
     except OSError as error:
         raise LocalError(f"cannot make the folder {path.parent}: {error.strerror}") from error
     return path

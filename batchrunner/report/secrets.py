@@ -7,12 +7,14 @@ user, the password and the query are left out; and whatever looks like a signatu
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from batchrunner.providers.answers import QUERY, SIGNED
 
 USER = re.compile(r"(?i)(\bhttps?://)[^\s/?#\"'<>@]+@")
 LEFT_OUT = "[…]"
+REDACTED = "[redacted]"
 
 
 def shown(text: str) -> str:
@@ -30,4 +32,23 @@ def shown_value(value: Any) -> Any:
         return {key: shown_value(one) for key, one in value.items()}
     if isinstance(value, list):
         return [shown_value(one) for one in value]
+    return value
+
+
+def without(value: Any, words: Iterable[str]) -> Any:
+    """Return a JSON value in whose texts none of `words` stands any more, as far as it stands by itself."""
+    texts = sorted({word.strip() for word in words} - {""}, key=len, reverse=True)
+    if not texts:
+        return value
+    pattern = re.compile("|".join(rf"(?<!\w){re.escape(text)}(?!\w)" for text in texts))
+    return _replaced(value, pattern)
+
+
+def _replaced(value: Any, pattern: re.Pattern[str]) -> Any:
+    if isinstance(value, str):
+        return pattern.sub(REDACTED, value)
+    if isinstance(value, dict):
+        return {key: _replaced(one, pattern) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_replaced(one, pattern) for one in value]
     return value

@@ -17,28 +17,39 @@ from urllib.parse import quote
 
 from batchrunner.clock import utc_us
 from batchrunner.report.gather import Night, Row
-from batchrunner.report.secrets import shown, shown_value
-from batchrunner.report.ways import Way, failed_ways, held_ways
+from batchrunner.report.secrets import REDACTED, shown, shown_value, without
 from batchrunner.rules.states import LIVE
 from batchrunner.telling import Story, standing_now, tell
 from batchrunner.values import UPLOAD, AttemptState, HeldJob, JobState, canonical
+from batchrunner.ways import Way, failed_ways, held_ways
 
 CLIP_SUFFIXES = (".mp4", ".mov")
 
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """Which fields of a model's payload are no settings: its pictures, its words, its seed."""
+    """Which fields of a model's payload are no settings: its pictures, its words, its seed.
+
+    `words`: parameters in which anything may be written, and which `--redact-prompts` keeps off the page.
+    """
 
     images: frozenset[str] = frozenset({"image_url"})
     prompt: str = "prompt"
     seed: str | None = "seed"
+    words: frozenset[str] = frozenset({"negative_prompt"})
 
     @classmethod
     def of(cls, card: str) -> Fields:
         """Read them from a model card's text."""
         told = json.loads(card)
-        return cls(frozenset(told["images"]), told["prompt"]["field"], told.get("seed"))
+        rules = told["parameters"]["properties"]
+        words = (name for name, rule in rules.items() if rule.get("type") == "string" and "enum" not in rule)
+        return cls(frozenset(told["images"]), told["prompt"]["field"], told.get("seed"), frozenset(words))
+
+    def private(self, payload: Mapping[str, Any]) -> dict[str, str]:
+        """Return what somebody has written or photographed: prompts, and where pictures are."""
+        names = self.images | self.words | {self.prompt}
+        return {name: value for name, value in payload.items() if name in names and isinstance(value, str)}
 
     def settings(self, payload: Mapping[str, Any]) -> dict[str, str]:
         """Return the settings of a payload as texts."""
@@ -58,8 +69,13 @@ class Shelf:
     stills: Mapping[str, str] = field(default_factory=dict)
 
 
-def night_data(night: Night, fields: Fields, shelf: Shelf, manifest: str) -> dict[str, Any]:
-    """Return all that the page tells; `manifest` is how a command names the manifest."""
+def night_data(
+    night: Night, fields: Fields, shelf: Shelf, manifest: str, *, redact: bool = False
+) -> dict[str, Any]:
+    """Return all that the page tells; `manifest` is how a command names the manifest.
+
+    `redact`: without prompts and the addresses of pictures.
+    """
     tries: dict[str, list[Row]] = defaultdict(list)
     for row in night.attempts:
         tries[row["job"]].append(row)
@@ -68,6 +84,10 @@ def night_data(night: Night, fields: Fields, shelf: Shelf, manifest: str) -> dic
         events[row["job"]].append(row)
     held = {one.job: one for one in night.held}
     payloads = {row["id"]: _payload(row, tries[row["id"]]) for row in night.jobs}
+    private = {job: fields.private(payload) for job, payload in payloads.items()} if redact else {}
+    payloads = {
+        job: {**one, **dict.fromkeys(private.get(job, ()), REDACTED)} for job, one in payloads.items()
+    }
     settings = {job: fields.settings(payload) for job, payload in payloads.items()}
     varied = _varied(settings.values())
     run = f"batchrunner run {shlex.quote(manifest)}"
@@ -76,7 +96,8 @@ def night_data(night: Night, fields: Fields, shelf: Shelf, manifest: str) -> dic
     for row in night.jobs:
         id_ = row["id"]
         chosen = {name: settings[id_].get(name, "default") for name in varied}
-        jobs.append(maker.job(row, tries[id_], events[id_], held.get(id_), payloads[id_], chosen))
+        job = maker.job(row, tries[id_], events[id_], held.get(id_), payloads[id_], chosen)
+        jobs.append(without(job, private[id_].values()) if redact else job)
     return {
         "campaign": night.campaign["slug"],
         "model": night.campaign["model"],

@@ -12,7 +12,7 @@ from typing import Any
 from batchrunner.clock import utc_us
 from batchrunner.errors import BatchrunnerError, LocalError
 from batchrunner.files import card_text
-from batchrunner.report.gather import Night, read_night
+from batchrunner.report.gather import Night, Row, read_night
 from batchrunner.report.page import page
 from batchrunner.report.posters import make_stills
 from batchrunner.report.shape import CLIP_SUFFIXES, Fields, Shelf, night_data
@@ -21,7 +21,7 @@ from batchrunner.store import gallery
 from batchrunner.store.database import explained, open_readonly
 from batchrunner.values import AttemptState
 
-NAME = "report.html"
+NAME, REDACTED_NAME = "report.html", "report-redacted.html"
 
 
 def write_report(
@@ -29,11 +29,14 @@ def write_report(
     campaign: str,
     output: Path | None = None,
     keep_on: Callable[[], bool] = lambda: True,
+    *,
+    redact: bool = False,
 ) -> Path:
     """Write the page of a campaign into the folder of its clips, and return its path.
 
     `output`: the folder of outputs, where it is not the one that the last run used. `keep_on` is asked
-    before each still: once it says no, the clips that have none yet go without.
+    before each still: once it says no, the clips that have none yet go without. `redact`: another page, to be
+    shown around, without prompts and the addresses of pictures.
 
     Raises:
         UsageError: there is no state table.
@@ -48,8 +51,8 @@ def write_report(
         there = {path: sha for path, sha in _clips(night) if (folder / path).is_file()}
         stills = make_stills(folder, {sha: path for path, sha in there.items()}, keep_on)
         manifest = _named(Path(row["manifest_path"]), state)
-        data = night_data(night, _fields(row["model"]), Shelf(there, stills), manifest)
-        return _file(folder / NAME, page(data))
+        data = night_data(night, _fields(row), Shelf(there, stills), manifest, redact=redact)
+        return _file(folder / (REDACTED_NAME if redact else NAME), page(data))
     except OSError as error:
         raise LocalError(f"cannot write the page: {error.filename or folder}: {error.strerror}") from error
 
@@ -80,9 +83,9 @@ def _clips(night: Night) -> Iterator[tuple[str, str]]:
                 yield first["path"], first["sha256"]
 
 
-def _fields(model: str) -> Fields:
+def _fields(campaign: Row) -> Fields:
     try:
-        return Fields.of(card_text(model))
+        return Fields.of(campaign.get("card_text") or card_text(campaign["model"]))
     except (BatchrunnerError, json.JSONDecodeError, KeyError, TypeError):
         return Fields()  # the card of an earlier version: the usual names
 

@@ -135,9 +135,13 @@ def test_only_what_is_left_is_played_and_nothing_of_the_user_changes(tmp_path: P
 
 def test_pictures_of_this_machine_are_rehearsed_without_an_upload(tmp_path: Path) -> None:
     """The demo, which has such pictures: a storm finds its lost submissions by their content too."""
-    told = Shell(tmp_path).inside(
-        "rehearse", str(ROOT / "manifests" / "demo.yaml"), "--weather", "storm", "--nights", "6", "--json"
-    ).json
+    told = (
+        Shell(tmp_path)
+        .inside(
+            "rehearse", str(ROOT / "manifests" / "demo.yaml"), "--weather", "storm", "--nights", "6", "--json"
+        )
+        .json
+    )
 
     assert (told["paid_twice"], told["lost"], told["jobs"]) == (0, 0, 12)
     assert told["found"] > 0

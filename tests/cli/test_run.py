@@ -200,7 +200,12 @@ def test_what_cannot_be_found_is_held_with_the_command_that_settles_it(tmp_path:
 
         assert held.code == 4
         assert "($0.15 at stake)" in held.out
-        assert f"batchrunner resolve night {job} --adopt REQUEST_ID | --resubmit | --abandon" in held.out
+        resolve = f"        batchrunner resolve night {job} --"
+        ways = [line for line in held.out.splitlines() if line.startswith(resolve)]
+        assert [way.removeprefix(resolve).partition("  # ")[0] for way in ways] == [
+            *("adopt REQUEST_ID", "resubmit", "abandon")
+        ]
+        assert "may pay twice" in ways[1]
         assert listed.out.startswith("held")
         assert settled.code == 0, settled.err
         assert again.code == 0

@@ -50,6 +50,6 @@ def test_the_command_that_is_printed_goes_on_in_the_same_folders(tmp_path: Path)
         assert told == "run night.yaml --state 's s' --output o"
         assert second.code == 4
         assert "--state 's s'" in second.err.splitlines()[-1]
-        assert shell.run("status", "night", "--state", "s s").out.count("--state 's s'") == 1
+        assert shell.run("status", "night", "--state", "s s").out.count("--state 's s'  # ") == 3
         assert shell.ledger()["posts"] == 3
         assert not (tmp_path / "state").exists()

@@ -162,6 +162,31 @@ def test_no_signature_gets_onto_the_page(tmp_path: Path, clip: Path) -> None:
     assert "https://cdn.example.com/fox.png?[" in text
 
 
+def test_a_redacted_page_tells_no_prompt_and_no_address_of_a_picture(tmp_path: Path, clip: Path) -> None:
+    """Not where the provider quotes it, either; ids, settings and the page of the run stay."""
+    prompt = 'Slow push-in on "the fox",\nsoft light'
+    maker = NightMaker(
+        tmp_path,
+        [clip],
+        prompts=[
+            ("push-in", json.dumps(prompt)[1:-1].replace('\\"', "'").replace("\\n", " ")),
+            ("drift", "Fox"),
+        ],
+        fate=lambda number, job: f"failed:not allowed: {job.payload['prompt']}." if number < 5 else "done",
+    ).make()
+    full = write_report(maker.state, "night").read_text(encoding="utf-8")
+    path = write_report(maker.state, "night", redact=True)
+    text = path.read_text(encoding="utf-8")
+
+    assert path.name == "report-redacted.html"
+    assert "Slow push-in" in full
+    assert not re.search(r"Slow push-in|\bFox\b|example\.com", text)
+    jobs = data_of(path)["jobs"]
+    assert {json.loads(job["payload"])["prompt"] for job in jobs} == {"[redacted]"}
+    assert jobs[0]["why"] == "not allowed: [redacted]."
+    assert [job["id"] for job in jobs] == [job["id"] for job in told(maker)["jobs"]]
+
+
 @pytest.mark.parametrize(
     ("text", "safe"),
     [

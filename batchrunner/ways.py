@@ -1,4 +1,4 @@
-"""What a person can do about a job: what `standing.settle_command` says, each way with its own command."""
+"""What a person can do about a job: each way in words, with a command that works when it is pasted."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ def held_ways(campaign: str, held: HeldJob, run: str) -> list[Way]:
 def failed_ways(campaign: str, job: str, run: str) -> list[Way]:
     """Return how a failed job can be tried again."""
     return [_way("Mend what the reason names, then", f"batchrunner retry {campaign} {job} && {run}")]
+
+
+def way_line(way: Way) -> str:
+    """Return a way as a line of a shell: the command first, the words as its comment."""
+    return f"{way['run']}  # {way['what'][0].lower()}{way['what'][1:]}"
 
 
 def _way(what: str, run: str) -> Way:
