@@ -196,7 +196,7 @@ def end_lines(ended: Ended) -> Iterator[str]:
             f"{lasted(ended.elapsed_s)}"
         )
     if tally.asleep_s:
-        say(f"  the machine was asleep for {span(tally.asleep_s)} meanwhile")
+        yield f"  the machine was asleep for {span(tally.asleep_s)} meanwhile"
     if tally.in_doubt or tally.unclear:
         lost = [held for held in ended.held if held.sent and held.request_id is None]
         stake = f", {money(sum(held.at_stake_micros for held in lost))} at stake" if lost else ""

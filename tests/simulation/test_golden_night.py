@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from batchrunner.cli.report import page_after_run
-from batchrunner.cli.run import show_end
+from batchrunner.cli.run import end_lines
 from batchrunner.cli.say import say
 from batchrunner.engine.gate import Bounds
 from batchrunner.rehearsal import oracle
@@ -90,10 +90,13 @@ night: {done} of 240 jobs done
 clips: {folder}
 {pending} jobs left, some {rest} at the pace of this run; go on with: batchrunner run {manifest}
 """
-HELD = """\
-  held  {job}: {why} ($0.15 at stake)
-        batchrunner resolve night {job} --adopt REQUEST_ID | --resubmit | --abandon
-"""
+HELD = "  held  {job}: {why} ($0.15 at stake)\n"
+WAYS = """\
+        batchrunner resolve night {job} --adopt REQUEST_ID  # you found it in the provider's console: take it over, free
+        batchrunner resolve night {job} --resubmit  # it is not there: submit it again, which may pay twice
+        batchrunner resolve night {job} --abandon  # give it up: counts as spent
+"""  # noqa: E501 - as it is printed
+ALIKE = "        settled as {job} is\n"
 
 
 def hour_s(text: str) -> float:
@@ -165,8 +168,8 @@ class GoldenNight:
         if ended is not None:
             self.world.crashes -= 1  # it went by itself
             with contextlib.redirect_stdout(out):
-                show_end(ended)
-                say(ended.next_step)
+                for line in (*end_lines(ended), ended.next_step):
+                    say(line)
             self.page = page_after_run(self.stage.state_path.parent, "night", ended, lambda: True) or Path()
         lasted_s, done = self.world.steady_s - begun_s, len(self.shelf.names)
         standing = sum(one.stands for one in self.provider.requests.values())
@@ -232,7 +235,10 @@ def test_what_is_printed_is_what_a_person_wants_to_read(night: GoldenNight, numb
         "active_row": f"  {start.open:>3}  active\n" if start.open else "",
         "pending": JOBS - start.done - start.open - len(held),
         "held_row": f"  {len(held):>3}  held\n" if held else "",
-        "held": "".join(HELD.format(job=job, why=why) for job, why in held),
+        "held": "".join(
+            HELD.format(job=job, why=why) + (ALIKE if place else WAYS).format(job=held[0][0])
+            for place, (job, why) in enumerate(held)
+        ),
         "doubt": doubts(start.out, len(held)),
         "spent": start.done * PRICE,
         "reserved": (start.open + len(held)) * PRICE,
