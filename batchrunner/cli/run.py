@@ -38,6 +38,7 @@ from batchrunner.engine.gate import Bounds
 from batchrunner.engine.outcome import Ended
 from batchrunner.engine.progress import Progress
 from batchrunner.engine.steps import Stop
+from batchrunner.rules.hours import span
 from batchrunner.standing import dollars, held_json
 from batchrunner.values import JobState
 
@@ -194,6 +195,8 @@ def end_lines(ended: Ended) -> Iterator[str]:
             f"  this run: {count(tally.submissions, 'submission')}, {count(tally.downloads, 'download')}, "
             f"{lasted(ended.elapsed_s)}"
         )
+    if tally.asleep_s:
+        yield f"  the machine was asleep for {span(tally.asleep_s)} meanwhile"
     if ended.limits_found:
         found = ", ".join(f"{name}: {limit}" for name, limit in ended.limits_found.items())
         yield f"  the provider seems to allow no more than this, which was kept to: limits: {{{found}}}"

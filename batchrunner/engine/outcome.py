@@ -77,7 +77,7 @@ class Ended:
         jobs = f"{left:,} job{'' if left == 1 else 's'} left"
         if not done or not left:
             return jobs
-        minutes = math.ceil(left * self.elapsed_s / done / 60)
+        minutes = math.ceil(left * (self.elapsed_s - self.tally.asleep_s) / done / 60)
         length = f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min"
         return f"{jobs}, some {length} at the pace of this run"
 

@@ -23,6 +23,7 @@ class Tally:
     swept: int = 0  # paid for in an earlier run whose record is lost, and taken over
     spared: int = 0  # held back, because others like them were refused
     spared_micros: int = 0
+    asleep_s: float = 0.0  # for how long the machine was suspended meanwhile
     duplicates: int = 0  # given up as absent and paid for again, and found after all
 
 
