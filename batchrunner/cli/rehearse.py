@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 import click
 
@@ -88,7 +91,8 @@ def rehearse(
     if not number and not as_json:
         click.echo(f"{stage.name}: {_not_played(stage)}: nothing is left to rehearse")
         return
-    played = play(stage, weather, start_us=begins_us, nights=number, seed=seed, each=_progress(number))
+    with _ended_cleanly():
+        played = play(stage, weather, start_us=begins_us, nights=number, seed=seed, each=_progress(number))
     took_s = time.monotonic() - started
     if as_json:
         print_json(rehearsal_json(played, took_s))
@@ -171,6 +175,20 @@ def rehearsal_json(played: Rehearsal, took_s: float) -> dict[str, object]:
 
 
 # --- the parts ----------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _ended_cleanly() -> Iterator[None]:
+    """Let SIGTERM end this as an exception does, so that nothing of the nights stays in memory."""
+
+    def leave(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _progress(nights: int) -> Callable[[int, int], None]:
