@@ -134,14 +134,16 @@ class Card:
     def price_text(self, price: Price | None = None) -> str:
         """Return in words what prices rest on."""
         if price is not None:
-            return f"${Decimal(price.micros) / 1_000_000} a {price.per}, from the manifest"
+            own = f"${Decimal(price.micros) / 1_000_000} a {price.per}, from the manifest"
+            return own if self.price is None else f"{own}; the model's card: {self._listed()}"
         if self.price is None:
             return "no price is known for this model: add `price:` to the manifest"
         note = f"; {self.price['note']}" if "note" in self.price else ""
-        usd = (
-            f"${self.price['usd']} a {self.price['per']}" if "usd" in self.price else "priced by its settings"
-        )
-        return f"{usd}, from the model's card{note}"
+        return f"{self._listed()}, from the model's card{note}"
+
+    def _listed(self) -> str:
+        price = self.price or {}
+        return f"${price['usd']} a {price['per']}" if "usd" in price else "priced by its settings"
 
     def _price_row(self, complete: Mapping[str, JSON]) -> float | None:
         price = self.price or {}
