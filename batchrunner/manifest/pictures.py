@@ -42,6 +42,8 @@ def from_url(url: str) -> Picture:
         raise PictureError(f"must be a URL without spaces, {URL_MAX} characters at most")
     if parts.scheme == "http" and not _is_loopback(host):
         raise PictureError("must be https, not http")
+    if _is_private(host):
+        raise PictureError(f"{host} is an address of a private network, which the provider cannot reach")
     return Picture(url=url)
 
 
@@ -81,6 +83,15 @@ def _kind(path: Path, data: bytes) -> str:
     if not data:
         raise PictureError(f"{path} is empty")
     raise PictureError(f"{path} is not a PNG or JPEG")
+
+
+def _is_private(host: str) -> bool:
+    """Tell whether only this network knows a host; this machine itself is what an emulator may be on."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host.endswith((".local", ".internal", ".lan", ".localdomain"))
+    return address.is_private and not address.is_loopback
 
 
 def _is_loopback(host: str) -> bool:
