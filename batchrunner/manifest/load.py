@@ -172,6 +172,7 @@ def manifest_of(data: dict[str, JSON], checker: Checker, raw: bytes, path: Path)
         shots=tuple(shot for shot, _row in checker.shots),
         exclude=tuple(exclude for exclude, _row in checker.exclude),
         include=tuple(shot for shot, _row in checker.include),
+        notes=tuple(sorted(checker.notes)),
     )
 
 
