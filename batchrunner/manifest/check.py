@@ -192,8 +192,8 @@ class Checker:
         parts = [*self.images, *self.prompts, *self.shots, *self.include]
         rows, words = [row for _one, row in parts], [(one.vars, row) for one, row in parts]
         unused.slips(rows, self._used, self._card)
-        unused.holes(words, self._used, self._report)
         self._known = self._used.union(*(own for own, _row in words))
+        unused.holes(words, self._used, self._known, self._report)
         self.notes = list(unused.notes(rows, self._used))
         if self.product() == ((), ()):
             shots = [shot for shot, _row in (*self.shots, *self.include)]

@@ -112,6 +112,11 @@ def _unknown(key: str, known: list[str], told: dict[str, Any]) -> str:
     near = difflib.get_close_matches(key, known, n=1)
     if key.partition(":")[0] in known:
         return f'unknown key "{key}": there is no blank after the colon'
+    if not near and "limits" in known:
+        parts = json.loads(schema_text("manifest.schema.json"))["properties"].items()
+        inside = next((f"{name}.{key}" for name, one in parts if key in one.get("properties", ())), "")
+        meant = f"it stands in {inside}" if inside else "the model's parameters go under `parameters`"
+        return f'unknown key "{key}": {meant}; possible here: {", ".join(known)}'
     if not near and {"vars", "parameters"} <= {*known}:
         places = "the model's parameters go under `parameters`, words for prompts under `vars`"
         return f'unknown key "{key}": possible here: {", ".join(known)}; {places}'

@@ -24,19 +24,24 @@ PAIRED: Mapping[str, frozenset[str]] = {
 }
 
 
-def hole(value: JSON, names: Collection[str] | None = None) -> str | None:
+def hole(value: JSON, names: Collection[str]) -> str | None:
     """Return what is wrong with a text that has a {name} (one of `names`) that nobody fills in, if so."""
     if not isinstance(value, str) or "{" not in value:
         return None
-    found = next((one for one in HOLE.finditer(value) if names is None or one[1] in names), None)
+    found = next((one for one in HOLE.finditer(value) if one[1] in names), None)
     return found and f"{found[0]} would be sent as it stands: words are filled into prompts only"
 
 
-def holes(rows: Iterable[tuple[Mapping[str, str], Row]], used: Collection[str], report: Report) -> None:
-    """Report the words of prompts that have braces themselves."""
+def holes(
+    rows: Iterable[tuple[Mapping[str, str], Row]],
+    used: Collection[str],
+    known: Collection[str],
+    report: Report,
+) -> None:
+    """Report the words of prompts in which a known word stands in braces; all other braces may be meant."""
     for words, row in rows:
         for name in used:
-            if (what := hole(words.get(name))) is not None:
+            if (what := hole(words.get(name), known)) is not None:
                 report.add(row.problem(("vars", name), what))
 
 
