@@ -130,7 +130,8 @@ class Card:
     def price_text(self, price: Price | None = None) -> str:
         """Return in words what prices rest on."""
         if price is not None:
-            return f"${Decimal(price.micros) / 1_000_000} a {price.per}, from the manifest"
+            own = f"${Decimal(price.micros) / 1_000_000} a {price.per}, from the manifest"
+            return own if self.price is None else f"{own}; the model's card: {_price_words(self.price)}"
         if self.price is None and self.other_price is None:
             return "no price is known for this model: add `price:` to the manifest"
         if self.price is None:

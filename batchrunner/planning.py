@@ -21,6 +21,7 @@ from batchrunner.tallies import Spread, Tally
 from batchrunner.values import Job, JobState, Manifest
 
 CHUNK = 500
+CHUNK_MAX = 20 * CHUNK  # of one image and prompt, whose settings are looked at together
 PAID = frozenset({JobState.DONE, JobState.ACTIVE, JobState.HELD})  # or may have been
 
 
@@ -28,7 +29,7 @@ class Change(StrEnum):
     """A job of the manifest beside what is recorded."""
 
     NEW = "new"
-    CHANGED = "changed"  # its place is recorded with another payload
+    CHANGED = "changed"  # it takes the place of a recorded job that is no longer in the manifest
     UNCHANGED = "unchanged"
 
 
@@ -213,21 +214,35 @@ def _compare(chunk: list[Place], db: Database | None, counts: _Counts, each: Eac
     ids = [[job.id if isinstance(job, Job) else job[0] for job in jobs] for jobs in made]
     known = recorded.job_states(db, itertools.chain.from_iterable(ids)) if db else {}
     fresh = {_without_hash(id_) for some in ids for id_ in some if id_ not in known}
-    before = recorded.states_of_places(db, fresh) if db and fresh else {}
+    before = _replaced(recorded.jobs_of_places(db, fresh), ids) if db and fresh else {}
     for place, jobs, some in zip(chunk, made, ids, strict=True):
         new = changed = 0
         states = Counter(known.get(id_, JobState.PENDING) for id_ in some)
         for job, id_ in zip(jobs, some, strict=True):
             change = Change.UNCHANGED
             if id_ not in known:
-                was = before.get(_without_hash(id_))
-                change = Change.NEW if was is None else Change.CHANGED
-                new += was is None
-                changed += was is not None
-                counts.again_micros += (place.setting.cost_micros or 0) if was and was & PAID else 0
+                were = before.get(_without_hash(id_))
+                change = Change.CHANGED if were else Change.NEW
+                new += not were
+                changed += bool(were)
+                counts.again_micros += (place.setting.cost_micros or 0) if were and were.pop() in PAID else 0
             if each is not None and isinstance(job, Job):
                 each(job, change, known.get(id_, JobState.PENDING))
         counts.add(place, states, new, changed)
+
+
+def _replaced(
+    before: Mapping[str, Mapping[str, JobState]], ids: Iterable[Iterable[str]]
+) -> dict[str, list[JobState]]:
+    """Return the states of the jobs at each place that the manifest has no longer; those paid for last.
+
+    Else a quality that joins another in the matrix would count as a change to it, paid for a second time.
+    """
+    here = {id_ for some in ids for id_ in some}
+    return {
+        place: sorted((state for job, state in jobs.items() if job not in here), key=PAID.__contains__)
+        for place, jobs in before.items()
+    }
 
 
 def _without_hash(job_id: str) -> str:
@@ -236,14 +251,15 @@ def _without_hash(job_id: str) -> str:
 
 
 def _chunks(found: Iterable[Place]) -> Iterator[list[Place]]:
-    """Yield places with some `CHUNK` jobs together."""
+    """Yield places with some `CHUNK` jobs together, the settings of one image and prompt not divided."""
     chunk: list[Place] = []
     jobs = 0
     for place in found:
-        chunk.append(place)
-        jobs += len(place.takes) or 1
-        if jobs >= CHUNK:
+        full = jobs >= CHUNK and (place.image, place.prompt) != (chunk[-1].image, chunk[-1].prompt)
+        if full or jobs >= CHUNK_MAX:
             yield chunk
             chunk, jobs = [], 0
+        chunk.append(place)
+        jobs += len(place.takes) or 1
     if chunk:
         yield chunk

@@ -208,10 +208,12 @@ def recreate(sidecar: Sidecar, target: Path) -> Exported:
         )
     writer = Writer(card, {}, target)
     told = {"id": prompt, "text": writer.words(job), "parameters": writer.parameters(job)}
+    # Only an emulator has its pictures at http: the paid queue cannot fetch them.
+    played = any(str(sidecar.payload[name]).startswith("http:") for name in card.image_fields)
     lines = [
         f"# The clip of job {sidecar.job} of {sidecar.campaign}: the same payload, byte for byte.",
         "# It is a new job, which is paid for. Pictures are where they were when it was made.",
-        *_head(_again(sidecar.campaign), sidecar.model, "gmi", 0),
+        *_head(_again(sidecar.campaign), sidecar.model, "emulator" if played else "gmi", 0),
         f"takes: [{writer.seed(job)}]",
         "images:",
         *writer.images([job]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from typing import Any
 
 from jsonschema.exceptions import ValidationError
@@ -24,10 +25,7 @@ def value_message(error: ValidationError) -> str:  # noqa: PLR0911 - one sentenc
         case "const":
             return f"must be {shown(rule)}, not {shown(value)}"
         case "type":
-            quotes = (
-                ": put it in quotes" if "string" in rule and isinstance(value, bool | int | float) else ""
-            )
-            return f"must be {_types(rule)}, not {shown(value)}{quotes}"
+            return f"must be {_types(rule)}, not {shown(value)}{_mended(rule, value)}"
         case "minimum":
             return f"must be at least {rule}, not {shown(value)}"
         case "exclusiveMinimum":
@@ -47,6 +45,23 @@ def value_message(error: ValidationError) -> str:  # noqa: PLR0911 - one sentenc
     return str(error.message)
 
 
+def _mended(rule: str | list[str], value: JSON) -> str:
+    """Return how a value of the wrong kind was most likely meant, if that is plain."""
+    if "string" in rule and isinstance(value, bool | int | float):
+        return ": put it in quotes"
+    if not isinstance(value, str):
+        return ""
+    text = value.strip().casefold()
+    if "boolean" in rule and text in _BOOLEANS:
+        return f": write {_BOOLEANS[text]}"
+    number = _NUMBER.fullmatch(text)
+    if number is not None and ("number" in rule or ("integer" in rule and not number[2])):
+        return f": write {number[1]}{(number[2] or '').replace(',', '.')}"
+    return ""
+
+
+_BOOLEANS = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}
+_NUMBER = re.compile(r"\$?([0-9]{1,9})(\.[0-9]{1,6}|,[0-9]{1,2})?")  # 1,000 may be either
 _TYPE_WORDS = {
     "string": "text",
     "integer": "a whole number",

@@ -14,6 +14,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from batchrunner.errors import Problem
+
 JSON: TypeAlias = Any  # a value that json.dumps takes: mypy has no recursive type that jsonschema accepts
 Payload: TypeAlias = Mapping[str, JSON]
 
@@ -169,6 +171,7 @@ class Manifest:
     exclude: tuple[Exclude, ...] = ()
     include: tuple[Shot, ...] = ()
     notify: tuple[Notify, ...] = ()
+    notes: tuple[Problem, ...] = ()  # what is not wrong, and perhaps not meant
 
     @property
     def pictures(self) -> Iterator[Picture]:

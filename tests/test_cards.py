@@ -284,7 +284,9 @@ def test_the_manifests_price_overrules_the_cards() -> None:
 
     assert 160_000 == card.cost_micros({"duration": 8, "quality": "1080p"}, Price("second", 20_000))
     assert 70_000 == card.cost_micros({"duration": 8}, Price("job", 70_000))
-    assert "$0.07 a job, from the manifest" == card.price_text(Price("job", 70_000))
+    assert "$0.07 a job, from the manifest; the model's card: priced by its settings" == card.price_text(
+        Price("job", 70_000)
+    )
 
 
 def test_what_prices_rest_on_is_said() -> None:

@@ -71,6 +71,30 @@ def test_more_takes_are_new_jobs_and_fewer_are_gone_ones(folder: Path) -> None:
     assert counts(written(folder, takes=1).plan()) == (0, 0, 2, 2)
 
 
+def test_a_quality_that_joins_the_recorded_one_is_new_and_paid_once(folder: Path) -> None:
+    """Nothing was changed: the recorded jobs are all still in the manifest."""
+    campaign = written(folder)
+    path = campaign.manifest_path
+    text = path.read_text(encoding="utf-8")
+    path.write_text(f"{text}matrix: {{quality: [540p, 720p]}}\n", encoding="utf-8")  # 540p is the default
+    joined = Campaign(path, state=folder / "state").plan()
+    path.write_text(f"{text}matrix: {{quality: [720p, 1080p]}}\n", encoding="utf-8")
+    replaced = Campaign(path, state=folder / "state").plan()
+
+    assert (counts(joined), joined.again_micros) == ((4, 0, 4, 0), 0)
+    assert counts(replaced) == (4, 4, 0, 4)  # one of the two qualities is what became of each recorded job
+    assert replaced.again_micros == 2 * replaced.dearest_micros
+
+
+def test_the_qualities_of_one_prompt_are_looked_at_together(folder: Path) -> None:
+    """However many takes there are: more jobs than are looked up at once."""
+    text = written(folder).manifest_path.read_text(encoding="utf-8").replace("takes: 2", "takes: 300")
+    path = folder / "night.yaml"
+    path.write_text(f"{text}matrix: {{quality: [360p, 720p, 540p]}}\n", encoding="utf-8")
+
+    assert counts(Campaign(path, state=folder / "state").plan()) == (1796, 0, 4, 0)
+
+
 def test_without_a_state_table_everything_is_new(tmp_path: Path) -> None:
     """And nothing is paid again."""
     plan = written(tmp_path).plan()

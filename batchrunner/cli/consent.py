@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from batchrunner.campaign import Campaign
+from batchrunner.cli.notes import show_notes
 from batchrunner.cli.text import count, money
 from batchrunner.errors import UsageError
 from batchrunner.planning import ToPay
@@ -56,6 +57,7 @@ def get_consent(campaign: Campaign, command: str, above_micros: int) -> None:
     if not due.jobs or (due.cost_micros is not None and due.cost_micros <= above_micros):
         return
     bill = bill_line(campaign, due)
+    show_notes(campaign.manifest.notes)
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(
             f"{bill}\nthat is more than {money(above_micros)}, and nobody is here to ask; nothing was sent\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 from pathlib import Path
@@ -107,5 +108,8 @@ def split_states(values: tuple[str, ...]) -> tuple[Path, JobState | None]:
     folders = [Path(value) for value in values if value not in set(JobState)]
     if len(only) > 1 or len(folders) > 1:
         raise click.UsageError("--state takes one job state, and one folder")
+    near = difflib.get_close_matches(str(folders[0]), list(JobState), n=1, cutoff=0.8) if folders else []
+    if near and not folders[0].exists():
+        raise click.UsageError(f'there is no folder {folders[0]}; did you mean "{near[0]}"?')
     default = Path(os.environ.get("BATCHRUNNER_STATE") or "state")
     return (folders[0] if folders else default), (only[0] if only else None)

@@ -10,6 +10,7 @@ import click
 
 from batchrunner.bills import Bill, bill_text, is_bill, read_bill
 from batchrunner.campaign import Campaign
+from batchrunner.cli.notes import show_notes
 from batchrunner.cli.options import JSON_OUTPUT, MANIFEST, OUTPUT, STATE, example, print_json
 from batchrunner.cli.reach import access
 from batchrunner.cli.spread import spread_lines
@@ -79,6 +80,7 @@ def plan(
     else:
         made, bill = (campaign.plan(), None) if saved is None else campaign.bill(saved)
         show_plan(made, as_json=as_json)
+    show_notes(campaign.manifest.notes)
     quiet = as_jobs or as_json
     if bill is not None and saved is not None:
         save(saved, bill_text(bill), mode=0o600, ours=lambda path: is_plan_of(path, campaign.name))
@@ -180,6 +182,10 @@ def money_lines(made: Plan) -> list[str]:
     spent = f"spent so far {money(made.spent_micros)}"
     budget = "" if made.budget_micros is None else f", budget {money(made.budget_micros)}"
     lines.append(spent + budget)
+    whole = made.spent_micros + (made.cost_micros or 0)
+    if made.budget_micros is not None and whole > made.budget_micros:
+        short = money(whole - made.budget_micros)
+        lines.append(f"the budget may be {short} short of all this: a run stops there, and exits with 6")
     return lines
 
 

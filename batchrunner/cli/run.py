@@ -17,6 +17,7 @@ from batchrunner.campaign import Campaign
 from batchrunner.cli.awake import awake
 from batchrunner.cli.bounds import with_bounds
 from batchrunner.cli.consent import ASK_OPTION, get_consent
+from batchrunner.cli.notes import show_notes
 from batchrunner.cli.notify import Notifier, targets
 from batchrunner.cli.options import (
     IN_FLIGHT,
@@ -129,6 +130,7 @@ def run(
         if bill:
             campaign.check_bill(bill)
         show_plan(campaign.plan(), as_json=as_json)
+        show_notes(campaign.manifest.notes)
         if not as_json:
             say("Nothing was sent.")
         return

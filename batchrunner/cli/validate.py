@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from batchrunner.cli.notes import show_notes
 from batchrunner.cli.options import JSON_OUTPUT, environment, example, print_json
 from batchrunner.cli.text import count
 from batchrunner.errors import ManifestError, Problem, UsageError
@@ -30,15 +31,23 @@ def validate(manifests: tuple[Path, ...], form: str, tries: bool, as_json: bool)
     form = "json" if as_json else form
     answers = []
     problems: list[Problem] = []
+    notes: list[Problem] = []
     for path in manifests:
-        jobs, found = check(path)
+        jobs, found, noted = check(path)
         found += try_notify(path) if tries and not found else []
         problems += found
-        answers.append({"manifest": str(path), "jobs": jobs, "errors": [asdict(one) for one in found]})
+        notes += noted
+        told = {"errors": [asdict(one) for one in found], "notes": [asdict(one) for one in noted]}
+        answers.append({"manifest": str(path), "jobs": jobs, **told})
         if form == "text" and jobs is not None:
             click.echo(f"{path}: {count(jobs, 'job')}, no errors")
     if form == "json":
         print_json(answers)
+    if form == "text":
+        show_notes(notes, None)
+    elif form == "github":
+        for note in notes:
+            click.echo(annotation(note, "notice"))
     for problem in problems:
         if form == "github":
             click.echo(annotation(problem))
@@ -49,8 +58,8 @@ def validate(manifests: tuple[Path, ...], form: str, tries: bool, as_json: bool)
         raise click.exceptions.Exit(2)
 
 
-def check(path: Path) -> tuple[int | None, list[Problem]]:
-    """Return how many jobs a manifest makes, or None, and what is wrong with it (line 0: the whole file)."""
+def check(path: Path) -> tuple[int | None, list[Problem], tuple[Problem, ...]]:
+    """Return how many jobs it makes, or None; what is wrong (line 0: the whole file); what is noted."""
     # Not through Campaign: that brings the engine and all that a run needs.
     from batchrunner.manifest.expand import count as size  # noqa: PLC0415 - `--help` needs none of it
     from batchrunner.manifest.load import load  # noqa: PLC0415
@@ -58,10 +67,10 @@ def check(path: Path) -> tuple[int | None, list[Problem]]:
     try:
         manifest, card = load(path)
     except ManifestError as error:
-        return None, error.problems
+        return None, error.problems, ()
     except UsageError as error:
-        return None, [Problem(str(path), 0, 0, "", str(error))]
-    return size(manifest, card), []
+        return None, [Problem(str(path), 0, 0, "", str(error))], ()
+    return size(manifest, card), [], manifest.notes
 
 
 def try_notify(path: Path) -> list[Problem]:
@@ -83,12 +92,12 @@ def try_notify(path: Path) -> list[Problem]:
     return found
 
 
-def annotation(problem: Problem) -> str:
+def annotation(problem: Problem, kind: str = "error") -> str:
     """Return a problem as a workflow command of GitHub Actions, with all that ends one escaped."""
     places = {"file": problem.file, "line": problem.line, "col": problem.column}
     told = ",".join(f"{name}={_property(str(value))}" for name, value in places.items() if value)
     message = f"{problem.path}: {problem.message}" if problem.path else problem.message
-    return f"::error {told}::{_data(message)}"
+    return f"::{kind} {told}::{_data(message)}"
 
 
 def _data(text: str) -> str:

@@ -10,13 +10,11 @@ from typing import Any
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
-from batchrunner.manifest import exclusions, ids, pathnames, settings
-from batchrunner.manifest.columns import slip
+from batchrunner.manifest import exclusions, ids, pathnames, settings, unused
 from batchrunner.manifest.entries import TAKES_MAX, Builder, Listed, reserved
 from batchrunner.manifest.expand import count, number_of
 from batchrunner.manifest.same import Same
 from batchrunner.manifest.sources import Sources
-from batchrunner.manifest.tables import Table, TableRow
 from batchrunner.manifest.textfile import KEY_FOUND
 from batchrunner.manifest.wording import Wording
 from batchrunner.manifest.written import Entry, Report, Row
@@ -52,6 +50,7 @@ class Checker:
         self.shots: list[tuple[Shot, Row]] = []
         self.include: list[tuple[Shot, Row]] = []
         self.exclude: list[tuple[Exclude, Row]] = []
+        self.notes: list[Problem] = []  # what is not wrong, and perhaps not meant
 
     @property
     def problems(self) -> list[Problem]:
@@ -77,7 +76,7 @@ class Checker:
         self._ids()
         self._combine()
         self._words()
-        self._slips()
+        self._unused()
         if self._card is not None and not self._broken & {("parameters",), ("matrix",)}:
             settings.check(self._settings(), self._root, self._card, self._report)
         if ("output",) not in self._broken:
@@ -188,22 +187,19 @@ class Checker:
             wording.shot(shot, row)
         self._used = wording.used
 
-    def _slips(self) -> None:
-        """Report columns that nobody uses and whose names nearly are something else: a slip costs money."""
-        rows = [row for _one, row in (*self.images, *self.prompts, *self.shots)]
-        tables: dict[int, Table] = {id(row.table): row.table for row in rows if isinstance(row, TableRow)}
-        for table in tables.values():
-            for path, name in table.columns.items():
-                if (
-                    path[0] == "vars"
-                    and len(path) > 1
-                    and path[1] not in self._used
-                    and path in table.headers
-                ):
-                    near = slip(table.section, name, self._card)
-                    if near is not None:
-                        what = f'no prompt uses {{{name}}}: did you mean "{near}"? (or #{name} for a note)'
-                        table.say(table.headers[path], name, what)
+    def _unused(self) -> None:
+        parts: list[tuple[Image | Prompt | Shot, Row]]
+        parts = [*self.images, *self.prompts, *self.shots, *self.include]
+        rows, words = [row for _one, row in parts], [(one.vars, row) for one, row in parts]
+        unused.slips(rows, self._used, self._card)
+        self._known = self._used.union(*(own for own, _row in words))
+        unused.holes(words, self._used, self._known, self._report)
+        self.notes = list(unused.notes(rows, self._used))
+        if self.product() == ((), ()):
+            shots = [shot for shot, _row in (*self.shots, *self.include)]
+            images, prompts = ({shot.image.id for shot in shots}, {shot.prompt.id for shot in shots})
+            self.notes += unused.unnamed([(one.id, row) for one, row in self.images], "image", images)
+            self.notes += unused.unnamed([(one.id, row) for one, row in self.prompts], "prompt", prompts)
 
     def _settings(self) -> settings.Told:
         return settings.Told(
@@ -213,6 +209,7 @@ class Checker:
             prompts=[(prompt.parameters, row) for prompt, row in self.prompts],
             shots=self.shots,
             include=self.include,
+            words=self._known,
         )
 
     # --- names and secrets ----------------------------------------------------------------------------

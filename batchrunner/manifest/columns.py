@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from batchrunner.cards import Card
@@ -23,6 +23,13 @@ KEYS: Mapping[str, Mapping[str, Path]] = {
     "prompts": {"id": ("id",), "text": ("text",), "prompt": ("text",)},
     "shots": {name: (name,) for name in ("id", "image", "url", "file", "prompt", "text", "takes")},
 }
+# What no row can do without: any of these columns, of which the first is named.
+NEEDED: Mapping[str, tuple[tuple[str, ...], ...]] = {
+    "images": (("file", "url", "frames"),),
+    "prompts": (("prompt", "text"),),
+    "shots": (("image", "url", "file", "frames"), ("prompt", "text")),
+}
+SHOWN_MAX = 12  # columns of a table that a message names
 SEED_WORDS = "seeds are not set here: `takes` and the campaign's `seed` decide them"
 
 _NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]{0,15})(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?")
@@ -76,6 +83,19 @@ def slip(section: str, name: str, card: Card | None) -> str | None:
         known += card.image_fields
     near = difflib.get_close_matches(name.casefold(), known, n=1, cutoff=0.8)
     return near[0] if near else None
+
+
+def lacking(section: str, paths: Iterable[Path | None], names: Sequence[str]) -> list[str]:
+    """Return what is wrong with a table that lacks a column which every row needs, in words."""
+    there = {path[0] for path in paths if path}
+    found = []
+    for needed in NEEDED[section]:
+        if there.isdisjoint(needed):
+            near = (difflib.get_close_matches(one, list(names), n=1, cutoff=0.7) for one in needed)
+            meant = next((f'rename "{one[0]}", or add one' for one in near if one), "rename or add one")
+            shown = ", ".join([*names[:SHOWN_MAX], *(["…"] if len(names) > SHOWN_MAX else [])])
+            found.append(f'there is no column "{needed[0]}": {meant}; the columns are {shown}')
+    return found
 
 
 def typed(text: str, rule: Mapping[str, Any] | None) -> JSON:

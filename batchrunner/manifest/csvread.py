@@ -16,7 +16,7 @@ from typing import Any
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
-from batchrunner.manifest.columns import twice, typed
+from batchrunner.manifest.columns import lacking, twice, typed
 from batchrunner.manifest.pictures import is_address
 from batchrunner.manifest.slugs import slug
 from batchrunner.manifest.tables import Table, TableRow
@@ -40,6 +40,10 @@ def csv_rows(
     sheet = _Sheet(file)
     table = Table(file, section, card, entry, report, sheet.locate)
     paths = [table.add_column(name, sheet.locate(sheet.header_line, name)) for name in sheet.names]
+    if missing := lacking(section, paths, sheet.names):
+        for what in missing:  # once, at the header: each row would only say the same
+            table.say((sheet.header_line, 1), "", what)
+        return
     for count, (line, cells) in enumerate(sheet.records, 1):
         if count > ROWS_MAX:
             raise sheet.error(line, f"more than {ROWS_MAX:,} rows")

@@ -293,4 +293,4 @@ def _near(name: str, known: Iterable[str]) -> str | None:
 
 
 def _meant(key: str, known: Collection[str]) -> str:
-    return _near(key, known) or f"possible here: {', '.join(known)}"
+    return _near(key, known) or f"possible here: {', '.join(known)}; a word for a prompt goes under `vars`"

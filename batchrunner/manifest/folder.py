@@ -49,6 +49,10 @@ def _hint(pattern: str, folder: Path) -> str:
         return ": { } means nothing in a pattern; write one entry for each"
     if "\\" in pattern:
         return ": folders are divided by /"
+    if (folder / pattern).is_dir():
+        return f": that is a folder; its pictures are {pattern.rstrip('/')}/*.png"
+    if not glob.has_magic(above := pattern.rpartition("/")[0]) and not (folder / above).is_dir():
+        return f": there is no folder {above}"
     if "[" not in pattern:
         other = re.sub(r"[A-Za-z]", lambda one: f"[{one[0].lower()}{one[0].upper()}]", pattern)
         if some := _files(other, folder):

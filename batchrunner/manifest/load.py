@@ -186,6 +186,7 @@ def manifest_of(document: Document, checker: Checker, raw: bytes, path: Path) ->
             )
             for number, one in enumerate(data.get("notify", ()))
         ),
+        notes=tuple(sorted(checker.notes)),
     )
 
 

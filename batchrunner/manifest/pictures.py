@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import ipaddress
 import stat
+from itertools import islice
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,6 +14,7 @@ from batchrunner.values import Picture
 
 FILE_MAX = 20_000_000  # PixVerse's own limit; what GMI's upload takes at most is not published
 URL_MAX = 2048
+NEAR_MAX = 2_000  # files of a folder that a missing one is held against
 
 
 class PictureError(Exception):
@@ -42,6 +45,8 @@ def from_url(url: str) -> Picture:
         raise PictureError(f"must be a URL without spaces, {URL_MAX} characters at most")
     if parts.scheme == "http" and not _is_loopback(host):
         raise PictureError("must be https, not http")
+    if _is_private(host):
+        raise PictureError(f"{host} is an address of a private network, which the provider cannot reach")
     return Picture(url=url)
 
 
@@ -59,10 +64,21 @@ def from_file(path: Path) -> Picture:
             raise PictureError(f"{path} is larger than {FILE_MAX // 1_000_000} MB")
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise PictureError(f"there is no file {path}") from error
+        raise PictureError(f"there is no file {path}{_near(path)}") from error
     except (OSError, ValueError) as error:
         raise PictureError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
     return Picture(path=path.absolute(), sha256=hashlib.sha256(data).hexdigest(), extension=_kind(path, data))
+
+
+def _near(path: Path) -> str:
+    """Return the file that was most likely meant, in words."""
+    try:
+        names = {one.name.casefold(): one.name for one in islice(path.parent.iterdir(), NEAR_MAX)}
+    except OSError:
+        return f": there is no folder {path.parent}"
+    name = path.name.strip("\"'\u201c\u201d\u2018\u2019").casefold()
+    near = difflib.get_close_matches(name, sorted(names), n=1, cutoff=0.75)
+    return f': did you mean "{names[near[0]]}"?' if near else ""
 
 
 def _kind(path: Path, data: bytes) -> str:
@@ -81,6 +97,15 @@ def _kind(path: Path, data: bytes) -> str:
     if not data:
         raise PictureError(f"{path} is empty")
     raise PictureError(f"{path} is not a PNG or JPEG")
+
+
+def _is_private(host: str) -> bool:
+    """Tell whether only this network knows a host; this machine itself is what an emulator may be on."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host.endswith((".local", ".internal", ".lan", ".localdomain"))
+    return address.is_private and not address.is_loopback
 
 
 def _is_loopback(host: str) -> bool:

@@ -36,6 +36,9 @@ def problems(document: Document, name: str) -> list[tuple[Path, Problem]]:
             else "a manifest is a mapping: `version: 1` and so on"
         )
         return [((), Problem(name, 1, 1, "", what))]
+    if "batchrunner_plan" in document.data:
+        what = "this is a saved plan, not a manifest: `batchrunner run` does what it says"
+        raise ManifestError([Problem(name, 1, 1, "", what)])
     found = []
     for error in validator().iter_errors(document.data):
         for path, is_key, message in _told(error):
@@ -56,7 +59,7 @@ def _told(error: ValidationError) -> Iterator[tuple[Path, bool, str]]:
         known = list(schema.get("properties", {}))
         for key in instance:
             if key not in known:
-                yield (*path, key), True, schema.get("x-refusal") or _unknown(key, known)
+                yield (*path, key), True, schema.get("x-refusal") or _unknown(key, known, instance)
     elif error.validator == "required":
         for key in rule:
             if key not in instance and key not in _meant(schema, instance):
@@ -101,10 +104,23 @@ def _meant(schema: Any, instance: dict[str, Any]) -> set[str]:
     """Return the keys that misspelt ones stand for: one mistake is told once."""
     known = list(schema["properties"])
     unknown = [key for key in instance if key not in known]
-    return {near for key in unknown for near in difflib.get_close_matches(key, known, n=1)}
+    near = {one for key in unknown for one in difflib.get_close_matches(key, known, n=1)}
+    return near | {key.partition(":")[0] for key in unknown}
 
 
-def _unknown(key: str, known: list[str]) -> str:
+def _unknown(key: str, known: list[str], told: dict[str, Any]) -> str:
+    if key.isdigit() and told[key] is None:
+        return f'unknown key "{key}": a number is written without a comma, such as 0.15 or 1000'
     near = difflib.get_close_matches(key, known, n=1)
+    if key.partition(":")[0] in known:
+        return f'unknown key "{key}": there is no blank after the colon'
+    if not near and "limits" in known:
+        parts = json.loads(schema_text("manifest.schema.json"))["properties"].items()
+        inside = next((f"{name}.{key}" for name, one in parts if key in one.get("properties", ())), "")
+        meant = f"it stands in {inside}" if inside else "the model's parameters go under `parameters`"
+        return f'unknown key "{key}": {meant}; possible here: {", ".join(known)}'
+    if not near and {"vars", "parameters"} <= {*known}:
+        places = "the model's parameters go under `parameters`, words for prompts under `vars`"
+        return f'unknown key "{key}": possible here: {", ".join(known)}; {places}'
     hint = f'did you mean "{near[0]}"?' if near else f"possible here: {', '.join(known)}"
     return f'unknown key "{key}": {hint}'

@@ -104,15 +104,18 @@ class Sources:
         file = read_text(self._folder / told, kind)
         self.read.append((told, file.sha256))
         if kind == "lines":
-            yield from _lines(file, entry)
+            yield from self._lines(file, entry)
         else:
             yield from _READERS[kind](file, section, self._card, entry, self._report)
 
-
-def _lines(file: TextFile, entry: Entry) -> Iterator[LineRow]:
-    for line, text in enumerate(io.StringIO(file.text, newline=None), 1):
-        if text.strip():
-            yield LineRow(file.name, line, text.strip(), entry)
+    def _lines(self, file: TextFile, entry: Entry) -> Iterator[LineRow]:
+        for line, text in enumerate(io.StringIO(file.text, newline=None), 1):
+            if text.lstrip().startswith("#"):
+                what = "begins with #: a note does not stand here, for each line is a paid prompt"
+                what += " (a prompt that begins so goes into a csv)"
+                self._report.add(Problem(file.name, line, 1, "", what))
+            elif text.strip():
+                yield LineRow(file.name, line, text.strip(), entry)
 
 
 def _usual(entry: Entry) -> dict[str, Any]:

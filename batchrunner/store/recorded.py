@@ -31,16 +31,16 @@ def job_states(db: Database, ids: Iterable[str]) -> dict[str, JobState]:
     return {id_: STATES[state] for id_, state in rows}
 
 
-def states_of_places(db: Database, places: Iterable[str]) -> dict[str, set[JobState]]:
-    """Return in which states jobs are recorded at some places (ids without their hashes)."""
+def jobs_of_places(db: Database, places: Iterable[str]) -> dict[str, dict[str, JobState]]:
+    """Return the jobs that are recorded at some places (ids without their hashes), with their states."""
     rows = db.execute(
-        """SELECT p.value, j.state FROM json_each(?) p JOIN jobs j
+        """SELECT p.value, j.id, j.state FROM json_each(?) p JOIN jobs j
            ON j.id > p.value || '-' AND j.id < p.value || '-g'""",
         [json.dumps(list(places))],
     ).fetchall()
-    found: dict[str, set[JobState]] = {}
-    for place, state in rows:
-        found.setdefault(place, set()).add(JobState(state))
+    found: dict[str, dict[str, JobState]] = {}
+    for place, job, state in rows:
+        found.setdefault(place, {})[job] = JobState(state)
     return found
 
 

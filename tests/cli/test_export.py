@@ -129,7 +129,35 @@ def test_the_file_beside_a_clip_finds_its_job_or_makes_it_again(tmp_path: Path) 
     assert (elsewhere.json["id"], elsewhere.json["table"]) == (told["job"], "state/renamed.db")
     assert made.code == 0
     assert made.err == "no state table in none has this job; the manifest on stdout makes the clip again\n"
+    assert 'provider: "gmi"' in made.out
     assert [(one["model"], one["payload"]) for one in again] == [(told["model"], told["payload"])]
+
+
+def test_a_clip_whose_picture_an_emulator_had_goes_to_no_paid_queue(tmp_path: Path) -> None:
+    """The queue could not fetch it, and would be paid for trying."""
+    payload: dict[str, Any] = {
+        "image_url": "http://127.0.0.1:8787/fox.png",
+        "prompt": "Push in",
+        "duration": "5",
+    }
+    payload |= {"aspect_ratio": "16:9", "quality": "360p", "seed": 7}
+    told = {"campaign": "a", "job": "fox.push.t1-00000000", "model": "pixverse-v5.6-i2v", "payload": payload}
+    (tmp_path / "x.json").write_text(json.dumps(told), encoding="utf-8")
+    made = Shell(tmp_path).inside("jobs", "--like", "x.json")
+
+    assert made.code == 0
+    assert 'provider: "emulator"' in made.out
+
+
+def test_a_misspelt_state_is_no_folder(tmp_path: Path) -> None:
+    """Both stand behind --state; a folder that is there is one."""
+    wrong = Shell(tmp_path).inside("jobs", "night", "--state", "faild")
+    (tmp_path / "faild").mkdir()
+    folder = Shell(tmp_path).inside("jobs", "night", "--state", "faild")
+
+    assert (wrong.code, folder.code) == (2, 2)
+    assert 'there is no folder faild; did you mean "failed"?' in wrong.err
+    assert "there is no state table faild/night.db" in folder.err
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"job": 1}', '{"campaign": "a", "job": "b", "model": "c"}'])

@@ -139,7 +139,7 @@ def test_of_two_prices_the_dearer_one_counts_and_both_are_told(
     ours = f"${usd} a second, from the model's card"
     assert told["price"] == f"{ours}; the card that ships says $0.03 a second: the dearer one counts"
     assert own["cost"] == round(0.02 * own["to_submit"], 2)
-    assert own["price"] == "$0.02 a job, from the manifest"
+    assert own["price"] == f"$0.02 a job, from the manifest; the model's card: ${usd} a second"
 
 
 def test_every_job_is_a_line_with_its_exact_payload(tmp_path: Path) -> None:
@@ -277,3 +277,16 @@ def test_manifest_and_card_are_kept_as_they_were(tmp_path: Path) -> None:
 
     assert manifest == (tmp_path / "night.yaml").read_text(encoding="utf-8")
     assert json.loads(card)["id"] == "pixverse-v5.6-i2v"
+
+
+def test_a_budget_that_ends_before_the_jobs_do_is_told(tmp_path: Path) -> None:
+    """Who goes to bed should know that the night ends early."""
+    path = tmp_path / write(tmp_path)
+    text = path.read_text(encoding="utf-8")
+    path.write_text(f"{text}limits: {{budget: 7.00}}\n", encoding="utf-8")
+    short = Shell(tmp_path).inside("plan", "night.yaml")
+    path.write_text(f"{text}limits: {{budget: 7.20}}\n", encoding="utf-8")
+    enough = Shell(tmp_path).inside("plan", "night.yaml")
+
+    assert "  the budget may be $0.20 short of all this: a run stops there, and exits with 6\n" in short.out
+    assert "short" not in enough.out

@@ -81,7 +81,8 @@ def test_a_plan_refuses_by_name_whatever_changed_since(tmp_path: Path) -> None:
             "  the manifest night.yaml has changed",
             "  the picture a.png has other bytes",
             "  the price has changed: it was $0.03 a second, from the model's card; listed as $0.03; read "
-            "per second, the dearer of two readings; it is $0.5 a job, from the manifest",
+            "per second, the dearer of two readings; it is $0.5 a job, from the manifest; the model's card: "
+            "$0.03 a second",
             "  the manifest had 2 jobs; it has 4",
             "  2 jobs would be sent that the plan does not have: "
             + done.err.splitlines()[5].rpartition(": ")[2],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -99,3 +100,23 @@ def test_the_hook_that_ships_calls_it() -> None:
 
     assert (hook["entry"], hook["language"], hook["types"]) == ("batchrunner validate", "python", ["yaml"])
     assert hook.keys() == {"id", "name", "description", "entry", "language", "types", "files"}
+
+
+def test_notes_are_told_and_are_no_errors(tmp_path: Path) -> None:
+    """On stderr for people, in JSON, and as notices for GitHub; `plan` tells them before money moves."""
+    shell = Shell(tmp_path)
+    text = (tmp_path / shell.write()).read_text(encoding="utf-8")
+    url = 'url: "https://example.com/owl.png"'
+    images = f"images:\n  - {{id: owl, {url}, vars: {{mood: dark}}}}\n"
+    (tmp_path / "night.yaml").write_text(text.replace("images:\n", images), encoding="utf-8")
+    done = shell.inside("validate", "night.yaml")
+    plan = shell.inside("plan", "night.yaml", "--json")
+    place, what = "night.yaml:{line}:{column}: images[0].vars.mood", "no prompt uses {{mood}}"
+    (answer,) = json.loads(shell.inside("validate", "night.yaml", "--json").out)
+    (note,) = answer["notes"]
+    line = f"note: {place}: {what}\n".format(**note)
+
+    assert (done.code, done.err, plan.err) == (0, line, line)
+    assert (answer["errors"], plan.code) == ([], 0)
+    marked = shell.inside("validate", "night.yaml", "--format", "github")
+    assert marked.out.startswith("::notice file=night.yaml,line=")

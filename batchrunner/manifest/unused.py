@@ -1,0 +1,96 @@
+"""What is written and never sent: columns, vars and pictures that nobody uses, braces that nobody fills.
+
+What costs money if it is a slip is an error: a column that nearly has a parameter's name, a table of shots
+that is named as images. The rest may be meant, so it is only told: a word may be there for the next prompt.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+from batchrunner.cards import Card
+from batchrunner.errors import Problem
+from batchrunner.manifest.columns import slip
+from batchrunner.manifest.tables import Table, TableRow
+from batchrunner.manifest.written import Report, Row
+from batchrunner.values import JSON
+
+HOLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
+# Columns that only make sense beside the other half of a pair: images times prompts would be far more clips.
+PAIRED: Mapping[str, frozenset[str]] = {
+    "images": frozenset({"prompt", "prompts", "text"}),
+    "prompts": frozenset({"image", "images", "file", "url", "picture"}),
+}
+
+
+def hole(value: JSON, names: Collection[str]) -> str | None:
+    """Return what is wrong with a text that has a {name} (one of `names`) that nobody fills in, if so."""
+    if not isinstance(value, str) or "{" not in value:
+        return None
+    found = next((one for one in HOLE.finditer(value) if one[1] in names), None)
+    return found and f"{found[0]} would be sent as it stands: words are filled into prompts only"
+
+
+def holes(
+    rows: Iterable[tuple[Mapping[str, str], Row]],
+    used: Collection[str],
+    known: Collection[str],
+    report: Report,
+) -> None:
+    """Report the words of prompts in which a known word stands in braces; all other braces may be meant."""
+    for words, row in rows:
+        for name in used:
+            if (what := hole(words.get(name), known)) is not None:
+                report.add(row.problem(("vars", name), what))
+
+
+def slips(rows: Sequence[Row], used: Collection[str], card: Card | None) -> None:
+    """Report columns that nobody uses and whose names are, or nearly are, something else."""
+    for table in _tables(rows):
+        for name, path in _columns(table, used):
+            if name.casefold() in PAIRED.get(table.section, ()):
+                what = (
+                    f"no prompt uses {{{name}}}: a table whose rows have a picture and its words goes under "
+                    f"`shots:`, else each image is made with each prompt (or #{name} for a note)"
+                )
+                table.say(table.headers[path], name, what)
+            elif (near := slip(table.section, name, card)) is not None:
+                what = f'no prompt uses {{{name}}}: did you mean "{near}"? (or #{name} for a note)'
+                table.say(table.headers[path], name, what)
+
+
+def notes(rows: Sequence[Row], used: Collection[str]) -> Iterator[Problem]:
+    """Yield the columns and vars that no prompt uses: each name once a table, once in the manifest."""
+    entries = [row for row in rows if not isinstance(row, TableRow)]
+    seen = set(used)
+    for table in _tables(rows):
+        for name, path in _columns(table, used):
+            what = f"no prompt uses {{{name}}} (#{name} says that it is a note)"
+            yield Problem(table.file.name, *table.headers[path], name, what)
+        entries.append(table.entry)
+    for row in entries:
+        for name in row.told.get("vars", ()):
+            if name not in seen:
+                seen.add(name)
+                yield row.problem(("vars", name), f"no prompt uses {{{name}}}", key=True)
+
+
+def unnamed(listed: Sequence[tuple[str, Row]], kind: str, named: Collection[str]) -> Iterator[Problem]:
+    """Yield what only shots could make clips of, and none of them names."""
+    left = [(name, row) for name, row in listed if name not in named]
+    if left:
+        more = f", nor {len(left) - 1:,} more" if len(left) > 1 else ""
+        yield left[0][1].problem((), f'no shot names the {kind} "{left[0][0]}"{more}')
+
+
+def _tables(rows: Iterable[Row]) -> list[Table]:
+    return list({id(row.table): row.table for row in rows if isinstance(row, TableRow)}.values())
+
+
+def _columns(table: Table, used: Collection[str]) -> list[tuple[str, tuple[str | int, ...]]]:
+    return [
+        (name, path)
+        for path, name in table.columns.items()
+        if path[0] == "vars" and len(path) > 1 and path[1] not in used and path in table.headers
+    ]

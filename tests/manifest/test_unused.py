@@ -1,0 +1,74 @@
+"""What is written and never sent: told where it may be meant, refused where it is dear."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from batchrunner.manifest.load import load
+from tests.manifest.build import read
+
+FOX = {"id": "fox", "url": "https://example.com/fox.png"}
+
+
+def notes(folder: Path, text: str, **tables: str) -> list[str]:
+    """Return the notes on a manifest beside some csv files."""
+    for name, table in tables.items():
+        (folder / f"{name}.csv").write_text(table, encoding="utf-8")
+    path = folder / "night.yaml"
+    head = "version: 1\ncampaign: night\nmodel: pixverse-v5.6-i2v\nseed: 7\n"
+    path.write_text(head + text, encoding="utf-8")
+    return [str(one).removeprefix(f"{folder}/") for one in load(path)[0].notes]
+
+
+def test_columns_that_no_prompt_uses_are_noted_at_the_header(tmp_path: Path) -> None:
+    """Eight seconds in a column `seconds` are five seconds in the clip."""
+    table = "image,prompt,mood,seconds,#by\nhttps://example.com/fox.png,The {mood} fox,calm,8,ann\n"
+
+    assert notes(tmp_path, "shots: {csv: shots.csv}\n", shots=table) == [
+        "shots.csv:1:19: seconds: no prompt uses {seconds} (#seconds says that it is a note)"
+    ]
+
+
+def test_vars_that_no_prompt_uses_are_noted_once(tmp_path: Path) -> None:
+    """Those of entries, of their tables, and of shots; a name once, however many rows have it."""
+    text = """\
+images:
+  - {id: fox, url: "https://example.com/fox.png", vars: {subject: the fox, mod: dark}}
+  - {id: owl, url: "https://example.com/owl.png", vars: {subject: the owl, mod: calm}}
+  - {csv: more.csv, vars: {subject: it, era: now}}
+prompts: [{id: push, text: "Push in on {subject}"}]
+shots: [{image: fox, prompt: push, duration: 8, vars: {tone: low}}]
+"""
+
+    assert notes(tmp_path, text, more="url\nhttps://example.com/elk.png\n") == [
+        "night.yaml:6:76: images[0].vars.mod: no prompt uses {mod}",
+        "night.yaml:8:41: images[2].vars.era: no prompt uses {era}",
+        "night.yaml:10:56: shots[0].vars.tone: no prompt uses {tone}",
+    ]
+
+
+def test_what_no_shot_names_makes_no_clip_and_is_noted() -> None:
+    """Images and prompts that are not multiplied are there to be named."""
+    images = [FOX, FOX | {"id": "owl"}, FOX | {"id": "elk"}]
+    shots = [{"image": "fox", "prompt": "The fox looks up"}]
+    manifest, _card = read(images=images, prompts=[{"id": "push", "text": "x y"}], shots=shots, product=False)
+
+    assert [one.message for one in manifest.notes] == [
+        'no shot names the image "owl", nor 1 more',
+        'no shot names the prompt "push"',
+    ]
+
+
+def test_what_is_used_is_not_noted() -> None:
+    """Nor are braces refused that nobody could mean as a word."""
+    shots = [{"image": "fox", "prompt": "push-in", "negative_prompt": "no {haze}"}]
+    manifest, _card = read(shots=shots)
+
+    assert manifest.notes == ()
+
+
+def test_a_note_does_not_change_what_is_sent(tmp_path: Path) -> None:
+    """A column `prompt` is a word like any other where a prompt uses it."""
+    text = 'images: {csv: fox.csv}\nprompts: ["{prompt}, cinematic"]\n'
+
+    assert notes(tmp_path, text, fox="url,prompt\nhttps://example.com/fox.png,The fox\n") == []
