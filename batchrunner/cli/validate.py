@@ -29,11 +29,13 @@ def validate(manifests: tuple[Path, ...], form: str, as_json: bool) -> None:
     """Check MANIFESTS: every error, each with file, line and column. Exit 2 when there is one."""
     form = "json" if as_json else form
     answers = []
+    most = 0  # errors of one manifest
     problems: list[Problem] = []
     notes: list[Problem] = []
     for path in manifests:
         jobs, found, noted = check(path)
         problems += found
+        most = max(most, len(found))
         notes += noted
         told = {"errors": [asdict(one) for one in found], "notes": [asdict(one) for one in noted]}
         answers.append({"manifest": str(path), "jobs": jobs, **told})
@@ -52,7 +54,10 @@ def validate(manifests: tuple[Path, ...], form: str, as_json: bool) -> None:
         else:
             click.echo(str(problem) if problem.line else f"{problem.file}: {problem.message}", err=True)
     if problems:
-        click.echo(f"{count(len(problems), 'error')}; nothing was sent", err=True)
+        from batchrunner.manifest.yamlread import PROBLEMS_MAX  # noqa: PLC0415 - `--help` needs none of it
+
+        more = " and perhaps more, for so many are told at once" if most >= PROBLEMS_MAX else ""
+        click.echo(f"{count(len(problems), 'error')}{more}; nothing was sent", err=True)
         raise click.exceptions.Exit(2)
 
 
