@@ -41,7 +41,7 @@ from batchrunner.store.lock import Lock, runner_lock
 from batchrunner.store.lost import is_watching
 from batchrunner.store.place import check_place
 from batchrunner.store.tables import Store
-from batchrunner.values import Job, Limits, Manifest, Picture
+from batchrunner.values import Job, JobRow, Limits, Manifest, Picture
 
 
 class Campaign(Before):
@@ -105,6 +105,11 @@ class Campaign(Before):
         """The provider's address; the emulator has another port in each run, which does not matter."""
         return self._access.base_url if self.manifest.provider == "gmi" else "http://127.0.0.1:0"
 
+    @property
+    def budget_micros(self) -> int | None:
+        """What this run may spend in all, in micro-dollars; None: no limit."""
+        return self._limits().budget_micros
+
     def foresight(self) -> Foresight | None:
         """Tell when the run that goes on will be done; None: there is none, or nothing was learned yet."""
         return self._loop.foresight() if self._loop is not None else None
@@ -148,6 +153,14 @@ class Campaign(Before):
             UsageError: there is a budget and no price.
         """
         check_access(self.manifest.provider, self._access)
+        self.check_price()
+
+    def check_price(self) -> None:
+        """See that a budget can be kept to.
+
+        Raises:
+            UsageError: there is a budget and no price.
+        """
         if self._limits().budget_micros is not None and not is_priced(self.manifest, self.card):
             raise UsageError(
                 f"there is a budget, but no price of {self.card.id} is known: add `price:` to the manifest"
@@ -219,6 +232,7 @@ class Campaign(Before):
             manifest=manifest,
             missing=there.missing,
             to_finish_micros=reading.pending_cost(store.db),
+            limits_found=last.limits_found if last else {},
             idle=last is None and store.as_recorded and there.steady,
         )
 
@@ -236,12 +250,12 @@ class Campaign(Before):
     def _store(self, kind: str, left: Left | None, bill: Bill | None = None) -> Iterator[Store]:
         if bill is not None:
             self.check_bill(bill)  # another run came between the first look and the lock
-        store = Store(self.state_path, left=left)
+        store = self._open(left)
         try:
             store.record(
                 self.manifest,
                 self.card.sha256,
-                lambda: rows(self.manifest, self.card),
+                self._rows,
                 output_folder=self.output_path.absolute(),
                 version=__version__,
                 now_us=self._clock.now_us(),
@@ -251,6 +265,12 @@ class Campaign(Before):
             yield store
         finally:
             store.close()
+
+    def _open(self, left: Left | None) -> Store:
+        return Store(self.state_path, left=left)
+
+    def _rows(self) -> Iterator[JobRow]:
+        return rows(self.manifest, self.card)
 
     def _epoch(self) -> int:
         with self._recorded() as db:
@@ -265,11 +285,7 @@ class Campaign(Before):
     ) -> Progress | None:
         make_folder(self.output_path, 0o755)
         last: Progress | None = None
-        emulator = self._state / f"{self.name}.emulator"
-        with (
-            reached(self.manifest.provider, self._access, emulator) as (provider, http),
-            self._tools(provider, http) as tools,
-        ):
+        with self._equipped() as tools:
             pictures = local_pictures(self.manifest)
             terms, limits = self._terms(), self._limits()
             self._loop = Loop(
@@ -288,6 +304,16 @@ class Campaign(Before):
                     ended = {"stop": last.stop, "detail": last.detail, "jobs": jobs}
                     log.say(self._clock.now_us(), "end", ended | {"spent_usd": last.spent_micros / 1e6})
         return last
+
+    @contextlib.contextmanager
+    def _equipped(self) -> Iterator[Tools]:
+        """Give all that a run works with outside; a rehearsal has other tools."""
+        emulator = self._state / f"{self.name}.emulator"
+        with (
+            reached(self.manifest.provider, self._access, emulator) as (provider, http),
+            self._tools(provider, http) as tools,
+        ):
+            yield tools
 
     @contextlib.contextmanager
     def _tools(self, provider: Provider, http: Http) -> Iterator[Tools]:

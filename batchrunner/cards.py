@@ -53,6 +53,7 @@ class Card:
     parameters: Mapping[str, Any]
     limits: CardLimits
     price: Mapping[str, Any] | None = field(default=None)
+    other_price: Mapping[str, Any] | None = field(default=None)  # of the card that ships, beside an own one
     text: str = field(default="", repr=False)  # the card's file, as it is kept with a campaign
 
     @cached_property
@@ -115,42 +116,32 @@ class Card:
         return {"type": "object", "properties": properties, "required": required}
 
     def cost_micros(self, parameters: Payload, price: Price | None = None) -> int | None:
-        """Return what a job costs at most, rounded up; `price` overrules the card. None: not known."""
+        """Return what a job costs at most, rounded up; `price` overrules the cards. None: not known.
+
+        Where a pulled card and the one that ships disagree, the dearer one counts.
+        """
         complete = self.complete(parameters)
         if price is not None:
-            per, usd = price.per, Decimal(price.micros) / 1_000_000
-        elif self.price is not None and (row := self._price_row(complete)) is not None:
-            per, usd = self.price["per"], Decimal(str(row))
-        else:
-            return None
-        times = Decimal(1)
-        if per == "second":
-            seconds = complete.get((self.price or {}).get("seconds", "duration"))
-            if not isinstance(seconds, int | float):
-                return None
-            times = Decimal(str(seconds))
-        return int((usd * times * 1_000_000).to_integral_value(ROUND_CEILING))
+            told = {"per": price.per, "usd": Decimal(price.micros) / 1_000_000, **_seconds(self.price)}
+            return _cost_micros(told, complete)
+        costs = [_cost_micros(one, complete) for one in (self.price, self.other_price) if one is not None]
+        return max((cost for cost in costs if cost is not None), default=None)
 
     def price_text(self, price: Price | None = None) -> str:
         """Return in words what prices rest on."""
         if price is not None:
             own = f"${Decimal(price.micros) / 1_000_000} a {price.per}, from the manifest"
-            return own if self.price is None else f"{own}; the model's card: {self._listed()}"
-        if self.price is None:
+            listed = self.price or self.other_price
+            return own if listed is None else f"{own}; the model's card: {_price_words(listed)}"
+        if self.price is None and self.other_price is None:
             return "no price is known for this model: add `price:` to the manifest"
+        if self.price is None:
+            return f"{_price_words(self.other_price)}, from the card that ships: the manifest's own has none"
         note = f"; {self.price['note']}" if "note" in self.price else ""
-        return f"{self._listed()}, from the model's card{note}"
-
-    def _listed(self) -> str:
-        price = self.price or {}
-        return f"${price['usd']} a {price['per']}" if "usd" in price else "priced by its settings"
-
-    def _price_row(self, complete: Mapping[str, JSON]) -> float | None:
-        price = self.price or {}
-        for row in price.get("table", ()):
-            if all(complete.get(name, False) == value for name, value in row["when"].items()):
-                return float(row["usd"])
-        return price.get("usd")
+        told = f"{_price_words(self.price)}, from the model's card{note}"
+        if self.other_price is None or _bare(self.price) == _bare(self.other_price):
+            return told
+        return f"{told}; the card that ships says {_price_words(self.other_price)}: the dearer one counts"
 
     def _problems(self, error: ValidationError) -> list[tuple[tuple[str, ...], str]]:
         path: list[Any] = list(error.absolute_schema_path)
@@ -172,6 +163,34 @@ class Card:
         near = difflib.get_close_matches(name, self._properties, n=1)
         hint = f'did you mean "{near[0]}"?' if near else f"it has {', '.join(self._properties)}"
         return f'{self.id} has no parameter "{name}": {hint}'
+
+
+def _cost_micros(price: Mapping[str, Any], complete: Mapping[str, JSON]) -> int | None:
+    """Return what a job with some parameters costs by one card's price, rounded up; None: it does not say."""
+    rows = (
+        row["usd"]
+        for row in price.get("table", ())
+        if all(complete.get(name, False) == value for name, value in row["when"].items())
+    )
+    usd = next(rows, price.get("usd"))
+    seconds = complete.get(price.get("seconds", "duration")) if price["per"] == "second" else 1
+    if usd is None or not isinstance(seconds, int | float):
+        return None
+    return int((Decimal(str(usd)) * Decimal(str(seconds)) * 1_000_000).to_integral_value(ROUND_CEILING))
+
+
+def _seconds(price: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return which parameter is a clip's length, where a price names it."""
+    return {name: value for name, value in (price or {}).items() if name == "seconds"}
+
+
+def _price_words(price: Mapping[str, Any] | None) -> str:
+    told = price or {}
+    return f"${told['usd']} a {told['per']}" if "usd" in told else "priced by its settings"
+
+
+def _bare(price: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in price.items() if name != "note"}
 
 
 def load_card(model: str) -> Card:

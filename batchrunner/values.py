@@ -20,6 +20,7 @@ JSON: TypeAlias = Any  # a value that json.dumps takes: mypy has no recursive ty
 Payload: TypeAlias = Mapping[str, JSON]
 
 Order: TypeAlias = Literal["coverage", "written"]  # of submissions
+NotifyEvent: TypeAlias = Literal["done", "stopped", "held", "budget"]
 UPLOAD = "upload:"  # a payload value `upload:<sha256>.<ext>` stands for a local file's public URL
 
 
@@ -131,6 +132,15 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True)
+class Notify:
+    """Whom to tell what. `env`: the environment variable with the address; `place`: line and column of it."""
+
+    env: str
+    on: frozenset[NotifyEvent]
+    place: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """A checked manifest; paths are absolute.
 
@@ -161,6 +171,7 @@ class Manifest:
     exclude: tuple[Exclude, ...] = ()
     include: tuple[Shot, ...] = ()
     notes: tuple[Problem, ...] = ()  # what is not wrong, and perhaps not meant
+    notify: tuple[Notify, ...] = ()
 
     @property
     def pictures(self) -> Iterator[Picture]:

@@ -49,6 +49,13 @@ def _micros(text: str) -> int:
     return int(micros)
 
 
+start_option = click.option(
+    "--at",
+    "start_us",
+    metavar="TIME",
+    callback=_read_by(lambda text: until_us(text, SystemClock().now_us())),
+    help="When the run will start: 22:00 (the next one), or with its day.  [default: now]",
+)
 _NAMES = ("until_us", "for_s", "max_new", "budget_micros", "fresh")
 _OPTIONS = (
     click.option(

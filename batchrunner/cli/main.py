@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("init", "Write a first manifest, or the demo with its images."),
     "validate": ("validate", "Check manifests: every error with file, line and column."),
     "plan": ("plan", "Tell what a run would do and cost; save it as a plan. Sends nothing."),
+    "rehearse": ("rehearse", "Play tonight's run many times at a simulated provider. Sends nothing."),
     "run": ("run", "Work through a manifest; run it again to go on."),
     "status": ("look", "Tell how a campaign stands."),
     "jobs": ("look", "List a campaign's jobs."),

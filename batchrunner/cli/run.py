@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Protocol
@@ -17,12 +18,14 @@ from batchrunner.cli.awake import awake
 from batchrunner.cli.bounds import with_bounds
 from batchrunner.cli.consent import ASK_OPTION, get_consent
 from batchrunner.cli.notes import show_notes
+from batchrunner.cli.notify import Notifier, targets
 from batchrunner.cli.options import (
     IN_FLIGHT,
     JSON_OUTPUT,
     MANIFEST,
     OUTPUT,
     STATE,
+    environment,
     example,
     print_json,
 )
@@ -36,6 +39,7 @@ from batchrunner.engine.gate import Bounds
 from batchrunner.engine.outcome import Ended
 from batchrunner.engine.progress import Progress
 from batchrunner.engine.steps import Stop
+from batchrunner.rules.hours import span
 from batchrunner.standing import dollars, held_json
 from batchrunner.values import JobState
 
@@ -133,13 +137,23 @@ def run(
     campaign.check()
     if not (yes or bill):
         get_consent(campaign, f"batchrunner run {manifest}", ask_above)
+    told = targets(campaign.manifest, environment())
     signals = Signals(campaign)
     signals.install()
-    with awake(os.environ.get("BATCHRUNNER_AWAKE") != "0"), make_view(campaign, quiet=quiet) as view:
-        ended = campaign.run(view.update, bill=bill)
-    if not as_json:
-        show_end(ended)  # first: the page may take a while
-    page = page_after_run(state, campaign.name, ended, lambda: signals.number is None)
+    with Notifier(campaign.name, told, campaign.budget_micros) as notifier:
+        with awake(os.environ.get("BATCHRUNNER_AWAKE") != "0"), make_view(campaign, quiet=quiet) as view:
+
+            def on_progress(progress: Progress) -> None:
+                view.update(progress)
+                notifier.progress(progress)
+
+            ended = campaign.run(on_progress, bill=bill)
+        summary = list(end_lines(ended))
+        if not as_json:
+            for line in summary:  # first: the page may take a while
+                say(line)
+        notifier.ended(ended, summary)
+        page = page_after_run(state, campaign.name, ended, lambda: signals.number is None)
     if as_json:
         print_json({**ended_json(ended), "report": str(page) if page else None})
     elif page:
@@ -162,61 +176,65 @@ def make_view(campaign: Campaign, *, quiet: bool) -> View:
     return LineView(campaign.manifest.recovery.give_up_s)
 
 
-def show_end(ended: Ended) -> None:
-    """Print the summary on stdout: what was done, what is left, where the clips are."""
+def end_lines(ended: Ended) -> Iterator[str]:
+    """Yield the summary: what was done, what is left and why, where the clips are."""
     jobs, tally, totals = ended.totals.jobs, ended.tally, ended.totals
     total = sum(jobs.values())
     if jobs[JobState.DONE] == total and not tally.submissions and not tally.downloads:
-        say(f"{ended.campaign}: all {count(total, 'job')} done already: 0 submissions, 0 downloads")
+        yield f"{ended.campaign}: all {count(total, 'job')} done already: 0 submissions, 0 downloads"
     else:
-        say(f"{ended.campaign}: {jobs[JobState.DONE]:,} of {count(total, 'job')} done")
+        yield f"{ended.campaign}: {jobs[JobState.DONE]:,} of {count(total, 'job')} done"
     rows = [(f"{jobs[state]:,}", str(state)) for state in JobState if jobs[state]]
     width = max((len(number) for number, _word in rows), default=1)
     for number, word in rows:
-        say(f"  {number:>{width}}  {word}")
+        yield f"  {number:>{width}}  {word}"
     if totals.unlisted:
-        say(f"  {totals.unlisted:>{width},}  no longer in the manifest (kept)")
+        yield f"  {totals.unlisted:>{width},}  no longer in the manifest (kept)"
     reserved = f", {money(totals.reserved_micros)} reserved for open ones" if totals.reserved_micros else ""
-    say(f"  spent {money(totals.spent_micros)} in all{reserved}")
+    yield f"  spent {money(totals.spent_micros)} in all{reserved}"
     if tally.submissions or tally.downloads:
-        say(
+        yield (
             f"  this run: {count(tally.submissions, 'submission')}, {count(tally.downloads, 'download')}, "
             f"{lasted(ended.elapsed_s)}"
         )
+    if tally.asleep_s:
+        yield f"  the machine was asleep for {span(tally.asleep_s)} meanwhile"
+    if ended.limits_found:
+        found = ", ".join(f"{name}: {limit}" for name, limit in ended.limits_found.items())
+        yield f"  the provider seems to allow no more than this, which was kept to: limits: {{{found}}}"
     if tally.in_doubt or tally.unclear:
         lost = [held for held in ended.held if held.sent and held.request_id is None]
         stake = f", {money(sum(held.at_stake_micros for held in lost))} at stake" if lost else ""
         doubt = f"{count(tally.in_doubt, 'submission')} in doubt at the start, {tally.unclear:,} since"
         found = f"{tally.found:,} found at the provider (nothing paid again)"
-        say(f"  {doubt}: {found}, {len(lost):,} held{stake}")
+        yield f"  {doubt}: {found}, {len(lost):,} held{stake}"
     if tally.duplicates:
         twice = f"{count(tally.duplicates, 'request')} that had been given up as absent"
-        say(f"  {twice} turned up at the provider after all: paid twice; no more is given up this way")
+        yield f"  {twice} turned up at the provider after all: paid twice; no more is given up this way"
     if tally.spared:
         saved = f"{count(tally.spared, 'job')} ({money(tally.spared_micros)})"
-        say(f"  {saved} held back, because others like them were refused: see below")
+        yield f"  {saved} held back, because others like them were refused: see below"
     if tally.swept:
         paid = f"{count(tally.swept, 'request')} of an earlier run that the state table had lost"
-        say(f"  {paid}: found at the provider and taken over (nothing paid again)")
+        yield f"  {paid}: found at the provider and taken over (nothing paid again)"
     if ended.missing:
         named = ", ".join(ended.missing[:MISSING_SHOWN]) + (
             " …" if len(ended.missing) > MISSING_SHOWN else ""
         )
-        say(f"  {count(len(ended.missing), 'finished clip')} not in {ended.output} any more: {named}")
-    show_trouble(ended)
-    say(f"clips: {ended.output}")
+        yield f"  {count(len(ended.missing), 'finished clip')} not in {ended.output} any more: {named}"
+    yield from _trouble_lines(ended)
+    yield f"clips: {ended.output}"
 
 
-def show_trouble(ended: Ended) -> None:
-    """Print what failed and what is held, and why the run stopped."""
-    for line in trouble_lines(ended.campaign, ended.failed, ended.held):
-        say(line)
+def _trouble_lines(ended: Ended) -> Iterator[str]:
+    """Yield what failed and what is held, and why the run stopped."""
+    yield from trouble_lines(ended.campaign, ended.failed, ended.held)
     more = ended.totals.jobs[JobState.FAILED] - len(ended.failed)
     if more > 0:
-        say(f"  … {more:,} more failed: batchrunner jobs {ended.campaign} --state failed")
+        yield f"  … {more:,} more failed: batchrunner jobs {ended.campaign} --state failed"
     if ended.stop not in {None, Stop.SIGNAL}:
         why = f": {plain(ended.detail)}" if ended.detail else ""
-        say(f"  stopped: {ended.stop}{why}")
+        yield f"  stopped: {ended.stop}{why}"
 
 
 def ended_json(ended: Ended) -> dict[str, object]:

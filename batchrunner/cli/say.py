@@ -28,11 +28,16 @@ def placed(text: str, state: Path, output: Path | None = None) -> str:
     return COMMAND.sub(told, text) if words or more else text
 
 
-def say(text: str, *, err: bool = False) -> None:
-    """Print a line; the folders are those that the command at work was called with."""
+def here(text: str) -> str:
+    """Return a text whose commands name the folders that the command at work was called with."""
     context = click.get_current_context(silent=True)
     told = context.params if context else {}
     state, output = told.get("state"), told.get("output")
-    if isinstance(state, Path):
-        text = placed(text, state, output if isinstance(output, Path) else None)
-    click.echo(text, err=err)
+    return (
+        placed(text, state, output if isinstance(output, Path) else None) if isinstance(state, Path) else text
+    )
+
+
+def say(text: str, *, err: bool = False) -> None:
+    """Print a line; the folders are those that the command at work was called with."""
+    click.echo(here(text), err=err)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from batchrunner.cli.notes import show_notes
-from batchrunner.cli.options import JSON_OUTPUT, example, print_json
+from batchrunner.cli.options import JSON_OUTPUT, environment, example, print_json
 from batchrunner.cli.text import count
 from batchrunner.errors import ManifestError, Problem, UsageError
 
@@ -24,8 +24,9 @@ EXAMPLE = "batchrunner validate manifests/*.yaml\nbatchrunner validate manifests
     default="text",
     help="`github`: annotations that GitHub shows at the lines of a pull request.",
 )
+@click.option("--notify", "tries", is_flag=True, help="Send a test message to each address under `notify:`.")
 @JSON_OUTPUT
-def validate(manifests: tuple[Path, ...], form: str, as_json: bool) -> None:
+def validate(manifests: tuple[Path, ...], form: str, tries: bool, as_json: bool) -> None:
     """Check MANIFESTS: every error, each with file, line and column. Exit 2 when there is one."""
     form = "json" if as_json else form
     answers = []
@@ -34,6 +35,7 @@ def validate(manifests: tuple[Path, ...], form: str, as_json: bool) -> None:
     notes: list[Problem] = []
     for path in manifests:
         jobs, found, noted = check(path)
+        found += try_notify(path) if tries and not found else []
         problems += found
         most = max(most, len(found))
         notes += noted
@@ -74,6 +76,25 @@ def check(path: Path) -> tuple[int | None, list[Problem], tuple[Problem, ...]]:
     except UsageError as error:
         return None, [Problem(str(path), 0, 0, "", str(error))], ()
     return size(manifest, card), [], manifest.notes
+
+
+def try_notify(path: Path) -> list[Problem]:
+    """Send a test message to each address that a run would notify; return what is wrong."""
+    from batchrunner.cli.notify import deliver, targets  # noqa: PLC0415 - brings what a run needs
+    from batchrunner.manifest.load import load  # noqa: PLC0415
+
+    manifest = load(path)[0]
+    try:
+        told = targets(manifest, environment())
+    except ManifestError as error:
+        return error.problems
+    found = []
+    for one in told:
+        if deliver(one, f"{manifest.campaign}: a test", f"A run would tell: {', '.join(sorted(one.on))}."):
+            click.echo(f"{path}: {one.variable} was told", err=True)
+        else:
+            found.append(Problem(str(path), 0, 0, "", f"{one.variable}: the message was not delivered"))
+    return found
 
 
 def annotation(problem: Problem, kind: str = "error") -> str:

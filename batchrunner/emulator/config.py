@@ -44,6 +44,9 @@ class EmulatorConfig:
     submit_script: tuple[str, ...] = ()
     submit_fault_rate: float = 0.0
     submit_faults: tuple[str, ...] = ()
+    cap_at_once: int | None = None  # a limit that is published nowhere: requests that are not over yet
+    cap_a_minute: int | None = None  # and another one: requests accepted within any 60 s
+    cap_tells: Literal["429", "failed"] = "429"  # how it is told: refused, or taken and failed at once
     retry_after: str | None = None  # sent with 429 and 503, as it stands: seconds or an HTTP date
     reachable: bool = True  # False: a picture outside this machine makes POST answer 400
     unknown_keys: Literal["ignore", "refuse"] = "ignore"

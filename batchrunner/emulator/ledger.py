@@ -118,6 +118,14 @@ class Ledger:
         self._write({"cancelled": [request_id, now_s]})
         self._cancel(request_id, now_s)
 
+    def unfinished(self, now_s: float) -> int:
+        """Count the requests that are not over at a wall time."""
+        return sum(1 for record in self if record.finished_s > now_s)
+
+    def accepted_since(self, since_s: float) -> int:
+        """Count the requests that were accepted since a wall time and did not fail at once."""
+        return sum(1 for record in self if record.created_s > since_s and record.initial != "failed")
+
     def get(self, request_id: str) -> Record | None:
         """Find a record."""
         return self._records.get(request_id)

@@ -51,6 +51,7 @@ async def submit(service: Service, call: Call, authorised: bool) -> Answer:
         await _vendor(service, order, fault)
         record = await _record(service, order)
         _afford(service)  # once more, with nothing awaited before it counts: POSTs come side by side
+        record = _within_caps(service, record)
     except _RefusedError as refused:
         service.ledger.refuse("dropped" if refused.answer.dropped else str(refused.answer.status))
         return refused.answer
@@ -83,6 +84,18 @@ def _afford(service: Service) -> None:
     credit = service.config.credits
     if credit is not None and len(service.ledger) >= credit:
         _refuse(answer_of("402"))
+
+
+def _within_caps(service: Service, record: Record) -> Record:
+    """Enforce the limits that are published nowhere."""
+    config, ledger, now_s = service.config, service.ledger, service.now_s()
+    crowded = config.cap_at_once is not None and ledger.unfinished(now_s) >= config.cap_at_once
+    hasty = config.cap_a_minute is not None and ledger.accepted_since(now_s - 60.0) >= config.cap_a_minute
+    if not (crowded or hasty):
+        return record
+    if config.cap_tells == "429":
+        _refuse(answer_of("429", config.retry_after))
+    return replace(record, initial="failed")
 
 
 def _refuse(answer: Answer | None) -> None:

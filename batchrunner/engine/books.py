@@ -24,6 +24,7 @@ class Books:
         self._unclear = 0
         self._downloads = 0
         self.submissions = 0
+        self.asleep_s = 0.0
         self.swept = 0
         self._spared = 0
         self._spared_micros = 0
@@ -51,6 +52,7 @@ class Books:
             swept=self.swept,
             spared=self._spared,
             spared_micros=self._spared_micros,
+            asleep_s=self.asleep_s,
             duplicates=self._duplicates,
         )
 

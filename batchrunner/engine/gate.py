@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from batchrunner.clock import local_text
-from batchrunner.rules.hours import Window
+from batchrunner.rules.hours import Window, span
 
 RELEARN_S = 30.0  # how long what was learned of durations stands
 
@@ -71,4 +71,4 @@ class Gate:
 def _too_late(left_s: float, likely_s: float, end: str) -> str:
     if left_s <= 0:
         return f"{end} is over"
-    return f"{left_s:.0f} s to {end}, and a job takes up to {likely_s:.0f} s"
+    return f"{span(left_s)} to {end}, and a job takes up to {span(likely_s)}"

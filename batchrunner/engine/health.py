@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from batchrunner.engine.actions import Probed
 from batchrunner.engine.steps import Stop
+from batchrunner.rules.hours import span
 from batchrunner.rules.outage import Breaker
 from batchrunner.values import Reason
 
@@ -90,4 +91,4 @@ class Health:
         lasted_s = self.lasted_s(now_s)
         if not self.outage or lasted_s < self._max_outage_s:
             return ""
-        return f"no answer from the provider for {lasted_s:.0f} s: {self._last_trouble}"
+        return f"no answer from the provider for {span(lasted_s)}: {self._last_trouble}"

@@ -292,4 +292,5 @@ class Loop:
             stop=run.ending,
             detail=run.detail,
             problem=run.books.problem,
+            limits_found=run.pace.found(),
         )

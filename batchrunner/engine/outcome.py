@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ class Ended:
     manifest: Path
     missing: tuple[str, ...] = ()  # published files that are not where they were put
     idle: bool = False  # nothing was done, and all is as the last run left it
+    limits_found: Mapping[str, int] = field(default_factory=dict)  # see Progress
     to_finish_micros: int | None = None  # what the pending jobs cost at most; None: a price is not known
 
     @property
@@ -76,7 +77,7 @@ class Ended:
         jobs = f"{left:,} job{'' if left == 1 else 's'} left"
         if not done or not left:
             return jobs
-        minutes = math.ceil(left * self.elapsed_s / done / 60)
+        minutes = math.ceil(left * (self.elapsed_s - self.tally.asleep_s) / done / 60)
         length = f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min"
         return f"{jobs}, some {length} at the pace of this run"
 

@@ -23,6 +23,7 @@ class Tally:
     swept: int = 0  # paid for in an earlier run whose record is lost, and taken over
     spared: int = 0  # held back, because others like them were refused
     spared_micros: int = 0
+    asleep_s: float = 0.0  # for how long the machine was suspended meanwhile
     duplicates: int = 0  # given up as absent and paid for again, and found after all
 
 
@@ -43,3 +44,4 @@ class Progress:
     stop: Stop | None
     detail: str
     problem: str  # the last thing that went wrong, for people
+    limits_found: Mapping[str, int]  # that the provider seems to have, by their names in a manifest

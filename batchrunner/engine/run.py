@@ -133,6 +133,7 @@ class Run:
         """Note that the machine was suspended: its connections are gone, what was on the wire is unknown."""
         asleep_s = self.tools.clock.asleep_s()
         if asleep_s - self._asleep_s > SUSPEND_S:
+            self.books.asleep_s += asleep_s - self._asleep_s
             detail = f"the machine was asleep for {asleep_s - self._asleep_s:.0f} s"
             self.changes.append(Noted("suspend", self.tools.clock.now_us(), detail=detail))
         self._asleep_s = asleep_s

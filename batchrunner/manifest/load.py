@@ -11,19 +11,22 @@ import contextlib
 import gc
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
+from typing import get_args
 
 from batchrunner.cards import Card, load_card, parse_card
 from batchrunner.errors import ManifestError, Problem, UsageError
+from batchrunner.files import card_ids
 from batchrunner.manifest import shape
 from batchrunner.manifest.check import KEY_LIKE, Checker, identity
 from batchrunner.manifest.textfile import KEY_FOUND
 from batchrunner.manifest.yamlread import PROBLEMS_MAX, SIZE_MAX, Document, place_of, read
 from batchrunner.manifest.yamlread import Path as At
 from batchrunner.rules.hours import WINDOW, window
-from batchrunner.values import JSON, Limits, Manifest, Price, Recovery
+from batchrunner.values import JSON, Limits, Manifest, Notify, NotifyEvent, Price, Recovery
 
 SECTIONS = frozenset({"images", "prompts", "shots", "exclude", "include"})  # lists of entries
 
@@ -80,7 +83,7 @@ def _load(raw: bytes, path: Path) -> tuple[Manifest, Card]:
     problems += _keys_in_comments(raw.decode("utf-8-sig"), str(path), {problem.line for problem in problems})
     if problems or card is None:
         raise ManifestError(list(dict.fromkeys(problems)))
-    manifest = manifest_of(document.data, checker, raw, path)
+    manifest = manifest_of(document, checker, raw, path)
     checker.whole(manifest, card)
     if checker.problems:
         raise ManifestError(list(dict.fromkeys(checker.problems)))
@@ -106,6 +109,8 @@ def _card(document: Document, path: Path) -> tuple[Card | None, list[Problem]]:
     if card.id != model:
         said = f'the card {own} is of the model "{card.id}", not of "{model}"'
         return None, [Problem(str(path), *document.place(("model",)), "model", said)]
+    if own is not None and model in card_ids():
+        card = replace(card, other_price=load_card(model).price)
     return card, []
 
 
@@ -145,8 +150,9 @@ def _keys_in_comments(text: str, name: str, told: set[int]) -> list[Problem]:
     return [Problem(name, *place, "", KEY_FOUND) for place in places if place[0] not in told]
 
 
-def manifest_of(data: dict[str, JSON], checker: Checker, raw: bytes, path: Path) -> Manifest:
+def manifest_of(document: Document, checker: Checker, raw: bytes, path: Path) -> Manifest:
     """Return the manifest that a checked document stands for."""
+    data: dict[str, JSON] = document.data
     takes, output = data.get("takes", 1), data.get("output", {})
     images, prompts = checker.product()
     return Manifest(
@@ -173,6 +179,14 @@ def manifest_of(data: dict[str, JSON], checker: Checker, raw: bytes, path: Path)
         exclude=tuple(exclude for exclude, _row in checker.exclude),
         include=tuple(shot for shot, _row in checker.include),
         notes=tuple(sorted(checker.notes)),
+        notify=tuple(
+            Notify(
+                one["env"],
+                frozenset(one.get("on", get_args(NotifyEvent))),
+                document.place(("notify", number, "env")),
+            )
+            for number, one in enumerate(data.get("notify", ()))
+        ),
     )
 
 

@@ -59,7 +59,7 @@ def _told(error: ValidationError) -> Iterator[tuple[Path, bool, str]]:
         known = list(schema.get("properties", {}))
         for key in instance:
             if key not in known:
-                yield (*path, key), True, _unknown(key, known, instance)
+                yield (*path, key), True, schema.get("x-refusal") or _unknown(key, known, instance)
     elif error.validator == "required":
         for key in rule:
             if key not in instance and key not in _meant(schema, instance):
@@ -72,6 +72,8 @@ def _told(error: ValidationError) -> Iterator[tuple[Path, bool, str]]:
         yield from (
             (path, False, message) for message in _nothing_to_render(_meant(schema, instance) | {*instance})
         )
+    elif error.validator == "type" and "x-refusal" in schema:
+        yield path, False, schema["x-refusal"]
     elif error.validator == "pattern" and "x-message" in schema:
         yield path, False, schema["x-message"]
     else:

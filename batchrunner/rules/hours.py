@@ -89,6 +89,16 @@ def length_s(text: str) -> float:
     return float(seconds)
 
 
+def span(seconds: float) -> str:
+    """Write a length of time as people say it: `90 s`, `4 min 8 s`, `2 h 5 min`."""
+    whole = round(seconds)
+    if whole < 120:
+        return f"{whole} s"
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    parts = [(hours, "h"), (minutes, "min"), (0 if hours else rest, "s")]
+    return " ".join(f"{number} {unit}" for number, unit in parts if number)
+
+
 def _local(us: int, zone: tzinfo | None) -> datetime:
     return datetime.fromtimestamp(us // 1_000_000, zone)
 

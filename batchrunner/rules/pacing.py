@@ -142,11 +142,17 @@ class Pace:
         """How many POSTs may be without an answer at once."""
         return int(self._wire)
 
+    def found(self) -> dict[str, int]:
+        """Return the limits that the provider seems to have, by their names in a manifest."""
+        caps = {"submits_per_minute": self._minute, "submits_per_hour": self._hour, "in_flight": self._slots}
+        return {
+            name: cap.limit for name, cap in caps.items() if cap in self._obeyed() and cap.limit is not None
+        }
+
     def limits_found(self) -> str:
         """Say in words what the provider seems to limit; nothing while it never refused anything."""
-        words = {"a minute": self._minute, "an hour": self._hour, "at once": self._slots}
-        said = [f"{cap.limit} {word}" for word, cap in words.items() if cap in self._obeyed()]
-        return " or ".join(said)
+        words = {"submits_per_minute": "a minute", "submits_per_hour": "an hour", "in_flight": "at once"}
+        return " or ".join(f"{limit} {words[name]}" for name, limit in self.found().items())
 
     # --- what happens ---------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from batchrunner.values import Reason
 
+ASKED_MIN_S = 1.0  # a provider that asks for no wait at all waits so long all the same
 ATTEMPTS_MAX = 200  # of one job, whatever the reasons: no loop without an end
 
 
@@ -50,9 +51,16 @@ RULES: dict[Reason, Rule] = {
 
 
 def backoff_s(rule: Rule, failures: int, rng: random.Random, retry_after_s: float | None = None) -> float:
-    """Return how long to wait after the `failures`-th failure in a row (counted from 1), in seconds."""
-    ceiling = min(rule.cap_s, rule.base_s * 2.0 ** min(failures - 1, 16))
-    return max(rule.floor_s, retry_after_s or 0.0) + rng.uniform(0.0, ceiling)
+    """Return how long to wait after the `failures`-th failure in a row (counted from 1), in seconds.
+
+    Where the provider has said how long (`retry_after_s`), its word stands in place of our floor and base.
+    """
+    floor_s, base_s = rule.floor_s, rule.base_s
+    if retry_after_s is not None:
+        floor_s = max(ASKED_MIN_S, retry_after_s)
+        base_s = min(base_s, floor_s)
+    ceiling_s = min(rule.cap_s, base_s * 2.0 ** min(failures - 1, 16))
+    return floor_s + rng.uniform(0.0, ceiling_s)
 
 
 def next_try_s(

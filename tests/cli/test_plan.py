@@ -7,9 +7,10 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pytest
 from jsonschema import Draft202012Validator
 
-from batchrunner.files import schema_text
+from batchrunner.files import card_text, schema_text
 from batchrunner.values import fingerprint
 from tests.shell import Shell
 
@@ -117,6 +118,28 @@ def test_before_the_first_run_the_finish_rests_on_the_card(tmp_path: Path) -> No
     assert "by the card's rule of thumb of 60 to 300 s a clip" in first.out
     assert 60 < low_s < high_s
     assert "done in about" not in local.out
+
+
+@pytest.mark.parametrize(("usd", "cost"), [(0.01, 7.2), (0.05, 12.0)])
+def test_of_two_prices_the_dearer_one_counts_and_both_are_told(
+    tmp_path: Path, usd: float, cost: float
+) -> None:
+    """A pulled card differs from the one that ships; the manifest overrules both."""
+    card = json.loads(card_text("pixverse-v5.6-i2v"))
+    card["price"] = {"per": "second", "usd": usd}
+    (tmp_path / "pulled.json").write_text(json.dumps(card))
+    name = write(tmp_path)
+    path = tmp_path / name
+    path.write_text(path.read_text(encoding="utf-8") + "card: pulled.json\n", encoding="utf-8")
+    told = Shell(tmp_path).inside("plan", name, "--json").json
+    path.write_text(path.read_text(encoding="utf-8") + "price: {per: job, usd: 0.02}\n", encoding="utf-8")
+    own = Shell(tmp_path).inside("plan", name, "--json").json
+
+    assert told["cost"] == cost
+    ours = f"${usd} a second, from the model's card"
+    assert told["price"] == f"{ours}; the card that ships says $0.03 a second: the dearer one counts"
+    assert own["cost"] == round(0.02 * own["to_submit"], 2)
+    assert own["price"] == "$0.02 a job, from the manifest"
 
 
 def test_every_job_is_a_line_with_its_exact_payload(tmp_path: Path) -> None:

@@ -13,15 +13,17 @@ from tests.manifest.generated import furnish
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "manifest.md").read_text(encoding="utf-8")
 HEAD = "version: 1\ncampaign: night\nmodel: pixverse-v5.6-i2v\nseed: 7\n"
+REST = 'images: [{id: a, url: "https://example.com/a.png"}]\nprompts: [{id: p, text: Push in}]\n'
 SHOWN = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
 
 
-@pytest.mark.parametrize("text", SHOWN, ids=["images", "shots", "combinations"])
+@pytest.mark.parametrize("text", SHOWN, ids=["images", "shots", "combinations", "notify"])
 def test_what_the_guide_shows_is_right(text: str, tmp_path: Path) -> None:
     """Beside files as it speaks of."""
     furnish(tmp_path)
     (tmp_path / "words.txt").write_text("Drift past\nOrbit {subject}\n")
-    manifest, _card = load_bytes((HEAD + text).encode(), tmp_path / "night.yaml")
+    rest = "" if re.search("^(images|shots):", text, re.MULTILINE) else REST
+    manifest, _card = load_bytes((HEAD + text + rest).encode(), tmp_path / "night.yaml")
 
     assert manifest.images or manifest.shots
 

@@ -58,7 +58,7 @@ def test_every_property_is_explained_with_examples_that_hold(path: str, one: dic
 def test_every_part_of_the_manifest_is_in_the_schema() -> None:
     """The top level, by the design."""
     expected = "version campaign model provider seed takes parameters matrix images prompts shots"
-    expected += " product exclude include limits retry recovery price output card order"
+    expected += " product exclude include limits retry recovery price output card order notify"
 
     assert set(expected.split()) == set(SCHEMA["properties"])
     assert 1 == SCHEMA["properties"]["version"]["const"]

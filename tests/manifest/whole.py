@@ -22,4 +22,4 @@ def unchecked(**changed: Any) -> Manifest:
     checker = Checker(document, path, load_card(document.data["model"]), frozenset())
     checker.run()
     assert checker.problems == []
-    return manifest_of(document.data, checker, raw, path)
+    return manifest_of(document, checker, raw, path)

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from batchrunner.rules.hours import length_s, until_us, window
+from batchrunner.rules.hours import length_s, span, until_us, window
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -105,3 +105,20 @@ def test_what_is_no_window_is_told_what_one_is(text: str) -> None:
     """In words."""
     with pytest.raises(ValueError, match="hours"):
         window(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0 s"),
+        (119.4, "119 s"),
+        (120, "2 min"),
+        (248, "4 min 8 s"),
+        (1826, "30 min 26 s"),
+        (3600, "1 h"),
+        (7529, "2 h 5 min"),
+    ],
+)
+def test_a_length_of_time_is_said_as_people_say_it(seconds: float, said: str) -> None:
+    """Seconds only where they matter."""
+    assert span(seconds) == said

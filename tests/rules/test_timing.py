@@ -39,6 +39,18 @@ def test_the_providers_own_wish_is_a_floor() -> None:
     assert backoff_s(RULES[Reason.RATE], 1, random.Random(3), retry_after_s=120) >= 120
 
 
+def test_a_provider_that_says_how_long_is_believed() -> None:
+    """One second is one second and some jitter, not our own twenty; no wait at all is not believed."""
+    waits = [backoff_s(RULES[Reason.RATE], 1, random.Random(seed), retry_after_s=1) for seed in range(200)]
+    zero = [backoff_s(RULES[Reason.RATE], 1, random.Random(seed), retry_after_s=0) for seed in range(200)]
+    fifth = [backoff_s(RULES[Reason.RATE], 5, random.Random(seed), retry_after_s=1) for seed in range(200)]
+
+    assert 1 <= min(waits) <= max(waits) <= 2
+    assert 1 <= min(zero)
+    assert 12 < max(fifth) <= 17
+    assert backoff_s(RULES[Reason.RATE], 1, random.Random(3)) >= 20
+
+
 @pytest.mark.parametrize(
     ("reason", "failures", "again"),
     [

@@ -10,13 +10,13 @@ from typing import Any
 from batchrunner.engine import actions, deciding, fetching, lifecycle, loop
 from batchrunner.engine.intake import Intake
 from batchrunner.engine.steps import Step
+from batchrunner.rehearsal.table import Table
 from batchrunner.rules import budget, retry, states
 from batchrunner.rules.states import EventKind
 from batchrunner.store import database, tables
 from batchrunner.store.changes import Moved
 from batchrunner.values import Attempt, AttemptState, JobState, Reason, RemoteJob, RemotePhase
 from tests.simulation.breaking import Patch, again, mutant
-from tests.simulation.table import Table
 
 # --- policy -------------------------------------------------------------------------------------------
 

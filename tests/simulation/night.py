@@ -13,25 +13,22 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 from batchrunner.engine.loop import Loop
 from batchrunner.engine.progress import Progress
 from batchrunner.engine.run import Tools
 from batchrunner.engine.steps import Stop, Terms
 from batchrunner.errors import BatchrunnerError, LockedError
-from batchrunner.providers.gmi import Gmi
-from batchrunner.providers.http import Http
+from batchrunner.rehearsal.clips import Shelf
+from batchrunner.rehearsal.provider import Customer, Line, Provider
+from batchrunner.rehearsal.schedule import Schedule
+from batchrunner.rehearsal.table import Table
+from batchrunner.rehearsal.world import Crash, Crew, EndlessError, Mind, Watch, World
 from batchrunner.rules.polling import Schedule as Polling
 from batchrunner.store import reading
 from batchrunner.store.tables import Store
 from tests.fakes import a_manifest
 from tests.simulation import oracle
-from tests.simulation.clips import Shelf
-from tests.simulation.provider import ORIGIN, Line, Provider
-from tests.simulation.schedule import Schedule
-from tests.simulation.table import Table
-from tests.simulation.world import Crash, Crew, EndlessError, Mind, Watch, World
 
 LIVES_MAX = 80
 QUIET_S = 4_000.0  # longer than any request is late
@@ -94,13 +91,13 @@ class Night:
             if self.report.wrongs:
                 break
             if ended is None:
-                self.world.sleep(self.world.rng.uniform(0.0, 300.0))
+                self.world.idle(self.world.rng.uniform(0.0, 300.0))
                 continue
             quiet += self.world.calm
             if quiet == 2 or not self._work_left:
                 self._finish(ended.stop)
                 break
-            self.world.sleep(QUIET_S if quiet else self.world.rng.uniform(300.0, 3600.0))
+            self.world.idle(QUIET_S if quiet else self.world.rng.uniform(300.0, 3600.0))
         else:
             self.report.wrongs.append(f"not over after {LIVES_MAX} runs")
         self.report.steps, self.report.crashes = self.world.steps, self.world.crashes
@@ -156,9 +153,7 @@ class Night:
             now_us=world.now_us(),
         )
         watch = Watch(world, mind)
-        gmi = Gmi(
-            ORIGIN, "key", None, cast(Http, Line(self.provider, mind)), now_s=lambda: world.now_us() / 1e6
-        )
+        gmi = Customer(Line(self.provider, mind))
         rng = random.Random(f"{schedule.seed} runner {mind.number}")
         post, call, fetch, file = (Crew(world, mind, verb) for verb in ("post", "call", "fetch", "file"))
         tools = Tools(gmi, self.shelf, watch, rng, post, call, fetch, file, lambda: PLENTY)

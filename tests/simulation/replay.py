@@ -7,9 +7,10 @@ import contextlib
 import sys
 from dataclasses import fields
 
+from batchrunner.rehearsal.schedule import Schedule
 from tests.simulation.mutants import MUTANTS, applied
 from tests.simulation.night import Report, play
-from tests.simulation.schedule import Schedule, draw
+from tests.simulation.schedule import draw
 
 
 def replay(seed: int, crash_at: int | None, mutant: str | None) -> tuple[Schedule, Report, list[str]]:

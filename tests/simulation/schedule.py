@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from batchrunner.rehearsal.schedule import CALLS, Schedule
 from batchrunner.values import Job, Limits, Recovery
 from tests.fakes import a_job
 
 COST_MICROS = 150_000
 SLOW_S = (0.1, 2.0, 20.0)
-CALLS = 5  # pauses between a list's making and what the engine concludes from it, with all that is reread
-CALM_POSTS: Mapping[str, float] = {"ok": 1.0}
 
 # What a POST may meet, and how often beside "ok" in the worst weather. See provider.py for what each means.
 POST_FATES: Mapping[str, float] = {
@@ -51,58 +50,6 @@ RENDER_FATES: Mapping[str, float] = {
     "no url at first": 0.5,
     "no url": 0.2,
 }
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """One seed's world. Times in seconds; `trouble` and `rough` are chances of a call."""
-
-    seed: int
-    jobs: tuple[Job, ...]
-    limits: Limits
-    recovery: Recovery
-    storm_s: float
-    posts: Mapping[str, float]
-    renders: Mapping[str, float]
-    late_s: float  # how long after its POST a request may be accepted
-    lag_s: float  # how long after its acceptance it may be missing in the list
-    stale_s: float  # how old a list may be, now and then
-    skew_s: float  # the provider's clock against ours
-    dated: bool  # its answers tell its time
-    jump: tuple[float, float]  # when our wall clock jumps, and by how much
-    trouble: float  # a repeatable call fails
-    short: float  # the list shows only its first `page`
-    page: int
-    newest_first: bool
-    tells_total: bool
-    echo: str  # of the list: whole, some, none; a request itself tells its payload, or (mute) does not
-    foreign: int  # requests that somebody else makes with the same key
-    url_life_s: float
-    fetch_trouble: float
-    slow_s: float  # calls take up to so long, and overtake each other
-    outages: tuple[tuple[float, float], ...] = ()
-    list_down: tuple[tuple[float, float], ...] = ()
-    kills: tuple[int, ...] = ()  # each after so many steps of life
-    takeover: int = 0  # the tick after which a second runner starts beside the first; 0: never
-    power_cuts: bool = False
-
-    @property
-    def bounded(self) -> bool:
-        """True while whatever is accepted is in the list, even in an old one, before `grace` ends."""
-        return self.late_s + self.lag_s + self.stale_s + CALLS * self.slow_s < self.recovery.grace_s
-
-    @property
-    def timely(self) -> bool:
-        """True while a request can be known by its time: the clocks agree, or it is known how they differ."""
-        return self.jump[1] == 0.0 and (self.dated or abs(self.skew_s) <= 120.0)
-
-    def pause_s(self, rng: random.Random) -> float:
-        """Return how long the next step of a call takes."""
-        return rng.uniform(0.01, self.slow_s)
-
-    def without_kills(self) -> Schedule:
-        """Return the same world in which nobody is killed."""
-        return replace(self, kills=(), takeover=0)
 
 
 def draw(seed: int) -> Schedule:

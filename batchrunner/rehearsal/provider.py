@@ -8,21 +8,27 @@ same; `lost` is accepted at once and unanswered, `late` is accepted only after t
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import json
+import math
 import unicodedata
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from email.utils import formatdate
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote
 
-from batchrunner.providers.http import NotSentError, Response, UnclearError
-from batchrunner.values import fingerprint
-from tests.simulation.schedule import CALM_POSTS
-from tests.simulation.world import START_US, Mind, World
+from batchrunner.providers.gmi import Gmi
+from batchrunner.providers.http import Http, NotSentError, Response, UnclearError
+from batchrunner.rehearsal.schedule import CALM_POSTS, RENDER_S
+from batchrunner.rehearsal.world import Mind, World
+from batchrunner.rules.durations import setting
+from batchrunner.values import UPLOAD, Picture, fingerprint
 
 ORIGIN = "https://queue.test"
+STORE = "https://store.test"
 FINAL = frozenset({"moderation", "cancelled"})
 WORDS = {
     "failed": "unknown error, please try again",
@@ -77,10 +83,14 @@ class Provider:
     def __init__(self, world: World) -> None:
         self.world = world
         self.requests: dict[str, Request] = {}
+        self.by_print: dict[str, list[Request]] = defaultdict(list)  # ours alone
+        self._ends_s: list[float] = []  # of what runs
         self.group = Counter(job.fingerprint for job in world.schedule.jobs)
         self.duplicates: Counter[str] = Counter()
         self.wrongs: list[str] = []
         self.posts = 0
+        self.posts_of: Counter[int] = Counter()  # by the runner's number
+        self._crowds = world.schedule.crowds
         self._no_credit_until_s = 0.0
         self._bad_key_until_s = 0.0
         for number in range(world.schedule.foreign):
@@ -94,10 +104,16 @@ class Provider:
         """Meet one POST that orders a clip."""
         world, rng = self.world, self.world.rng
         self.posts += 1
+        self.posts_of[mind.number] += 1
+        if world.cut:
+            if rng.random() < 0.5:
+                order = json.loads(body)
+                self._accept(order["model"], order["payload"], 0.0)
+            raise UnclearError("the connection was lost")
         if self._dark(world.schedule.outages):
             self.world.answer_after_s = rng.uniform(0.0, 30.0)
-            raise (NotSentError if rng.random() < 0.7 else UnclearError)("no answer")
-        fate = self._fate()
+            raise self._gone(0.7)
+        fate = "401" if self._dark(world.schedule.bad_keys) else "429" if self._crowded() else self._fate()
         world.tell(f"POST meets: {fate}")
         if fate in REFUSALS:
             return self._refuse(fate)
@@ -135,7 +151,7 @@ class Provider:
         world = self.world
         if fate == "402":
             self._no_credit_until_s = max(self._no_credit_until_s, world.steady_s + 300.0)
-        if fate == "401" and world.rng.random() < 0.5:
+        if fate == "401" and not world.schedule.bad_keys and world.rng.random() < 0.5:
             self._bad_key_until_s = max(self._bad_key_until_s, world.steady_s + 300.0)
         status, text = REFUSALS[fate]
         headers = {"Retry-After": "30"} if fate == "429" and world.rng.random() < 0.5 else {}
@@ -144,7 +160,7 @@ class Provider:
     def _accept(self, model: str, payload: dict[str, Any], late_s: float) -> Request:
         world = self.world
         request = self._take(model, payload, world.steady_s + late_s, ours=True)
-        mine = [one for one in self.requests.values() if one.ours and one.fingerprint == request.fingerprint]
+        mine = self.by_print[request.fingerprint]
         standing = sum(one.stands for one in mine)
         if (excess := standing - self.group[request.fingerprint]) > 0:
             self.duplicates[request.fingerprint] = max(excess, self.duplicates[request.fingerprint])
@@ -160,7 +176,7 @@ class Provider:
         fate = rng.choices(list(schedule.renders), list(schedule.renders.values()))[0]
         if self.world.calm:
             fate = "success"
-        render_s = rng.uniform(5.0, 120.0)
+        render_s = self._render_s(model, payload)
         request = Request(
             id=f"{'r' if ours else 'f'}{len(self.requests) + 1}",
             fingerprint=fingerprint(model, payload),
@@ -174,16 +190,36 @@ class Provider:
             blank=rng.random() < {"whole": 0.0, "some": 0.5}.get(schedule.echo, 1.0),
         )
         self.requests[request.id] = request
+        if ours:
+            self.by_print[request.fingerprint].append(request)
+            if schedule.crowds:
+                heapq.heappush(self._ends_s, request.over_s)
         return request
+
+    def _render_s(self, model: str, payload: dict[str, Any]) -> float:
+        takes, rng = self.world.schedule.takes, self.world.rng
+        if takes is None:
+            return rng.uniform(*RENDER_S)
+        mu, sigma = takes[setting(model, payload)]
+        return math.exp(rng.gauss(mu, sigma))
+
+    def _crowded(self) -> bool:
+        """Tell whether more runs already than the provider has room for at this hour."""
+        now_s, ends_s = self.world.steady_s, self._ends_s
+        while ends_s and ends_s[0] <= now_s:
+            heapq.heappop(ends_s)
+        return any(start_s <= now_s < end_s and len(ends_s) >= most for start_s, end_s, most in self._crowds)
 
     # --- what it tells --------------------------------------------------------------------------------
 
     def get(self, path: str) -> Response:
         """Meet one repeatable call."""
         world, rng = self.world, self.world.rng
+        if world.cut:
+            raise UnclearError("the connection was lost")
         if self._dark(world.schedule.outages):
-            raise (NotSentError if rng.random() < 0.5 else UnclearError)("no answer")
-        if world.steady_s < self._bad_key_until_s:
+            raise self._gone(0.5)
+        if world.steady_s < self._bad_key_until_s or self._dark(world.schedule.bad_keys):
             return _json(401, {"error": "invalid api key"})
         if "api-keys" in path:
             return _json(200, {"organization": {"id": "org-1"}})
@@ -204,10 +240,12 @@ class Provider:
         if self._dark(schedule.list_down):
             return _json(500, {"error": "list is down"})
         stale_s = rng.uniform(0.0, schedule.stale_s) if rng.random() < 0.3 else 0.0
-        seen = [one for one in self.requests.values() if one.listed_s <= world.steady_s - stale_s]
+        newest = list(itertools.islice(reversed(self.requests.values()), schedule.seen))[::-1]
+        seen = [one for one in newest if one.listed_s <= world.steady_s - stale_s]
         seen.sort(key=lambda one: one.born_s, reverse=schedule.newest_first)
         rows = seen
-        told: dict[str, Any] = {"total": len(seen)} if schedule.tells_total else {}
+        total = max(len(seen), len(self.requests) - schedule.seen)
+        told: dict[str, Any] = {"total": total} if schedule.tells_total else {}
         if not world.calm and rng.random() < schedule.short:
             rows = rows[: schedule.page]
             if told and rows and rng.random() < 0.2:  # pages shifted under the reader: a row slipped through
@@ -216,7 +254,7 @@ class Provider:
                 rows += rows[:1]  # and another was read twice, so that the number is right again
         world.tell(f"list shows {[one.id for one in rows]} of {len(seen)}")
         answer = _json(200, {"requests": [self._record(one, listed=True) for one in rows], **told})
-        now_s = START_US / 1e6 + world.steady_s + schedule.skew_s
+        now_s = schedule.start_us / 1e6 + world.steady_s + schedule.skew_s
         headers = {"Date": formatdate(now_s, usegmt=True)} if schedule.dated else {}
         return replace(answer, headers=headers)
 
@@ -230,7 +268,7 @@ class Provider:
         return {
             "request_id": request.id,
             "status": status,
-            "created_at": START_US / 1e6 + request.born_s + schedule.skew_s,
+            "created_at": schedule.start_us / 1e6 + request.born_s + schedule.skew_s,
             "payload": {} if blank else self._echo(request.payload),
             "outcome": outcome,
         }
@@ -250,7 +288,7 @@ class Provider:
         ):
             return "success", {}
         until_s = self.world.steady_s + self.world.schedule.url_life_s
-        return "success", {"video_url": f"https://store.test/{request.id}?until={until_s}"}
+        return "success", {"video_url": f"{STORE}/{request.id}?until={until_s}"}
 
     def _echo(self, payload: dict[str, Any]) -> dict[str, Any]:
         """Write a payload back as providers do: other order, other number types, other Unicode form."""
@@ -262,6 +300,12 @@ class Provider:
             else value
             for key, value in reversed(payload.items())
         }
+
+    def _gone(self, unsent: float) -> Exception:
+        """Return how a call ends while the provider is away: in a share of them nothing has left."""
+        if self.world.rng.random() < unsent:
+            return NotSentError("no route")
+        return UnclearError("the connection was lost")
 
     def _dark(self, windows: tuple[tuple[float, float], ...]) -> bool:
         now_s = self.world.steady_s
@@ -288,3 +332,24 @@ class Line:
     ) -> Response:
         """See `Http`."""
         return self.provider.get(url)
+
+
+class Customer(Gmi):
+    """The real adapter on one runner's line. A picture's address tells its content: nothing is uploaded."""
+
+    def __init__(self, line: Line, key: str = "of-no-account") -> None:
+        world = line.provider.world
+        super().__init__(ORIGIN, key, None, cast(Http, line), now_s=lambda: world.now_us() / 1e6)
+
+    def upload(self, picture: Picture) -> str:
+        """See `Provider`."""
+        return public_url(picture.wire)
+
+    def picture_sha256(self, url: str) -> str | None:
+        """See `Provider`."""
+        return url.removeprefix(f"{STORE}/").partition(".")[0] if url.startswith(STORE) else None
+
+
+def public_url(wire: str) -> str:
+    """Return where a picture lies that was uploaded; others stay where they are."""
+    return f"{STORE}/{wire.removeprefix(UPLOAD)}" if wire.startswith(UPLOAD) else wire

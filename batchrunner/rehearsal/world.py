@@ -14,11 +14,9 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from tests.simulation.schedule import Schedule
+from batchrunner.rehearsal.schedule import Schedule
 
 T = TypeVar("T")
-START_US = 1_764_000_000_000_000
-STEPS_MAX = 40_000  # of one schedule: whatever needs more does not end
 
 # What becomes of a POST that a dead runner had begun: its bytes are lost, have arrived, or are on the way.
 POSTS_OF_THE_DEAD = ("lost", "arrived", "on its way")
@@ -59,12 +57,16 @@ class World:
 
     def __init__(self, schedule: Schedule, story: list[str] | None = None) -> None:
         self.schedule = schedule
-        self.rng = random.Random(schedule.seed)
+        self.rng = random.Random(schedule.seed)  # noqa: S311 - weather, guards nothing
         self.steady_s = 0.0
         self.steps = 0
         self.crash_at: int | None = None
+        self.doom: Callable[[str], bool] | None = None  # kills at the step that it is asked about
         self.crashes = 0
         self.answer_after_s = 0.0  # set by whoever carries out a call
+        self.asleep_s = 0.0  # for how long in all the machine was suspended
+        self.cut = False  # what is on the wire right now loses its connection, by a suspend
+        self._naps = sorted(schedule.naps)
         self.story = story
         self._order = 0
         self._events: list[Event] = []
@@ -79,9 +81,9 @@ class World:
     def now_us(self) -> int:
         """Wall time on the runner's machine."""
         at_s, by_s = self.schedule.jump
-        return START_US + int((self.steady_s + (by_s if self.steady_s >= at_s else 0.0)) * 1e6)
+        return self.schedule.start_us + int((self.steady_s + (by_s if self.steady_s >= at_s else 0.0)) * 1e6)
 
-    def sleep(self, seconds: float) -> None:
+    def idle(self, seconds: float) -> None:
         """Let time pass while no runner waits for anything."""
         end_s = self.steady_s + seconds
         while self._events and self._events[0].due_s <= end_s:
@@ -91,15 +93,31 @@ class World:
     def take(self, mind: Mind, inbox: SimpleQueue[T], wait_s: float) -> T | None:
         """Let time pass until something arrives for one runner, or its patience ends."""
         mind.inbox = inbox
-        end_s = self.steady_s + max(0.0, wait_s)
+        end_s = self.schedule.grained_s(self.steady_s + max(0.0, wait_s))
         while inbox.empty():
-            if not self._events or self._events[0].due_s > end_s:
+            next_s = min(end_s, self._events[0].due_s) if self._events else end_s
+            if self._naps and self._naps[0][0] <= next_s:
+                self._suspend(*self._naps.pop(0))
+                end_s = max(end_s, self.steady_s)  # a wait that the suspend has outlasted ends with it
+            elif not self._events or self._events[0].due_s > end_s:
                 self.steady_s = end_s
                 if wait_s > 0:
                     self._count()
                 return None
-            self._happen(heapq.heappop(self._events))
+            else:
+                self._happen(heapq.heappop(self._events))
         return inbox.get()
+
+    def _suspend(self, start_s: float, end_s: float) -> None:
+        """Suspend the machine: time goes on without it, and what was on the wire loses its answer."""
+        self.steady_s = max(self.steady_s, start_s)
+        self.tell(f"the machine is suspended for {end_s - self.steady_s:.0f} s")
+        self.asleep_s += max(0.0, end_s - self.steady_s)
+        self.cut = True
+        while self._events and self._events[0].due_s <= end_s:
+            self._happen(heapq.heappop(self._events))
+        self.cut = False
+        self.steady_s = max(self.steady_s, end_s)
 
     # --- calls ----------------------------------------------------------------------------------------
 
@@ -128,8 +146,8 @@ class World:
         if mind.inbox is not None:
             while not mind.inbox.empty():
                 waiting.append(mind.inbox.get())
-        assert event.call is not None
-        event.call()
+        if event.call is not None:
+            event.call()
         after_s = self.answer_after_s + self.schedule.pause_s(self.rng)
         if mind.inbox is not None:
             while not mind.inbox.empty():
@@ -147,7 +165,10 @@ class World:
         answer: Any = None,
     ) -> None:
         self._order += 1
-        due_s = self.steady_s + after_s
+        # To the nearest moment, not to the next: coarse time must not make a night longer.
+        due_s = max(
+            self.steady_s, self.schedule.grained_s(self.steady_s + after_s - self.schedule.grain_s / 2)
+        )
         heapq.heappush(self._events, Event(due_s, self._order, mind, verb, call, answer))
 
     # --- death ----------------------------------------------------------------------------------------
@@ -161,7 +182,7 @@ class World:
         if mind.asleep:
             return
         self.steps += 1
-        if self.steps == self.crash_at:
+        if self.steps == self.crash_at or (self.doom is not None and self.doom(what)):
             self.tell(f"*** killed: {what} (step {self.steps})")
             raise Crash
 
@@ -192,8 +213,8 @@ class World:
 
     def _count(self) -> None:
         self._order += 1
-        if self._order > STEPS_MAX:
-            raise EndlessError(f"more than {STEPS_MAX} events and waits")
+        if self._order > self.schedule.steps_max:
+            raise EndlessError(f"more than {self.schedule.steps_max} events and waits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,12 +233,12 @@ class Watch:
         return self.world.steady_s
 
     def asleep_s(self) -> float:
-        """See `Clock`. Who sleeps here is taken over."""
-        return 0.0
+        """See `Clock`."""
+        return self.world.asleep_s
 
     def pause(self, wait_s: float) -> None:
         """See `Clock`."""
-        self.world.sleep(wait_s)
+        self.world.idle(wait_s)
 
     def take(self, inbox: SimpleQueue[T], wait_s: float) -> T | None:
         """See `Clock`."""

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from batchrunner.rehearsal.world import Mind, World
 from batchrunner.store.changes import Change, Intended, Moved
+from batchrunner.store.left import Left
 from batchrunner.store.tables import Store
-from tests.simulation.world import Mind, World
 
 
 class Table(Store):
     """The real state table; a runner may die just before and just after each of its commits."""
 
-    def __init__(self, path: Path, world: World, mind: Mind) -> None:
-        super().__init__(path, create=False)
+    def __init__(
+        self, path: Path, world: World, mind: Mind, *, create: bool = False, left: Left | None = None
+    ) -> None:
+        super().__init__(path, create=create, left=left)
         self._world = world
         self._mind = mind
 

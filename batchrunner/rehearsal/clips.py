@@ -1,14 +1,21 @@
-"""The disk for finished clips: in memory, with the one difference that counts, durable or not yet."""
+"""The disk for finished clips: in memory, with the one difference that counts, durable or not yet.
+
+Where a folder is given, empty files of the right length stand for the clips, for those who look for them.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from batchrunner.media.trouble import MediaError
+from batchrunner.rehearsal.world import World
 from batchrunner.values import Attempt, MediaFile
-from tests.simulation.world import World
+
+SIZE = 1_000  # bytes of a clip
 
 
 def sha256_of(request_id: str) -> str:
@@ -28,8 +35,9 @@ class Name:
 class Shelf:
     """Part files by attempt (durable once `fetch` has returned) and files under their final names."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, folder: Path | None = None) -> None:
         self.world = world
+        self.folder = folder
         self.parts: dict[int, MediaFile] = {}
         self.names: dict[str, Name] = {}
         self.wrongs: list[str] = []
@@ -38,14 +46,16 @@ class Shelf:
         """See `Clips`."""
         world = self.world
         place, _, until = urls[0].partition("?until=")
-        world.answer_after_s = world.rng.uniform(0.0, 30.0)
+        world.answer_after_s = world.rng.uniform(0.0, world.schedule.fetch_s)
         if world.steady_s > float(until):
             raise MediaError("the address has expired", gone=True)
+        if world.cut:
+            raise MediaError("the connection was lost")
         if not world.calm and world.rng.random() < world.schedule.fetch_trouble:
             word = world.rng.choice(("gone", "bad", "trouble"))
             raise MediaError(word, gone=word == "gone", bad=word == "bad")
         sha256 = sha256_of(place.rpartition("/")[2])
-        self.parts[attempt.id] = MediaFile(f"{attempt.name}.mp4", sha256, 1000, 5.0, 64, 64)
+        self.parts[attempt.id] = MediaFile(f"{attempt.name}.mp4", sha256, SIZE, 5.0, 64, 64)
         return (self.parts[attempt.id],)
 
     def publish(self, attempt: Attempt) -> tuple[MediaFile, ...]:
@@ -60,6 +70,11 @@ class Shelf:
                 raise MediaError("the part file is gone", gone=True)
             del self.parts[attempt.id]
             self.names[file.path] = Name(attempt.id, file.sha256)
+            if self.folder is not None:
+                path = self.folder / file.path
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+                os.truncate(path, SIZE)
         return attempt.files
 
     def sync(self, files: Sequence[MediaFile]) -> None:
@@ -73,4 +88,6 @@ class Shelf:
         for path, name in list(self.names.items()):
             if not name.durable and self.world.rng.random() < 0.5:
                 del self.names[path]
-                self.parts[name.attempt_id] = MediaFile(path, name.sha256, 1000, 5.0, 64, 64)
+                if self.folder is not None:
+                    (self.folder / path).unlink()
+                self.parts[name.attempt_id] = MediaFile(path, name.sha256, SIZE, 5.0, 64, 64)

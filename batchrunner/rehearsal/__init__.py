@@ -1,0 +1,1 @@
+"""The dress rehearsal: the real engine and state table, a simulated provider and a simulated clock."""
