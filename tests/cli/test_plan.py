@@ -139,7 +139,7 @@ def test_of_two_prices_the_dearer_one_counts_and_both_are_told(
     ours = f"${usd} a second, from the model's card"
     assert told["price"] == f"{ours}; the card that ships says $0.03 a second: the dearer one counts"
     assert own["cost"] == round(0.02 * own["to_submit"], 2)
-    assert own["price"] == "$0.02 a job, from the manifest"
+    assert own["price"] == f"$0.02 a job, from the manifest; the model's card: ${usd} a second"
 
 
 def test_every_job_is_a_line_with_its_exact_payload(tmp_path: Path) -> None:
