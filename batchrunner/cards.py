@@ -131,7 +131,8 @@ class Card:
         """Return in words what prices rest on."""
         if price is not None:
             own = f"${Decimal(price.micros) / 1_000_000} a {price.per}, from the manifest"
-            return own if self.price is None else f"{own}; the model's card: {_price_words(self.price)}"
+            listed = self.price or self.other_price
+            return own if listed is None else f"{own}; the model's card: {_price_words(listed)}"
         if self.price is None and self.other_price is None:
             return "no price is known for this model: add `price:` to the manifest"
         if self.price is None:

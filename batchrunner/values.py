@@ -170,8 +170,8 @@ class Manifest:
     shots: tuple[Shot, ...] = ()
     exclude: tuple[Exclude, ...] = ()
     include: tuple[Shot, ...] = ()
-    notify: tuple[Notify, ...] = ()
     notes: tuple[Problem, ...] = ()  # what is not wrong, and perhaps not meant
+    notify: tuple[Notify, ...] = ()
 
     @property
     def pictures(self) -> Iterator[Picture]:

@@ -9,6 +9,7 @@ import click
 
 from batchrunner.cli.options import CAMPAIGN, STATE, example
 from batchrunner.cli.text import count, plain
+from batchrunner.errors import UsageError
 from batchrunner.exporting import Exported
 from batchrunner.recreating import export as export_campaign
 from batchrunner.recreating import find_like, read_sidecar, recreate
@@ -33,6 +34,8 @@ def export(campaign: str, state: Path, target: Path | None) -> None:
     Another person gets the same payloads from it, byte for byte. Local pictures, and a card of your own, must
     go along with it.
     """
+    if target is not None and not target.absolute().parent.is_dir():
+        raise UsageError(f"there is no folder {target.parent}")
     place = target or Path(f"{campaign}-export.yaml")
     made = export_campaign(state, campaign, place)
     if target is None:

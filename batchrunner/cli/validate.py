@@ -30,12 +30,14 @@ def validate(manifests: tuple[Path, ...], form: str, tries: bool, as_json: bool)
     """Check MANIFESTS: every error, each with file, line and column. Exit 2 when there is one."""
     form = "json" if as_json else form
     answers = []
+    most = 0  # errors of one manifest
     problems: list[Problem] = []
     notes: list[Problem] = []
     for path in manifests:
         jobs, found, noted = check(path)
         found += try_notify(path) if tries and not found else []
         problems += found
+        most = max(most, len(found))
         notes += noted
         told = {"errors": [asdict(one) for one in found], "notes": [asdict(one) for one in noted]}
         answers.append({"manifest": str(path), "jobs": jobs, **told})
@@ -54,7 +56,10 @@ def validate(manifests: tuple[Path, ...], form: str, tries: bool, as_json: bool)
         else:
             click.echo(str(problem) if problem.line else f"{problem.file}: {problem.message}", err=True)
     if problems:
-        click.echo(f"{count(len(problems), 'error')}; nothing was sent", err=True)
+        from batchrunner.manifest.yamlread import PROBLEMS_MAX  # noqa: PLC0415 - `--help` needs none of it
+
+        more = " and perhaps more, for so many are told at once" if most >= PROBLEMS_MAX else ""
+        click.echo(f"{count(len(problems), 'error')}{more}; nothing was sent", err=True)
         raise click.exceptions.Exit(2)
 
 

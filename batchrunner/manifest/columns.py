@@ -85,8 +85,9 @@ def slip(section: str, name: str, card: Card | None) -> str | None:
     return near[0] if near else None
 
 
-def lacking(section: str, paths: Iterable[Path | None], names: Sequence[str]) -> list[str]:
+def lacking(section: str, paths: Iterable[Path | None], names: Sequence[str], card: Card | None) -> list[str]:
     """Return what is wrong with a table that lacks a column which every row needs, in words."""
+    several = card.image_fields if card is not None and len(card.image_fields) > 1 else ()
     there = {path[0] for path in paths if path}
     found = []
     for needed in NEEDED[section]:
@@ -94,7 +95,8 @@ def lacking(section: str, paths: Iterable[Path | None], names: Sequence[str]) ->
             near = (difflib.get_close_matches(one, list(names), n=1, cutoff=0.7) for one in needed)
             meant = next((f'rename "{one[0]}", or add one' for one in near if one), "rename or add one")
             shown = ", ".join([*names[:SHOWN_MAX], *(["…"] if len(names) > SHOWN_MAX else [])])
-            found.append(f'there is no column "{needed[0]}": {meant}; the columns are {shown}')
+            name = '" and "'.join(several) if several and "frames" in needed else needed[0]
+            found.append(f'there is no column "{name}": {meant}; the columns are {shown}')
     return found
 
 

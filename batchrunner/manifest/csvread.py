@@ -26,6 +26,10 @@ from batchrunner.manifest.yamlread import Path, Place
 
 CELL_MAX = 1 << 20
 WHOLE = {"type": "integer"}
+# What spreadsheets write where a formula failed: it would be paid for as a prompt.
+FAILED = frozenset(
+    ("#NAME?", "#REF!", "#VALUE!", "#N/A", "#DIV/0!", "#NULL!", "#NUM!", "#SPILL!", "#CALC!", "#ERROR!")
+)
 _QUOTES = 'a quote inside a quoted text is written twice: "so ""it"" is"'
 
 
@@ -40,7 +44,7 @@ def csv_rows(
     sheet = _Sheet(file)
     table = Table(file, section, card, entry, report, sheet.locate)
     paths = [table.add_column(name, sheet.locate(sheet.header_line, name)) for name in sheet.names]
-    if missing := lacking(section, paths, sheet.names):
+    if missing := lacking(section, paths, sheet.names, card):
         for what in missing:  # once, at the header: each row would only say the same
             table.say((sheet.header_line, 1), "", what)
         return
@@ -52,8 +56,13 @@ def csv_rows(
         if len(cells) < len(paths) or any(cells[len(paths) :]):
             table.say((line, 1), "", _ragged(cells, len(paths)))
             continue
-        pairs = zip(paths, cells, strict=False)
-        yield table.row(line, {path: _cell(table, path, cell) for path, cell in pairs if cell and path})
+        read = [(path, cell) for path, cell in zip(paths, cells, strict=False) if cell and path]
+        if failed := [path for path, cell in read if cell in FAILED]:
+            for path in failed:
+                what = "is a formula that failed: mend it in the spreadsheet, and save again"
+                table.say(*table.place(line, path), what)
+            continue
+        yield table.row(line, {path: _cell(table, path, cell) for path, cell in read})
 
 
 def _ragged(cells: list[str], wanted: int) -> str:
@@ -87,7 +96,8 @@ class _Sheet:
         while self.names and not self.names[-1]:
             self.names.pop()
         if not self.names:
-            raise self.error(1, "is empty: the first line names the columns")
+            whole = "is empty" if not self._file.text.strip() else "begins with an empty line"
+            raise self.error(1, f"{whole}: the first line names the columns")
         if (name := twice(name for name in self.names if name)) is not None:
             raise self.error(self.header_line, f'the column "{name}" is there twice', self.names.index(name))
         if "" in self.names:

@@ -178,6 +178,7 @@ def manifest_of(document: Document, checker: Checker, raw: bytes, path: Path) ->
         shots=tuple(shot for shot, _row in checker.shots),
         exclude=tuple(exclude for exclude, _row in checker.exclude),
         include=tuple(shot for shot, _row in checker.include),
+        notes=tuple(sorted(checker.notes)),
         notify=tuple(
             Notify(
                 one["env"],
@@ -186,7 +187,6 @@ def manifest_of(document: Document, checker: Checker, raw: bytes, path: Path) ->
             )
             for number, one in enumerate(data.get("notify", ()))
         ),
-        notes=tuple(sorted(checker.notes)),
     )
 
 

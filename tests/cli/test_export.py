@@ -72,8 +72,10 @@ def test_an_export_goes_to_stdout_and_over_no_file(shell: Shell, tmp_path: Path)
     printed = shell.inside("export", "night.yaml")
     kept = shell.inside("export", "night", "-o", "night.yaml")
     none = shell.inside("export", "day")
+    nowhere = shell.inside("export", "night", "-o", "no/again.yaml")
 
     assert printed.out.startswith("# Every job of the campaign night, as batchrunner ")
+    assert (nowhere.code, nowhere.err) == (2, "there is no folder no\n")
     assert (kept.code, kept.err) == (
         2,
         "night.yaml is there already and is not ours to replace: choose another name\n",

@@ -120,3 +120,17 @@ def test_notes_are_told_and_are_no_errors(tmp_path: Path) -> None:
     assert (answer["errors"], plan.code) == ([], 0)
     marked = shell.inside("validate", "night.yaml", "--format", "github")
     assert marked.out.startswith("::notice file=night.yaml,line=")
+
+
+def test_more_errors_than_are_told_at_once_are_hinted_at(tmp_path: Path) -> None:
+    """Else a person mends a hundred rows and believes to be done."""
+    shell = Shell(tmp_path)
+    rows = "".join(f"https://example.com/{n}.png,Words {n},6\n" for n in range(150))
+    (tmp_path / "shots.csv").write_text(f"image,prompt,duration\n{rows}", encoding="utf-8")
+    head = "version: 1\ncampaign: night\nmodel: pixverse-v5.6-i2v\nseed: 7\n"
+    (tmp_path / "night.yaml").write_text(f"{head}shots: {{csv: shots.csv}}\n", encoding="utf-8")
+    done = shell.inside("validate", "night.yaml")
+
+    assert done.code == 2
+    told = "100 errors and perhaps more, for so many are told at once; nothing was sent"
+    assert done.err.splitlines()[-1] == told
