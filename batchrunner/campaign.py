@@ -114,6 +114,10 @@ class Campaign(Before):
         """Tell when the run that goes on will be done; None: there is none, or nothing was learned yet."""
         return self._loop.foresight() if self._loop is not None else None
 
+    def to_finish_micros(self) -> int | None:
+        """Return what the jobs that wait will cost at most, in micro-dollars; None: no run, or no price."""
+        return self._loop.to_finish_micros() if self._loop is not None else None
+
     # --- questions ------------------------------------------------------------------------------------
 
     def to_pay(self) -> ToPay:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 from rich.console import Console, Group, RenderableType
@@ -21,6 +22,7 @@ from batchrunner.store.changes import Moved
 from batchrunner.values import JobState
 
 REFRESH_S = 0.1
+TICK_S = 1.0  # redrawn so often while nothing happens: time goes on, and the newest tick is always shown
 OUTLOOK_S = 10.0
 STYLES = {
     JobState.PENDING: "dim",
@@ -43,12 +45,18 @@ class LiveView:
         self._latest = ""
         self._look_s = float("-inf")
         self._seen_ahead = ""
+        self._newest: Progress | None = None
+        self._over = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, name="view", daemon=True)
 
     def __enter__(self) -> LiveView:
         self._live.start()
+        self._ticker.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._ticker.join()
         self._live.stop()
 
     def update(self, progress: Progress) -> None:
@@ -57,9 +65,16 @@ class LiveView:
             if isinstance(change, Moved) and change.kind is EventKind.PUBLISHED:
                 self._latest = change.attempt.files[0].path
         now_s = time.monotonic()
+        self._newest = progress
+        self._look_ahead(progress, now_s)
         if now_s - self._drawn_s >= REFRESH_S or progress.stop is not None:
             self._drawn_s = now_s
             self._live.update(self._draw(progress), refresh=True)
+
+    def _tick(self) -> None:
+        while not self._over.wait(TICK_S):
+            if self._newest is not None:
+                self._live.update(self._draw(self._newest), refresh=True)
 
     def _draw(self, progress: Progress) -> RenderableType:
         total = sum(progress.jobs.values())
@@ -104,20 +119,20 @@ class LiveView:
             return f"waiting for {Wait.HOURS}, until {local_text(progress.opens_us)}"
         waits = {Wait.PACE, Wait.LOOKING, Wait.KEY}
         why = f"waiting: {progress.waiting_for}; " if progress.waiting_for in waits else ""
-        return f"{why}{self._outlook()}Ctrl-C stops safely, the same command goes on"
+        return f"{why}{self._seen_ahead}Ctrl-C stops safely, the same command goes on"
 
-    def _outlook(self) -> str:
-        """Say when all will be done; looked at anew every few seconds, since it costs some milliseconds."""
-        now_s = time.monotonic()
-        if now_s >= self._look_s:
-            self._look_s = now_s + OUTLOOK_S
-            told = self._campaign.foresight()
-            now_us = time.time_ns() // 1000
-            low, high = (
-                (local_text(now_us + int(at_s * 1e6))[-5:] for at_s in (told.low_s, told.high_s))
-                if told
-                else ("", "")
-            )
-            at = f"done between {low} and {high}" if low != high else f"done about {low}"
-            self._seen_ahead = f"{at}; " if told else ""
-        return self._seen_ahead
+    def _look_ahead(self, progress: Progress, now_s: float) -> None:
+        """Note when all will be done and what it will have cost, every few seconds."""
+        if now_s < self._look_s:
+            return
+        self._look_s = now_s + OUTLOOK_S
+        told, left_micros = self._campaign.foresight(), self._campaign.to_finish_micros()
+        if told is None:
+            self._seen_ahead = ""
+            return
+        now_us = time.time_ns() // 1000
+        low, high = (local_text(now_us + int(at_s * 1e6))[-5:] for at_s in (told.low_s, told.high_s))
+        at = f"done between {low} and {high}" if low != high else f"done about {low}"
+        least = progress.spent_micros + progress.reserved_micros
+        cost = "" if left_micros is None else f", at most {money(least + left_micros)} in all"
+        self._seen_ahead = f"{at}{cost}; "

@@ -201,7 +201,7 @@ def end_lines(ended: Ended) -> Iterator[str]:
         yield f"  the machine was asleep for {span(tally.asleep_s)} meanwhile"
     if ended.limits_found:
         found = ", ".join(f"{name}: {limit}" for name, limit in ended.limits_found.items())
-        yield f"  the provider seems to allow no more than this, which was kept to: limits: {{{found}}}"
+        yield f"  slowed down: the provider refused some as too many; if it is its limit, limits: {{{found}}}"
     if tally.in_doubt or tally.unclear:
         lost = [held for held in ended.held if held.sent and held.request_id is None]
         stake = f", {money(sum(held.at_stake_micros for held in lost))} at stake" if lost else ""

@@ -50,6 +50,13 @@ class Gate:
             return _too_late(by_length - now_s, likely_s, "the length that was given")
         return ""
 
+    def closes_s(self, now_s: float, now_us: int) -> float | None:
+        """Return the steady time from which on `over` has a reason, as far as it is known; None: never."""
+        likely_s = self._lasts_s(now_s)
+        by_wall = self._bounds.until_us
+        ends = [self._ends_s, None if by_wall is None else now_s + (by_wall - now_us) / 1e6]
+        return min((end_s - likely_s for end_s in ends if end_s is not None), default=None)
+
     def enough(self, submissions: int) -> bool:
         """Tell whether this run has started as many jobs as it may."""
         return self._bounds.max_new is not None and submissions >= self._bounds.max_new

@@ -129,6 +129,10 @@ class Loop:
             rng=random.Random(pending),  # noqa: S311 - plays nights, guards nothing
         )
 
+    def to_finish_micros(self) -> int | None:
+        """Return what the pending jobs will cost at most, in micro-dollars; None: a price is not known."""
+        return reading.pending_cost(self._run.store.db)
+
     # --- taking up where the last run stopped ---------------------------------------------------------
 
     def _take_up(self) -> None:
@@ -262,6 +266,8 @@ class Loop:
         run = self._run
         now_s, now_us = run.times()
         times = [run.health.next_probe_s(), run.desk.next_due_s(api=run.may_call), run.uploads.next_due_s()]
+        if run.ending is None:
+            times.append(run.gate.closes_s(now_s, now_us))
         if run.wait is Wait.PACE:
             times.append(run.pace.ready_at_s(now_s, run.desk.in_flight))
         if run.wait is Wait.SPACE:

@@ -25,7 +25,7 @@ def test_a_hidden_limit_is_found_kept_and_told(tmp_path: Path) -> None:
         assert refused(shell) - met <= 5
         assert len(shell.clips()) == 60
         assert shell.charged_at_most_once()
-    told = "  the provider seems to allow no more than this, which was kept to: limits: {in_flight: "
+    told = "  slowed down: the provider refused some as too many; if it is its limit, limits: {in_flight: "
     assert any(line.startswith(told) for line in first.out.splitlines()), first.out
 
 

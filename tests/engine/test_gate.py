@@ -65,6 +65,16 @@ def test_a_first_night_goes_by_the_rule_of_thumb_of_the_card(tmp_path: Path) -> 
     assert (early.run().stop, early.provider.ledger.posts) == (None, 4)
 
 
+def test_a_closed_pace_does_not_put_off_the_deadline(tmp_path: Path) -> None:
+    """Nothing is in flight, and the next submission is due in an hour: the run ends when the time is up."""
+    slow = Limits(in_flight=2, submits_per_minute=None, submits_per_hour=1)
+    one = Rig(tmp_path, jobs=jobs(4), limits=slow, bounds=Bounds(for_s=100.0))
+
+    assert one.run().stop is Stop.DEADLINE
+    assert one.provider.ledger.posts == 1
+    assert one.clock.steady_s <= 101.0
+
+
 def test_other_campaigns_tell_how_long_a_job_takes(tmp_path: Path) -> None:
     """The first run of a campaign knows it from those beside it."""
     Rig(tmp_path, jobs=jobs(30), limits=MANY).run()
