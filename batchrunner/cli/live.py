@@ -102,7 +102,7 @@ class LiveView:
 
     def _money(self, progress: Progress) -> Text:
         spent, reserved = money(progress.spent_micros), money(progress.reserved_micros)
-        budget = self._campaign.manifest.limits.budget_micros
+        budget = self._campaign.budget_micros
         cap = f" of {money(budget)}" if budget is not None else ""
         flight = f"{progress.in_flight:,} at the provider, {count(progress.downloading, 'download')}"
         words = f"spend    {spent} spent, {reserved} reserved{cap}   {flight}"

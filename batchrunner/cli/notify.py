@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -49,8 +50,8 @@ class Target:
     door: Apprise = field(repr=False)
 
 
-def targets(manifest: Manifest, environment: Mapping[str, str]) -> list[Target]:
-    """Return whom a run tells.
+def targets(manifest: Manifest, path: Path, environment: Mapping[str, str]) -> list[Target]:
+    """Return whom a run tells; `path` is the manifest as messages name it.
 
     Raises:
         ManifestError: a variable that the manifest names is not set.
@@ -59,7 +60,7 @@ def targets(manifest: Manifest, environment: Mapping[str, str]) -> list[Target]:
     """
     unset = [
         Problem(
-            str(manifest.path),
+            str(path),
             *one.place,
             f"notify[{number}].env",
             f"the environment variable {one.env} is not set, here or in .env",

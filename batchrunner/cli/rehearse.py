@@ -21,7 +21,7 @@ from batchrunner.cli.text import count, lasted, money, plain
 from batchrunner.clock import SystemClock, local_text, utc_text
 from batchrunner.engine.gate import Bounds
 from batchrunner.errors import InvariantError, UsageError
-from batchrunner.rehearsal.rehearse import Rehearsal, Spread, nights_for
+from batchrunner.rehearsal.rehearse import Range, Rehearsal, nights_for
 from batchrunner.rehearsal.rehearse import rehearse as play
 from batchrunner.rehearsal.stage import Call, Stage
 from batchrunner.rehearsal.weather import WEATHERS
@@ -129,7 +129,7 @@ def lines(stage: Stage, played: Rehearsal, took_s: float) -> Iterator[str]:
     left = played.jobs(JobState.PENDING)
     if left.high:
         yield f"  left over   {_jobs(left)}"
-    yield f"  over at     {_times(played.spread([one.end_us for one in played.nights]))}"
+    yield f"  over at     {_times(played.range_of([one.end_us for one in played.nights]))}"
     yield f"  to pay      {_sums(played)}"
     for code, number in played.ends.most_common():
         yield f"  {number:,} of {count(nights, 'night')}: {ENDS.get(code, 'stopped')} (exit {code})"
@@ -158,7 +158,7 @@ def rehearsal_json(played: Rehearsal, took_s: float) -> dict[str, object]:
         "found": sum(one.found for one in nights),
         **{str(one): _three(played.jobs(one), round) for one in JobState if nights},
         "held_why": dict(played.held),
-        "finish": _three(played.spread([one.end_us for one in nights]), lambda at: utc_text(int(at)))
+        "finish": _three(played.range_of([one.end_us for one in nights]), lambda at: utc_text(int(at)))
         if nights
         else None,
         "spent": _three(_paid(played), lambda micros: dollars(int(micros)))
@@ -227,13 +227,13 @@ def _reasons(played: Rehearsal) -> list[tuple[str, int]]:
     return sorted(found.items(), key=lambda one: -one[1])[:REASONS_SHOWN]
 
 
-def _jobs(spread: Spread) -> str:
-    likely = count(int(spread.likely), "job")
-    return likely if spread.low == spread.high else f"{likely} ({spread.low:,.0f} to {spread.high:,.0f})"
+def _jobs(found: Range) -> str:
+    likely = count(int(found.likely), "job")
+    return likely if found.low == found.high else f"{likely} ({found.low:,.0f} to {found.high:,.0f})"
 
 
-def _times(spread: Spread) -> str:
-    likely, low, high = (local_text(int(us)) for us in (spread.likely, spread.low, spread.high))
+def _times(found: Range) -> str:
+    likely, low, high = (local_text(int(us)) for us in (found.likely, found.low, found.high))
     day = likely.split()[0]
     return f"{likely} ({low.removeprefix(day).strip()} to {high.removeprefix(day).strip()})"
 
@@ -242,8 +242,8 @@ def _priced(played: Rehearsal) -> bool:
     return played.script.cost_micros is not None
 
 
-def _paid(played: Rehearsal) -> Spread:
-    return played.spread([one.spent_micros for one in played.nights])
+def _paid(played: Rehearsal) -> Range:
+    return played.range_of([one.spent_micros for one in played.nights])
 
 
 def _sums(played: Rehearsal) -> str:
@@ -256,5 +256,5 @@ def _sums(played: Rehearsal) -> str:
     return f"{likely}{span}" + ("" if budget is None else f", of {money(budget)} that the budget leaves")
 
 
-def _three(spread: Spread, shown: Callable[[float], object] = lambda value: value) -> list[object]:
-    return [shown(spread.low), shown(spread.likely), shown(spread.high)]
+def _three(found: Range, shown: Callable[[float], object] = lambda value: value) -> list[object]:
+    return [shown(found.low), shown(found.likely), shown(found.high)]

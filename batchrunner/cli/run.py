@@ -135,9 +135,9 @@ def run(
             say("Nothing was sent.")
         return
     campaign.check()
+    told = targets(campaign.manifest, path, environment())
     if not (yes or bill):
         get_consent(campaign, f"batchrunner run {manifest}", ask_above)
-    told = targets(campaign.manifest, environment())
     signals = Signals(campaign)
     signals.install()
     with Notifier(campaign.name, told, campaign.budget_micros) as notifier:

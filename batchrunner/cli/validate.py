@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from batchrunner.cli.notes import show_notes
 from batchrunner.cli.options import JSON_OUTPUT, environment, example, print_json
 from batchrunner.cli.text import count
 from batchrunner.errors import ManifestError, Problem, UsageError
+
+if TYPE_CHECKING:
+    from batchrunner.values import Manifest
 
 EXAMPLE = "batchrunner validate manifests/*.yaml\nbatchrunner validate manifests/*.yaml --format github"
 
@@ -34,8 +38,7 @@ def validate(manifests: tuple[Path, ...], form: str, tries: bool, as_json: bool)
     problems: list[Problem] = []
     notes: list[Problem] = []
     for path in manifests:
-        jobs, found, noted = check(path)
-        found += try_notify(path) if tries and not found else []
+        jobs, found, noted = check(path, tries=tries)
         problems += found
         most = max(most, len(found))
         notes += noted
@@ -63,33 +66,35 @@ def validate(manifests: tuple[Path, ...], form: str, tries: bool, as_json: bool)
         raise click.exceptions.Exit(2)
 
 
-def check(path: Path) -> tuple[int | None, list[Problem], tuple[Problem, ...]]:
-    """Return how many jobs it makes, or None; what is wrong (line 0: the whole file); what is noted."""
+def check(path: Path, *, tries: bool = False) -> tuple[int | None, list[Problem], tuple[Problem, ...]]:
+    """Return how many jobs it makes, or None; what is wrong (line 0: the whole file); what is noted.
+
+    `tries`: send a test message to each address that a run would notify, too.
+    """
     # Not through Campaign: that brings the engine and all that a run needs.
     from batchrunner.manifest.expand import count as size  # noqa: PLC0415 - `--help` needs none of it
     from batchrunner.manifest.load import load  # noqa: PLC0415
 
     try:
         manifest, card = load(path)
+        silent = try_notify(manifest, path) if tries else []
     except ManifestError as error:
         return None, error.problems, ()
     except UsageError as error:
         return None, [Problem(str(path), 0, 0, "", str(error))], ()
-    return size(manifest, card), [], manifest.notes
+    return None if silent else size(manifest, card), silent, manifest.notes
 
 
-def try_notify(path: Path) -> list[Problem]:
-    """Send a test message to each address that a run would notify; return what is wrong."""
+def try_notify(manifest: Manifest, path: Path) -> list[Problem]:
+    """Send a test message to each address that a run would notify; return who was not reached.
+
+    Raises:
+        UsageError: as `targets`.
+    """
     from batchrunner.cli.notify import deliver, targets  # noqa: PLC0415 - brings what a run needs
-    from batchrunner.manifest.load import load  # noqa: PLC0415
 
-    manifest = load(path)[0]
-    try:
-        told = targets(manifest, environment())
-    except ManifestError as error:
-        return error.problems
     found = []
-    for one in told:
+    for one in targets(manifest, path, environment()):
         if deliver(one, f"{manifest.campaign}: a test", f"A run would tell: {', '.join(sorted(one.on))}."):
             click.echo(f"{path}: {one.variable} was told", err=True)
         else:

@@ -40,7 +40,7 @@ NIGHTS_DIFFER = ((20, 0.1), (1, 0.2), (0, 0.35))
 
 
 @dataclass(frozen=True, slots=True)
-class Spread:
+class Range:
     """The middle of some nights, and their range: 5 % to 95 %, or lowest to highest where they are few."""
 
     low: float
@@ -83,15 +83,15 @@ class Rehearsal:
         """True where ranges are 5 % to 95 %, else they are lowest to highest."""
         return len(self.nights) >= ENOUGH
 
-    def jobs(self, state: JobState) -> Spread:
+    def jobs(self, state: JobState) -> Range:
         """Return how many jobs were in a state in the morning."""
-        return self.spread([one.jobs[state] for one in self.nights])
+        return self.range_of([one.jobs[state] for one in self.nights])
 
-    def spread(self, values: Sequence[float]) -> Spread:
+    def range_of(self, values: Sequence[float]) -> Range:
         """Return the range of a value of each night."""
         few = sorted(values)
         tail = int(0.05 * len(few)) if self.quantiles else 0
-        return Spread(few[tail], median(few), few[-1 - tail])
+        return Range(few[tail], median(few), few[-1 - tail])
 
     @property
     def held(self) -> Counter[str]:

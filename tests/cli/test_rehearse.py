@@ -177,7 +177,7 @@ def test_the_ranges_hold_what_a_fresh_night_brings(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     stage = Stage(Call(tmp_path / shell.write(takes=12), tmp_path / "state", URL))
     told = rehearse(stage, "rough", start_us=START_US, nights=20)
-    over, held = told.spread([one.end_us for one in told.nights]), told.jobs(JobState.HELD)
+    over, held = told.range_of([one.end_us for one in told.nights]), told.jobs(JobState.HELD)
     shares = [(at + 0.5) / 20 for at in range(20)]
     fresh = [one_night(stage, "rough", f"fresh {at}", share, START_US) for at, share in enumerate(shares)]
 

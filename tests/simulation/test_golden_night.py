@@ -91,11 +91,12 @@ clips: {folder}
 {pending} jobs left, some {rest} at the pace of this run; go on with: batchrunner run {manifest}
 """
 HELD = "  held  {job}: {why} ($0.15 at stake)\n"
-WAYS = """\
-        batchrunner resolve night {job} --adopt REQUEST_ID  # you found it in the provider's console: take it over, free
-        batchrunner resolve night {job} --resubmit  # it is not there: submit it again, which may pay twice
-        batchrunner resolve night {job} --abandon  # give it up: counts as spent
-"""  # noqa: E501 - as it is printed
+RESOLVE = "        batchrunner resolve night {job} "
+WAYS = (
+    f"{RESOLVE}--adopt REQUEST_ID  # you found it in the provider's console: take it over, free\n"
+    f"{RESOLVE}--resubmit  # it is not there: submit it again, which may pay twice\n"
+    f"{RESOLVE}--abandon  # give it up: counts as spent\n"
+)
 ALIKE = "        settled as {job} is\n"
 
 
