@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batchrunner.errors import CredentialsError, MissingExtraError, UsageError
-from batchrunner.providers.gmi import Gmi
-from batchrunner.providers.http import Http, RefusedUrlError
+
+if TYPE_CHECKING:
+    from batchrunner.providers.gmi import Gmi
+    from batchrunner.providers.http import Http
 
 EMULATOR_PACKAGES = ("aiohttp", "av", "PIL")
 GMI_URL = "https://console.gmicloud.ai"
@@ -67,6 +70,10 @@ def connect(access: Access) -> tuple[Gmi, Http]:
     Raises:
         UsageError: the address is not one that a key may be sent to.
     """
+    # Whoever only plans must not wait for the network's libraries to load.
+    from batchrunner.providers.gmi import Gmi  # noqa: PLC0415 - see above
+    from batchrunner.providers.http import Http, RefusedUrlError  # noqa: PLC0415 - see above
+
     try:
         http = Http(access.base_url)
     except RefusedUrlError as error:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from batchrunner import __version__
 from batchrunner.access import Access, check_access, reached
-from batchrunner.before import Before
 from batchrunner.bills import Bill
-from batchrunner.clock import Clock, SystemClock, utc_text
+from batchrunner.clock import Clock, utc_text
 from batchrunner.engine.gate import Bounds
 from batchrunner.engine.loop import Loop
 from batchrunner.engine.outcome import Ended
@@ -24,27 +21,26 @@ from batchrunner.engine.run import Tools
 from batchrunner.engine.steps import Stop, Terms
 from batchrunner.engine.sweep import WATCH_US
 from batchrunner.errors import LocalError, UsageError
-from batchrunner.manifest.expand import count, expand, rows
-from batchrunner.manifest.load import load
+from batchrunner.manifest.expand import count, expand
 from batchrunner.media.clips import ClipFolder, Provenance
 from batchrunner.planning import ToPay, is_priced, to_pay
 from batchrunner.presence import look
 from batchrunner.providers.base import Provider
 from batchrunner.providers.http import Http
+from batchrunner.recording import Recording, make_folder
 from batchrunner.rules.foresight import Foresight
 from batchrunner.rules.polling import Schedule
 from batchrunner.runlog import RunLog
 from batchrunner.standing import Status, read_status
 from batchrunner.store import reading
-from batchrunner.store.left import Left
 from batchrunner.store.lock import Lock, runner_lock
 from batchrunner.store.lost import is_watching
 from batchrunner.store.place import check_place
 from batchrunner.store.tables import Store
-from batchrunner.values import Job, JobRow, Limits, Manifest, Picture
+from batchrunner.values import Job, Manifest, Picture
 
 
-class Campaign(Before):
+class Campaign(Recording):
     """One campaign: a manifest, its state table and its output folder.
 
     Args:
@@ -77,33 +73,24 @@ class Campaign(Before):
         clock: Clock | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        self.manifest_path = Path(manifest)
-        self.manifest, self.card = load(self.manifest_path)
-        self._state = Path(state or "state")
-        self._outputs = Path(output or self.manifest.output_folder or "outputs")
-        self._in_flight = in_flight
-        self._bounds = bounds or Bounds()
-        self._access = access or Access()
+        super().__init__(
+            manifest,
+            state=state,
+            output=output,
+            in_flight=in_flight,
+            bounds=bounds,
+            access=access,
+            clock=clock,
+        )
         self._workers = workers
         self._decode = decode
-        self._clock = clock or SystemClock()
         self._rng = rng or random.Random()  # noqa: S311 - spreads waits, guards nothing
         self._loop: Loop | None = None
-
-    @property
-    def output_path(self) -> Path:
-        """The folder of this campaign's clips."""
-        return self._outputs / self.name
 
     @property
     def log_path(self) -> Path:
         """The log of the runs, one JSON object a line; older parts lie beside it."""
         return self._state / f"{self.name}.log.jsonl"
-
-    @property
-    def _origin(self) -> str:
-        """The provider's address; the emulator has another port in each run, which does not matter."""
-        return self._access.base_url if self.manifest.provider == "gmi" else "http://127.0.0.1:0"
 
     @property
     def budget_micros(self) -> int | None:
@@ -170,22 +157,6 @@ class Campaign(Before):
                 f"there is a budget, but no price of {self.card.id} is known: add `price:` to the manifest"
             )
 
-    def record(self) -> None:
-        """Write the jobs into the state table, which is made where it is not there. Nothing is sent.
-
-        Raises:
-            LockedError: another runner has this campaign.
-            LocalError: the state table cannot be written.
-        """
-        make_folder(self._state, 0o700)
-        check_place(self._state)
-        since = utc_text(self._clock.now_us())
-        with runner_lock(self.state_path.with_suffix(".lock"), since) as lock:
-            with self._store("recorded", lock.left) as store:
-                # A table that has forgotten something must look so to the next run too, one epoch later.
-                lock.note(store.epoch if store.epoch > lock.epoch else lock.epoch + 1)
-            lock.leave(self.state_path)
-
     def run(
         self, on_progress: Callable[[Progress], None] | None = None, *, bill: Bill | None = None
     ) -> Ended:
@@ -249,32 +220,6 @@ class Campaign(Before):
         """End at once; a POST on the wire will be looked for by the next run. Safe in a signal handler."""
         if self._loop is not None:
             self._loop.abort()
-
-    @contextlib.contextmanager
-    def _store(self, kind: str, left: Left | None, bill: Bill | None = None) -> Iterator[Store]:
-        if bill is not None:
-            self.check_bill(bill)  # another run came between the first look and the lock
-        store = self._open(left)
-        try:
-            store.record(
-                self.manifest,
-                self.card.sha256,
-                self._rows,
-                output_folder=self.output_path.absolute(),
-                version=__version__,
-                now_us=self._clock.now_us(),
-                card_text=self.card.text,
-                kind=kind,
-            )
-            yield store
-        finally:
-            store.close()
-
-    def _open(self, left: Left | None) -> Store:
-        return Store(self.state_path, left=left)
-
-    def _rows(self) -> Iterator[JobRow]:
-        return rows(self.manifest, self.card)
 
     def _epoch(self) -> int:
         with self._recorded() as db:
@@ -350,14 +295,6 @@ class Campaign(Before):
                 f"cannot see how full the disk is: {error.filename}: {error.strerror}"
             ) from error
 
-    def _limits(self) -> Limits:
-        limits, budget = self.manifest.limits, self._bounds.budget_micros
-        return replace(
-            limits,
-            in_flight=self._in_flight or limits.in_flight,
-            budget_micros=limits.budget_micros if budget is None else budget,
-        )
-
     def _terms(self) -> Terms:
         limits = self.card.limits
         return Terms(
@@ -376,18 +313,3 @@ class Campaign(Before):
 def local_pictures(manifest: Manifest) -> dict[str, Picture]:
     """Return the manifest's local pictures by content hash."""
     return {picture.sha256: picture for picture in manifest.pictures if picture.sha256}
-
-
-def make_folder(folder: Path, mode: int) -> None:
-    """Make a folder and its parents where they are missing, and see that files can be made in it.
-
-    Raises:
-        LocalError: it cannot be made, or nothing can be written there; the text names folder and cause.
-    """
-    try:
-        folder.mkdir(mode=mode, parents=True, exist_ok=True)
-        probe = folder / f".batchrunner-{os.getpid()}"
-        probe.touch(mode=0o600, exist_ok=False)
-        probe.unlink()
-    except OSError as error:
-        raise LocalError(f"cannot write to the folder {folder}: {error.strerror}") from error

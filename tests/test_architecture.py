@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +30,7 @@ FLOORS = (
     ("tallies", "saving", "bills", "exporting", "starting"),
     ("access", "planning", "standing", "ways", "telling", "runlog", "frozen", "billing", "foreseeing"),
     ("report",),
-    ("before", "recreating", "presence"),
+    ("before", "recording", "recreating", "presence"),
     ("settling", "campaign", "auditing", "verifying"),
     ("rehearsal",),
     ("cli", "__main__", "__init__"),
@@ -100,3 +102,11 @@ def test_only_the_roof_prints_exits_and_reads_the_environment(path: Path) -> Non
     }
 
     assert found & banned - ({"monotonic", "sleep"} if here == "clock.py" else set()) == set()
+
+
+def test_a_plan_does_not_wait_for_the_engine_and_its_libraries() -> None:
+    """They take longer to load than 30,000 jobs to plan."""
+    seen = "import sys, batchrunner.cli.plan; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", seen], check=True, capture_output=True, text=True).stdout
+
+    assert {"requests", "urllib3", "batchrunner.engine.loop", "batchrunner.media"}.isdisjoint(loaded.split())

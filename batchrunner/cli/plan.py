@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +10,6 @@ from pathlib import Path
 import click
 
 from batchrunner.bills import Bill, bill_text, is_bill, read_bill
-from batchrunner.campaign import Campaign
 from batchrunner.cli.notes import show_notes
 from batchrunner.cli.options import JSON_OUTPUT, MANIFEST, OUTPUT, STATE, example, print_json
 from batchrunner.cli.reach import access
@@ -17,6 +17,7 @@ from batchrunner.cli.spread import spread_lines
 from batchrunner.cli.text import about, count, money, plain
 from batchrunner.errors import UsageError
 from batchrunner.planning import Change, Plan
+from batchrunner.recording import Recording
 from batchrunner.saving import save
 from batchrunner.standing import dollars
 from batchrunner.values import Job, JobState
@@ -72,7 +73,8 @@ def plan(
 
     --json has the stable shape of schemas/plan.schema.json.
     """
-    campaign = Campaign(manifest, state=state, output=output, access=access())
+    campaign = Recording(manifest, state=state, output=output, access=access())
+    gc.freeze()  # the rows of a manifest stay: to look for garbage among 100,000 of them takes seconds
     if frozen:
         refuse_drift(campaign)
     if as_jobs:
@@ -94,7 +96,7 @@ def plan(
         raise click.exceptions.Exit(detailed_code(made))
 
 
-def refuse_drift(campaign: Campaign) -> None:
+def refuse_drift(campaign: Recording) -> None:
     """End with exit 2 where something else would be sent than was recorded.
 
     Raises:
@@ -129,7 +131,7 @@ def detailed_code(made: Plan) -> int:
     return 3 if made.states[JobState.FAILED] else 0
 
 
-def print_jobs(campaign: Campaign, saved: Path | None) -> tuple[Plan, Bill | None]:
+def print_jobs(campaign: Recording, saved: Path | None) -> tuple[Plan, Bill | None]:
     """Print every job as it streams by, a line each."""
 
     def show(job: Job, change: Change, state: JobState) -> None:
