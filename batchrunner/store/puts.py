@@ -8,10 +8,11 @@ no jobs, and ended with "all 0 jobs done".
 from __future__ import annotations
 
 
-def _put(name: str, key: str, *columns: str, by_place: bool = False) -> str:
+def _put(name: str, key: str, *columns: str, rows_by_place: int = 0) -> str:
     names = (*key.split(", "), *columns)
-    values = ", ".join("?" if by_place else f":{one}" for one in names)
-    return f"""INSERT INTO {name} ({", ".join(names)}) VALUES ({values})
+    values = ", ".join("?" if rows_by_place else f":{one}" for one in names)
+    rows = ", ".join([f"({values})"] * max(1, rows_by_place))
+    return f"""INSERT INTO {name} ({", ".join(names)}) VALUES {rows}
         ON CONFLICT ({key}) DO UPDATE SET {", ".join(f"{one} = excluded.{one}" for one in columns)}"""
 
 
@@ -22,10 +23,13 @@ PUT_CAMPAIGN = _put(
     *("output_folder", "version", "epoch", "jobs_recorded", "created_at", "recorded_at"),
     "card_text",
 )
-PUT_JOB = _put(
-    "jobs",
-    "id",
-    *("image", "prompt", "take", "seed", "model", "payload", "name", "cost_usd_micros", "position"),
-    by_place=True,  # a million rows: tuples are cheaper than dictionaries
-)
 PUT_UPLOAD = _put("uploads", "origin, account, sha256", "public_url", "uploaded_at")
+
+
+def put_jobs(rows: int) -> str:
+    """Return the statement for so many jobs, as tuples and a position at the end of each.
+
+    A million rows: tuples are cheaper than dictionaries.
+    """
+    columns = ("image", "prompt", "take", "seed", "model", "payload", "name", "cost_usd_micros", "position")
+    return _put("jobs", "id", *columns, rows_by_place=rows)

@@ -7,7 +7,6 @@ that was taken over, whatever became of its lock, stops before its next write an
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,13 +18,13 @@ from sqlite_utils import Database
 from batchrunner.clock import utc_text
 from batchrunner.errors import InvariantError, LockedError
 from batchrunner.rules.states import CLOSED, EventKind, move
-from batchrunner.store import filed, reading, recorded
+from batchrunner.store import bulk, filed, reading, recorded
 from batchrunner.store.changes import Change, Intended, JobRuled, Moved, Noted, Stored
 from batchrunner.store.counters import recount_attempts, recount_jobs
 from batchrunner.store.database import explained, immediate, open_database
 from batchrunner.store.filed import Mark
 from batchrunner.store.left import Left
-from batchrunner.store.puts import PUT_CAMPAIGN, PUT_JOB, PUT_UPLOAD
+from batchrunner.store.puts import PUT_CAMPAIGN, PUT_UPLOAD
 from batchrunner.values import Attempt, AttemptState, Job, JobRow, JobState, Manifest, canonical
 
 
@@ -123,12 +122,9 @@ class Store:
 
     def _record_jobs(self, jobs: Iterable[Job | JobRow]) -> int:
         self.db.execute("UPDATE jobs SET position = NULL WHERE position IS NOT NULL")
-        positions = itertools.count(1)
-        rows = (job.row if isinstance(job, Job) else job for job in jobs)
-        # Rows first: the one that is missing at the end must not use up a position.
-        self.db.conn.executemany(PUT_JOB, ((*row, position) for row, position in zip(rows, positions)))  # noqa: B905
+        count = bulk.record(self.db, (job.row if isinstance(job, Job) else job for job in jobs))
         recount_jobs(self.db)
-        return next(positions) - 1
+        return count
 
     def take_over(self) -> None:
         """Raise the epoch without touching the jobs: for a person's word between runs."""
