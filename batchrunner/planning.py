@@ -13,6 +13,7 @@ from sqlite_utils import Database
 
 from batchrunner.cards import Card
 from batchrunner.manifest.expand import costs, places
+from batchrunner.manifest.heap import uncollected
 from batchrunner.manifest.places import Place
 from batchrunner.rules.expected import Shown, expected_micros
 from batchrunner.rules.foresight import Foresight
@@ -78,6 +79,7 @@ class Plan:
         return bool(self.to_submit or self.states[JobState.ACTIVE])
 
 
+@uncollected()
 def make_plan(
     manifest: Manifest,
     card: Card,

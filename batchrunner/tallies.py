@@ -58,6 +58,8 @@ class Tally:
         self._prompts: dict[str, list[int]] = {}
         self._settings: dict[Hashable, list[int]] = {}
         self._values: dict[Hashable, tuple[JSON, ...]] = {}
+        self._last_payload: Payload | None = None
+        self._last: list[int] = []
 
     def add(self, job: Job, *, pays: bool) -> None:
         """Count one job; `pays`: it is still to be submitted."""
@@ -67,6 +69,20 @@ class Tally:
         self, image: str, prompt: str, payload: Payload, cost_micros: int | None, jobs: int, pay: int
     ) -> None:
         """Count jobs that differ in take and seed only, of which so many are still to be submitted."""
+        if payload is not self._last_payload:  # the settings of a plan are shared by many of its places
+            self._last_payload, self._last = payload, self._setting(payload)
+        cost = pay * (cost_micros or 0)
+        for row in (
+            self._images.get(image) or self._images.setdefault(image, [0, 0, 0]),
+            self._prompts.get(prompt) or self._prompts.setdefault(prompt, [0, 0, 0]),
+            self._last,
+        ):
+            row[0] += jobs
+            row[1] += pay
+            row[2] += cost
+
+    def _setting(self, payload: Payload) -> list[int]:
+        """Return the row of the jobs with the same values of all parameters."""
         values = tuple(map(payload.get, self._fields))
         try:
             known = values in self._settings
@@ -77,14 +93,7 @@ class Tally:
         if not known:
             self._settings[setting] = [0, 0, 0]
             self._values[setting] = values
-        for row in (
-            self._images.setdefault(image, [0, 0, 0]),
-            self._prompts.setdefault(prompt, [0, 0, 0]),
-            self._settings[setting],
-        ):
-            row[0] += jobs
-            row[1] += pay
-            row[2] += pay * (cost_micros or 0)
+        return self._settings[setting]
 
     def spread(self, *, priced: bool) -> Spread:
         """Return what was counted; `priced`: every job has a price."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 from batchrunner.cli.text import money, plain
 from batchrunner.tallies import Group, Spread
@@ -31,14 +32,15 @@ def spread_lines(spread: Spread) -> Iterator[str]:
 
 
 def _few(groups: Mapping[str, Group]) -> list[tuple[str, Group]]:
-    rows = [(_cut(plain(name)), group) for name, group in groups.items()]
-    if len(rows) <= ROWS:
+    first = ROWS if len(groups) <= ROWS else ROWS - 1
+    rows = [(_cut(plain(name)), group) for name, group in islice(groups.items(), first)]
+    rest = list(islice(groups.values(), first, None))
+    if not rest:
         return rows
-    rest = [group for _name, group in rows[ROWS - 1 :]]
     priced = all(group.cost_micros is not None for group in rest)
     cost = sum(group.cost_micros or 0 for group in rest) if priced else None
     more = Group(sum(group.jobs for group in rest), sum(group.to_submit for group in rest), cost)
-    return [*rows[: ROWS - 1], (f"… {len(rest):,} more", more)]
+    return [*rows, (f"… {len(rest):,} more", more)]
 
 
 def _left(group: Group) -> str:

@@ -12,6 +12,7 @@ import io
 import unicodedata
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from batchrunner.cards import Card
@@ -25,11 +26,13 @@ from batchrunner.manifest.written import Entry, Report
 from batchrunner.manifest.yamlread import Path, Place
 
 CELL_MAX = 1 << 20
+HEADER_MAX = 2  # the line that the header begins in; below it, all lines are kept for the next problem
 WHOLE = {"type": "integer"}
 # What spreadsheets write where a formula failed: it would be paid for as a prompt.
 FAILED = frozenset(
     ("#NAME?", "#REF!", "#VALUE!", "#N/A", "#DIV/0!", "#NULL!", "#NUM!", "#SPILL!", "#CALC!", "#ERROR!")
 )
+_WORDS = frozenset((name,) for name in ("image", "url", "file", "prompt", "text"))  # taken as they are
 _QUOTES = 'a quote inside a quoted text is written twice: "so ""it"" is"'
 
 
@@ -48,21 +51,24 @@ def csv_rows(
         for what in missing:  # once, at the header: each row would only say the same
             table.say((sheet.header_line, 1), "", what)
         return
+    words = {path for path in paths if path and (path[0] == "vars" or path in _WORDS)}
     for count, (line, cells) in enumerate(sheet.records, 1):
         if count > ROWS_MAX:
             raise sheet.error(line, f"more than {ROWS_MAX:,} rows")
         if not any(cells):
             continue
-        if len(cells) < len(paths) or any(cells[len(paths) :]):
+        if len(cells) != len(paths) and (len(cells) < len(paths) or any(cells[len(paths) :])):
             table.say((line, 1), "", _ragged(cells, len(paths)))
             continue
         read = [(path, cell) for path, cell in zip(paths, cells, strict=False) if cell and path]
-        if failed := [path for path, cell in read if cell in FAILED]:
+        if not FAILED.isdisjoint(cells) and (failed := [path for path, cell in read if cell in FAILED]):
             for path in failed:
                 what = "is a formula that failed: mend it in the spreadsheet, and save again"
                 table.say(*table.place(line, path), what)
             continue
-        yield table.row(line, {path: _cell(table, path, cell) for path, cell in read})
+        yield table.row(
+            line, {path: cell if path in words else _cell(table, path, cell) for path, cell in read}
+        )
 
 
 def _ragged(cells: list[str], wanted: int) -> str:
@@ -118,17 +124,20 @@ class _Sheet:
         csv.field_size_limit(CELL_MAX)
         reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
         begin = 1 + self._skipped
+        returns = "\r" in self._file.text
         try:
             for cells in reader:
                 line, begin = begin, reader.line_num + 1 + self._skipped
-                yield line, [_one_form(cell.strip()) for cell in cells]
+                bare = [cell.strip() for cell in cells]
+                yield line, [_one_form(cell) for cell in bare] if returns else bare
         except csv.Error as error:
             raise self.error(begin, _broken(str(error))) from error
 
     def _place(self, line: int, index: int) -> Place:
-        """Walk to a cell: only a problem asks for it."""
+        """Walk to a cell: only a problem asks for it, and the header for itself."""
         quoted = False
-        for number, row in enumerate(self._lines[line - 1 :], line):
+        lines = io.StringIO(self._file.text, newline="") if line <= HEADER_MAX else self._lines
+        for number, row in enumerate(islice(lines, line - 1, None), line):
             if index == 0:
                 return number, 1
             for column, char in enumerate(row, 2):

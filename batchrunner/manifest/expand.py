@@ -16,7 +16,7 @@ from batchrunner.manifest.excluding import Excludes, matching
 from batchrunner.manifest.naming import Names
 from batchrunner.manifest.places import Common, Frame, Place, Setting
 from batchrunner.manifest.seeds import seeds_from
-from batchrunner.manifest.templates import fill
+from batchrunner.manifest.templates import fill, is_plain
 from batchrunner.values import JSON, Job, JobRow, Manifest, Shot, canonical
 
 SETTINGS_MAX = 4096  # distinct settings that are remembered
@@ -89,6 +89,8 @@ def number_of(takes: int | tuple[int, ...]) -> int:
 
 def text_of(shot: Shot) -> str:
     """Return a pair's words as they are sent; the shot's vars win, then those of the image."""
+    if is_plain(shot.prompt.text):
+        return shot.prompt.text
     return fill(shot.prompt.text, {**shot.prompt.vars, **shot.image.vars, **shot.vars})
 
 

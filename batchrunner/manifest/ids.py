@@ -48,6 +48,8 @@ def running_together(
     known_images, known_prompts = set(images), set(prompts)
     rests: dict[str, tuple[str, str]] = {}
     for long in images:
+        if between[:1] not in long:
+            continue  # what is left of it could not begin with that
         for end in range(1, len(long)):
             if (short := long[:end]) in known_images and (long[end:] + between).startswith(between):
                 rests.setdefault((long[end:] + between)[len(between) :], (short, long))

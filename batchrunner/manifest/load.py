@@ -7,10 +7,7 @@ rest is still checked, so that one look shows everything.
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import hashlib
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from itertools import islice
@@ -22,6 +19,7 @@ from batchrunner.errors import ManifestError, Problem, UsageError
 from batchrunner.files import card_ids
 from batchrunner.manifest import shape
 from batchrunner.manifest.check import KEY_LIKE, Checker, identity
+from batchrunner.manifest.heap import uncollected
 from batchrunner.manifest.textfile import KEY_FOUND
 from batchrunner.manifest.yamlread import PROBLEMS_MAX, SIZE_MAX, Document, place_of, read
 from batchrunner.manifest.yamlread import Path as At
@@ -54,20 +52,8 @@ def load_bytes(raw: bytes, path: Path) -> tuple[Manifest, Card]:
     Raises:
         ManifestError: the manifest is wrong; every problem is in it.
     """
-    with _uncollected():
+    with uncollected():
         return _load(raw, path)
-
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """Let no garbage be looked for meanwhile: a third of the time for 100,000 rows, and there is none."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _load(raw: bytes, path: Path) -> tuple[Manifest, Card]:

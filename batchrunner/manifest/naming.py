@@ -13,7 +13,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from batchrunner.manifest.slugs import segment
+from batchrunner.manifest.slugs import is_reserved, is_segment, segment
 from batchrunner.manifest.templates import names, parts
 from batchrunner.values import JSON, Manifest, canonical
 
@@ -122,12 +122,9 @@ def _marked(piece: Parts, image: str, prompt: str) -> str | None:
     Digits make no safe name unsafe. So where the longest take is taken as it is, and one of one digit (there
     is a COM1, and no COM10), all are.
     """
-    words = {"image": image, "prompt": prompt}
-    for take in (LONGEST, "1"):
-        filled = _filled(piece, {**words, "take": take})
-        if filled != segment(filled):
-            return None
-    return _filled(piece, {**words, "take": MARK})
+    marked = _filled(piece, {"image": image, "prompt": prompt, "take": MARK})
+    longest, shortest = marked.replace(MARK, LONGEST), marked.replace(MARK, "1")
+    return marked if is_segment(longest) and not is_reserved(shortest) else None
 
 
 def word(value: JSON) -> str:

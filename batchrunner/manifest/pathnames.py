@@ -74,6 +74,9 @@ def _product(template: str, wanted: Sequence[str], pairs: Pairs) -> Iterator[str
 
 def _clashing(template: str, wanted: Sequence[str], pairs: Pairs) -> Iterator[str]:
     """Yield the first two of some pairs that get one name."""
+    told = [{"{image}", "{prompt}"} & set(_FIELD.findall(part)) for part in template.split("/")]
+    if {"{image}"} in told and {"{prompt}"} in told:
+        return  # a folder tells the images apart, and in it a file the prompts, or the other way round
     words = dict.fromkeys(wanted, "")
     seen: dict[str, tuple[str, str]] = {}
     for image, prompt in pairs.rows:

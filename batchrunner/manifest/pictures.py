@@ -5,15 +5,19 @@ from __future__ import annotations
 import difflib
 import hashlib
 import ipaddress
+import re
 import stat
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from batchrunner.values import Picture
 
 FILE_MAX = 20_000_000  # PixVerse's own limit; what GMI's upload takes at most is not published
 URL_MAX = 2048
+# An address in which there is nothing to find out but whose host it is: nearly all of a large table.
+_ORDINARY = re.compile(r"https://([a-z0-9.-]+)(/[!-~]*)")
 NEAR_MAX = 2_000  # files of a folder that a missing one is held against
 
 
@@ -32,6 +36,9 @@ def from_url(url: str) -> Picture:
     Raises:
         PictureError: it is not one that the provider could fetch.
     """
+    ordinary = _ORDINARY.fullmatch(url)
+    if ordinary and len(url) <= URL_MAX and not _is_private(ordinary[1]):
+        return Picture(url=url)
     try:
         parts = urlsplit(url)
         host, _port = parts.hostname, parts.port
@@ -48,6 +55,22 @@ def from_url(url: str) -> Picture:
     if _is_private(host):
         raise PictureError(f"{host} is an address of a private network, which the provider cannot reach")
     return Picture(url=url)
+
+
+def name_in(url: str) -> str:
+    """Return the name of the file that an address leads to, without its suffix.
+
+    Raises:
+        ValueError: it is no address.
+    """
+    ordinary = _ORDINARY.fullmatch(url)
+    path = ordinary[2].partition("#")[0].partition("?")[0] if ordinary else urlsplit(url).path
+    path = unquote(path) if "%" in path else path
+    name = path.rpartition("/")[2]
+    if name in {"", "."} or "\\" in name:
+        return Path(path).stem
+    stem, _dot, suffix = name.rpartition(".")
+    return stem if stem and suffix else name
 
 
 def from_file(path: Path) -> Picture:
@@ -99,6 +122,7 @@ def _kind(path: Path, data: bytes) -> str:
     raise PictureError(f"{path} is not a PNG or JPEG")
 
 
+@lru_cache(maxsize=4096)
 def _is_private(host: str) -> bool:
     """Tell whether only this network knows a host; this machine itself is what an emulator may be on."""
     try:

@@ -70,6 +70,8 @@ class Same:
             images, rows = product.get(pictures, []), own.get(pictures, [])
             prompts = self._manifest.prompts if rows or len(images) > 1 else suspects
             pairs = [*(Pair(Shot(image, one)) for image in images for one in prompts), *rows]
+            if len(pairs) < 2:
+                continue
             for alike in _grouped((text_of(pair.shot), pair) for pair in pairs).values():
                 if len(alike) > 1:
                     self._compare(alike, "the same clip as", lambda job: job.fingerprint)

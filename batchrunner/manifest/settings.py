@@ -95,7 +95,7 @@ class _Checker:
 
     def combinations(self) -> None:
         """Check every distinct combination of parameters that belong together."""
-        base = self._tied_part(self._base.parameters, self._base.places)
+        base = Layer(self._tied_of(self._base.parameters), self._base.places)
         axes = {key: layers for key, layers in self._axes.items() if key in self._tied}
         images = self._distinct(self._told.images) or [Layer({}, [])]
         prompts = self._distinct(self._told.prompts) or [Layer({}, [])]
@@ -123,28 +123,29 @@ class _Checker:
         """Yield the distinct layers of image, prompt and shot; the last has the places of all such shots."""
         found: dict[str, tuple[Layer, Layer, Layer]] = {}
         for shot, row in shots:
-            parts = [
-                self._tied_part(one, [(row, ("parameters",))])
-                for one in (shot.image.parameters, shot.prompt.parameters, shot.parameters)
-            ]
-            mark = "\n".join([canonical(one.parameters) if one.parameters else "" for one in parts])
+            image, prompt, own = shot.image.parameters, shot.prompt.parameters, shot.parameters
+            bare = not (image or prompt or own)  # as most rows of a large table
+            parts = () if bare else [self._tied_of(one) for one in (image, prompt, own)]
+            mark = "\n".join([canonical(one) if one else "" for one in parts]) or "\n\n"
+            places = [(row, ("parameters",))]
             if mark in found:
-                found[mark][2].places.append((row, ("parameters",)))
+                found[mark][2].places.extend(places)
             else:
-                found[mark] = (parts[0], parts[1], parts[2])
+                below, middle, top = (Layer(one, list(places)) for one in parts or ({}, {}, {}))
+                found[mark] = (below, middle, top)
         return iter(found.values())
 
     def _distinct(self, rows: Iterable[tuple[Payload, Row]]) -> list[Layer]:
         found: dict[str, Layer] = {}
         for parameters, row in rows:
-            layer = self._tied_part(parameters, [(row, ("parameters",))])
-            found.setdefault(canonical(layer.parameters), Layer(layer.parameters, [])).places.extend(
-                layer.places
-            )
+            tied = self._tied_of(parameters)
+            layer = found.setdefault(canonical(tied) if tied else "", Layer(tied, []))
+            layer.places.append((row, ("parameters",)))
         return list(found.values())
 
-    def _tied_part(self, parameters: Payload, places: list[Place]) -> Layer:
-        return Layer({key: value for key, value in parameters.items() if key in self._tied}, places)
+    def _tied_of(self, parameters: Payload) -> dict[str, JSON]:
+        """Return those parameters that a rule of the card ties to others."""
+        return {key: value for key, value in parameters.items() if key in self._tied}
 
     def _say(self, keys: tuple[str, ...], message: str, layer: Layer) -> None:
         """Report at every place of a layer, at the first of `keys` that it sets; else at its whole."""

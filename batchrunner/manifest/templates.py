@@ -14,13 +14,22 @@ class TemplateError(Exception):
     """A text with braces that do not fit together, or something else than a name between them."""
 
 
-@lru_cache(maxsize=4096)
+def is_plain(text: str) -> bool:
+    """Tell whether a text has no braces at all: most prompts of a large table have none."""
+    return "{" not in text and "}" not in text
+
+
 def parts(text: str) -> tuple[tuple[str, str], ...]:
     """Split a text into (literal, name) pairs; the last name is empty. `{{` and `}}` are braces.
 
     Raises:
         TemplateError: with what is wrong.
     """
+    return ((text, ""),) if is_plain(text) else _parts(text)
+
+
+@lru_cache(maxsize=4096)
+def _parts(text: str) -> tuple[tuple[str, str], ...]:
     found: list[tuple[str, str]] = []
     literal, end = "", 0
     for match in _TOKEN.finditer(text):
@@ -46,9 +55,13 @@ def names(text: str) -> tuple[str, ...]:
     Raises:
         TemplateError: the text is not a template.
     """
+    if is_plain(text):
+        return ()
     return tuple(dict.fromkeys(name for _literal, name in parts(text) if name))
 
 
 def fill(text: str, words: Mapping[str, object]) -> str:
     """Fill every name; all of them must be in `words`."""
+    if is_plain(text):
+        return text
     return "".join(f"{literal}{words[name]}" if name else literal for literal, name in parts(text))

@@ -65,7 +65,8 @@ def read_text(path: Path, told: str) -> TextFile:
     if (match := NOT_TEXT.search(text)) is not None:
         what = f"the control character U+{ord(match.group()):04X} does not belong here"
         raise ContentError(Problem(name, *place_of(text, match.start()), "", what))
-    if (match := _KEY_LIKE.search(text)) is not None:
+    # Looked for in two steps: the second takes 20 times as long.
+    if "eyJ" in text and (match := _KEY_LIKE.search(text)) is not None:
         raise ContentError(Problem(name, *place_of(text, match.start()), "", KEY_FOUND))
     return TextFile(name, text, hashlib.sha256(raw).hexdigest())
 
