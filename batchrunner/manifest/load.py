@@ -65,6 +65,7 @@ def _load(raw: bytes, path: Path) -> tuple[Manifest, Card]:
     checker = Checker(document, path, card, frozenset(_spoilt(at) for at, _problem in wrong if at))
     checker.run()
     problems = [*(problem for _at, problem in wrong), *model_problems, *_hours(document, path)]
+    problems += _free(document, path)
     problems += checker.problems
     problems += _keys_in_comments(raw.decode("utf-8-sig"), str(path), {problem.line for problem in problems})
     if problems or card is None:
@@ -128,6 +129,16 @@ def _hours(document: Document, path: Path) -> list[Problem]:
             at = ("limits", "window")
             return [Problem(str(path), *document.place(at), "limits.window", str(error))]
     return []
+
+
+def _free(document: Document, path: Path) -> list[Problem]:
+    """Return what is wrong with a price of nothing where money moves."""
+    price, provider = document.data.get("price"), document.data.get("provider", "gmi")
+    usd = price["usd"] if isinstance(price, dict) and price.keys() == {"per", "usd"} else None
+    if provider != "gmi" or not isinstance(usd, int | float) or isinstance(usd, bool) or not 0 <= usd < 1e-6:
+        return []  # less than nothing is told by the schema
+    what = "a job that costs nothing is held by no budget: say what it costs, or leave `price` to the card"
+    return [Problem(str(path), *document.place(("price", "usd")), "price.usd", what)]
 
 
 def _keys_in_comments(text: str, name: str, told: set[int]) -> list[Problem]:
