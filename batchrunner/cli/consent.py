@@ -45,19 +45,26 @@ ASK_OPTION = click.option(
 )
 
 
-def get_consent(campaign: Campaign, command: str, above_micros: int) -> None:
-    """Ask where a run may cost more than `above_micros`, or nobody knows what it costs.
+def get_consent(campaign: Campaign, command: str, above_micros: int, *, yes: bool) -> None:
+    """Ask where a run may cost more than `above_micros`, or nobody knows what it costs; `yes`: it was said.
+
+    What a plan would note of the manifest is told before, asked or not: once, for what is still to be paid.
 
     Raises:
         UsageError: the answer is no, or there is nobody to ask; nothing was sent.
     """
     if campaign.manifest.provider == "emulator":
         return
+    notes = campaign.manifest.notes
+    if yes and not notes:
+        return
     due = campaign.to_pay()
-    if not due.jobs or (due.cost_micros is not None and due.cost_micros <= above_micros):
+    if not due.jobs:
+        return
+    show_notes(notes)
+    if yes or (due.cost_micros is not None and due.cost_micros <= above_micros):
         return
     bill = bill_line(campaign, due)
-    show_notes(campaign.manifest.notes)
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(
             f"{bill}\nthat is more than {money(above_micros)}, and nobody is here to ask; nothing was sent\n"

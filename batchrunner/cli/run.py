@@ -136,8 +136,8 @@ def run(
         return
     campaign.check()
     told = targets(campaign.manifest, path, environment())
-    if not (yes or bill):
-        get_consent(campaign, f"batchrunner run {manifest}", ask_above)
+    if not bill:
+        get_consent(campaign, f"batchrunner run {manifest}", ask_above, yes=yes)
     signals = Signals(campaign)
     signals.install()
     with Notifier(campaign.name, told, campaign.budget_micros) as notifier:

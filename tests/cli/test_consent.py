@@ -66,6 +66,25 @@ def test_below_the_threshold_nobody_is_asked_and_above_it_a_script_must_say_yes(
         assert (agreed.code, nothing_left.code) == (0, 0)
 
 
+def test_what_is_written_and_never_sent_is_told_before_money_moves(tmp_path: Path) -> None:
+    """As `plan` tells it: with `--yes` and below the threshold too, and no more once nothing is left."""
+    with against(tmp_path) as shell:
+        name = shell.write(takes=1)
+        told = (tmp_path / name).read_text(encoding="utf-8")
+        told = told.replace('fox.png"}', 'fox.png", vars: {mood: calm}}')
+        (tmp_path / name).write_text(told.replace("takes: 1", "takes: 2"), encoding="utf-8")
+        agreed = shell.run("run", name, "--yes", "--max-new", "1")
+        cheap = shell.run("run", name)
+        nothing_left = shell.run("run", name, "--yes")
+
+        for done in (agreed, cheap):
+            first, *rest = done.err.splitlines()
+            assert first.startswith("note: night.yaml:")
+            assert "no prompt uses {mood}" in first
+            assert not any(line.startswith("note:") for line in rest)
+        assert "note:" not in nothing_left.err
+
+
 def test_what_is_still_to_pay_is_what_counts(tmp_path: Path) -> None:
     """Two of three are done: the third is below the threshold. So are a few jobs, or what a budget leaves."""
     with against(tmp_path) as shell:
