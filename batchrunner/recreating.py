@@ -21,6 +21,7 @@ from batchrunner.store import reading, recorded
 from batchrunner.store.database import explained, open_readonly
 from batchrunner.values import Manifest, Payload, fingerprint
 
+BOUNDS = ("limits", "retry", "recovery")  # what a run may cost beyond its jobs; whom to notify is another's
 SIDECAR_MAX = 4 << 20  # bytes
 JOB_ID = re.compile(r"(?P<pair>.+)\.t(?P<take>[0-9]+)-[0-9a-f]{8}")
 
@@ -54,6 +55,7 @@ def export(folder: Path, campaign: str, target: Path) -> Exported:
         *_head(f"{campaign[:57]}-export", row["model"], row["provider"], row["seed"] or 0),
         *_own_card(row, writer),
         *_price(manifest),
+        *_bounds(row),
         "product: false  # the shots alone",
         "images:",
         *writer.images(jobs),
@@ -115,6 +117,12 @@ def _files(manifest: Manifest | None, row: Mapping[str, Any]) -> dict[str, Path]
     if card is not None and card.is_file():
         found[hashlib.sha256(card.read_bytes()).hexdigest()] = card
     return found
+
+
+def _bounds(row: Mapping[str, Any]) -> list[str]:
+    """Return what held the campaign back, as it was told: without its budget, the jobs would have none."""
+    told = read(row["manifest_text"].encode(), row["manifest_path"]).data
+    return [f"{key}: {flow(told[key])}" for key in BOUNDS if key in told]
 
 
 def _price(manifest: Manifest | None) -> list[str]:

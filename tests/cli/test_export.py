@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from batchrunner.files import card_text
+from batchrunner.manifest.yamlread import read
 from tests.shell import Shell, against
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"one" + b"IEND\xaeB`\x82"
@@ -65,6 +66,26 @@ def test_an_exported_campaign_sends_the_same_bytes_elsewhere(shell: Shell, tmp_p
     assert sent(elsewhere, "out.yaml") == wanted
     text = (tmp_path / "elsewhere" / "out.yaml").read_text(encoding="utf-8")
     assert 'campaign: "night-export"' in text
+
+
+def test_an_export_is_held_back_as_its_campaign_was(shell: Shell, tmp_path: Path) -> None:
+    """Budget, window, pace, attempts, recovery; of a picture that is gone too. Whom to notify stays here."""
+    told = {
+        "limits": {"in_flight": 2, "budget": 40.5, "window": "22:00-07:00", "submits_per_hour": 100},
+        "retry": {"attempts": 1},
+        "recovery": {"on_absent": "hold", "grace": 1200},
+    }
+    text = RICH + "".join(f"{key}: {json.dumps(value)}\n" for key, value in told.items())
+    (tmp_path / "night.yaml").write_text(f"{text}notify: [{{env: NTFY_URL}}]\n", encoding="utf-8")
+    assert shell.inside("plan", "night.yaml", "--record").code == 0
+    whole = shell.inside("export", "night").out
+    (tmp_path / "photos" / "fox.png").unlink()
+    partial = shell.inside("export", "night").out
+
+    for made in (whole, partial):
+        data = read(made.encode(), "export.yaml").data
+        assert {key: data[key] for key in told} == told
+        assert "notify" not in data
 
 
 def test_an_export_goes_to_stdout_and_over_no_file(shell: Shell, tmp_path: Path) -> None:
