@@ -110,16 +110,20 @@ class Place(NamedTuple):
         at, start, sha256 = setting.frame.payload_at, f"{image}.{prompt}.t", hashlib.sha256
         affixes = setting.namer.affixes(image, prompt)
         before, after = affixes or ("", "")
+        begun = sha256(head.encode())  # what comes before the seed is hashed once, and it is nearly all
+        payload_head, payload_tail = head[at:], tail[:-1]
         for take, seed in self._seeds():
-            told = f"{head}{seed}{tail}" if seeded else head + tail
+            gap = seed if seeded else ""
+            print_ = begun.copy()
+            print_.update(f"{gap}{tail}".encode())
             yield (
-                f"{start}{take}-{sha256(told.encode()).hexdigest()[:8]}",
+                f"{start}{take}-{print_.hexdigest()[:8]}",
                 image,
                 prompt,
                 take,
                 seed if seeded else None,
                 model,
-                told[at:-1],
+                f"{payload_head}{gap}{payload_tail}",
                 f"{before}{take}{after}" if affixes else setting.namer.name(image, prompt, take, seed),
                 cost,
             )
