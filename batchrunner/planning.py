@@ -93,14 +93,15 @@ def make_plan(
     are not over. Without `each` and a state table no job is made: its place tells all that is asked.
     """
     counts = _Counts(card)
-    for chunk in _chunks(places(manifest, card)):
-        if db is None and each is None:
-            for place in chunk:
-                counts.add(place, {JobState.PENDING: len(place.takes)})
-        else:
-            _compare(chunk, db, counts, each)
-        if each_place is not None:
-            counts.tell(each_place)
+    found = places(manifest, card)
+    if db is None and each is None:
+        for place in found:
+            counts.add_new(place)
+            if each_place is not None and place.takes:
+                each_place(place, len(place.takes))
+    else:
+        for chunk in _chunks(found):
+            _compare(chunk, db, counts, each, each_place)
     jobs, states, cost = sum(counts.states.values()), counts.states, counts.cost_micros
     unchanged = jobs - counts.new - counts.changed
     known_jobs = recorded.count_jobs(db) if db else 0
@@ -182,35 +183,41 @@ class _Counts:
         self.again_micros = 0
         self.dearest_micros = 0
         self.priced = True
-        self._untold: list[tuple[Place, int]] = []
 
-    def add(
-        self, place: Place, states: Mapping[JobState, int], new: int | None = None, changed: int = 0
-    ) -> None:
-        """Count a place's jobs by state; `new` None: all of them are."""
+    def add(self, place: Place, states: Mapping[JobState, int], new: int, changed: int) -> None:
+        """Count a place's jobs by state."""
         jobs, pay = sum(states.values()), states.get(JobState.PENDING, 0)
-        cost = place.setting.cost_micros
         for state, number in states.items():
             self.states[state] += number
-        self.new += jobs if new is None else new
+        self.new += new
         self.changed += changed
-        if not jobs:
-            return
+        if jobs:
+            self._pay(place, jobs, pay)
+
+    def add_new(self, place: Place) -> None:
+        """Count a place of which nothing is recorded."""
+        jobs = len(place.takes)
+        if jobs:
+            self.states[JobState.PENDING] += jobs
+            self.new += jobs
+            self._pay(place, jobs, jobs)
+
+    def _pay(self, place: Place, jobs: int, pay: int) -> None:
+        cost = place.setting.cost_micros
         self.tally.add_some(place.image, place.prompt, place.setting.wire, cost, jobs, pay)
         self.priced = self.priced and cost is not None
         self.total_micros += jobs * (cost or 0)
         self.cost_micros += pay * (cost or 0)
         self.dearest_micros = max(self.dearest_micros, (cost or 0) if pay else 0)
-        self._untold.append((place, pay + states.get(JobState.ACTIVE, 0)))
-
-    def tell(self, each: EachPlace) -> None:
-        """Tell of the places that were added since the last time."""
-        for place, left in self._untold:
-            each(place, left)
-        self._untold.clear()
 
 
-def _compare(chunk: list[Place], db: Database | None, counts: _Counts, each: Each | None) -> None:
+def _compare(
+    chunk: list[Place],
+    db: Database | None,
+    counts: _Counts,
+    each: Each | None,
+    each_place: EachPlace | None,
+) -> None:
     """Count the jobs of some places as they are recorded; `each` is called with each of them."""
     made = [list(place.jobs()) if each else list(place.rows()) for place in chunk]
     ids = [[job.id if isinstance(job, Job) else job[0] for job in jobs] for jobs in made]
@@ -231,6 +238,8 @@ def _compare(chunk: list[Place], db: Database | None, counts: _Counts, each: Eac
             if each is not None and isinstance(job, Job):
                 each(job, change, known.get(id_, JobState.PENDING))
         counts.add(place, states, new, changed)
+        if each_place is not None and some:
+            each_place(place, states[JobState.PENDING] + states[JobState.ACTIVE])
 
 
 def _replaced(

@@ -51,6 +51,7 @@ def csv_rows(
         for what in missing:  # once, at the header: each row would only say the same
             table.say((sheet.header_line, 1), "", what)
         return
+    flat = all(path is None or len(path) == 1 for path in paths)
     words = {path for path in paths if path and (path[0] == "vars" or path in _WORDS)}
     for count, (line, cells) in enumerate(sheet.records, 1):
         if count > ROWS_MAX:
@@ -66,9 +67,8 @@ def csv_rows(
                 what = "is a formula that failed: mend it in the spreadsheet, and save again"
                 table.say(*table.place(line, path), what)
             continue
-        yield table.row(
-            line, {path: cell if path in words else _cell(table, path, cell) for path, cell in read}
-        )
+        told = {path: cell if path in words else _cell(table, path, cell) for path, cell in read}
+        yield table.row(line, told, flat=flat)
 
 
 def _ragged(cells: list[str], wanted: int) -> str:

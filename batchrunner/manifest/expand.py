@@ -168,7 +168,12 @@ class _Settings:
     def of(self, shot: Shot, *, included: bool) -> list[Setting]:
         """Return a pair's settings, one for each combination."""
         image, prompt = shot.image.parameters, shot.prompt.parameters
-        marks = (_mark(image), _mark(prompt), _mark(shot.parameters), included)
+        bare = not (image or prompt or shot.parameters)  # as most rows of a large table
+        marks = (
+            ("", "", "", included)
+            if bare
+            else (_mark(image), _mark(prompt), _mark(shot.parameters), included)
+        )
         if marks not in self._known:
             if self._many >= SETTINGS_MAX:
                 self._known.clear()

@@ -69,8 +69,13 @@ class Table:
         """Report a problem in this file."""
         self._report.add(Problem(self.file.name, *place, path, message))
 
-    def row(self, line: int, cells: Mapping[Path, Any]) -> TableRow:
-        """Return a row in the shape of an inline entry; what the table's entry says lies below it."""
+    def row(self, line: int, cells: Mapping[Path, Any], *, flat: bool = False) -> TableRow:
+        """Return a row in the shape of an inline entry; what the table's entry says lies below it.
+
+        `flat`: no cell is a part of something.
+        """
+        if flat and not self._usual:
+            return TableRow(self, line, {str(path[0]): value for path, value in cells.items()})
         found: dict[str, Any] = {kind: dict(usual) for kind, usual in self._usual.items()}
         for path, value in cells.items():
             if len(path) == 1:
