@@ -20,6 +20,7 @@ from batchrunner.engine.gate import Bounds
 from batchrunner.errors import LocalError
 from batchrunner.manifest.expand import rows
 from batchrunner.manifest.load import load
+from batchrunner.providers.addresses import is_loopback
 from batchrunner.store.left import Left
 from batchrunner.store.lock import runner_lock
 from batchrunner.store.place import check_place
@@ -41,13 +42,13 @@ class Recording(Before):
         access: Access | None = None,
         clock: Clock | None = None,
     ) -> None:
+        self._access = access or Access()
         self.manifest_path = Path(manifest)
-        self.manifest, self.card = load(self.manifest_path)
+        self.manifest, self.card = load(self.manifest_path, far=not is_loopback(self._access.base_url))
         self._state = Path(state or "state")
         self._outputs = Path(output or self.manifest.output_folder or "outputs")
         self._in_flight = in_flight
         self._bounds = bounds or Bounds()
-        self._access = access or Access()
         self._clock = clock or SystemClock()
 
     @property

@@ -72,11 +72,13 @@ def check(path: Path, *, tries: bool = False) -> tuple[int | None, list[Problem]
     `tries`: send a test message to each address that a run would notify, too.
     """
     # Not through Campaign: that brings the engine and all that a run needs.
+    from batchrunner.cli.reach import access  # noqa: PLC0415
     from batchrunner.manifest.expand import count as size  # noqa: PLC0415 - `--help` needs none of it
     from batchrunner.manifest.load import load  # noqa: PLC0415
+    from batchrunner.providers.addresses import is_loopback  # noqa: PLC0415
 
     try:
-        manifest, card = load(path)
+        manifest, card = load(path, far=not is_loopback(access().base_url))
         silent = try_notify(manifest, path) if tries else []
     except ManifestError as error:
         return None, error.problems, ()

@@ -13,6 +13,7 @@ from batchrunner.errors import Problem
 from batchrunner.manifest import exclusions, ids, pathnames, settings, unused
 from batchrunner.manifest.entries import TAKES_MAX, Builder, Listed, reserved
 from batchrunner.manifest.expand import count, number_of
+from batchrunner.manifest.pictures import on_this_machine
 from batchrunner.manifest.same import Same
 from batchrunner.manifest.sources import Sources
 from batchrunner.manifest.textfile import KEY_FOUND
@@ -102,6 +103,25 @@ class Checker:
         same.clips()
         if not self.problems:
             same.names()
+
+    def far(self) -> None:
+        """Check that a provider elsewhere can reach the pictures: those on this machine it cannot.
+
+        Raises:
+            ManifestError: there is too much wrong to go on.
+        """
+        shots = ((shot.image, row) for shot, row in (*self.shots, *self.include))
+        seen: set[int] = set()
+        for image, row in (*self.images, *shots):
+            if id(image) in seen:
+                continue  # told where it is listed
+            seen.add(id(image))
+            for number, picture in enumerate(image.pictures):
+                if picture.url is not None and (host := on_this_machine(picture.url)) is not None:
+                    key = next(key for key in ("image", "url", "frames") if key in row.told)
+                    at: Path = (key, number, "url") if key == "frames" else (key,)
+                    what = f"{host} is this machine itself, which the provider cannot reach"
+                    self._report.add(row.problem(at, what))
 
     def product(self) -> tuple[tuple[Image, ...], tuple[Prompt, ...]]:
         """Return the images and prompts that are multiplied: none where shots only name them."""

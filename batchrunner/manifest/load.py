@@ -31,8 +31,8 @@ SECTIONS = frozenset({"images", "prompts", "shots", "exclude", "include"})  # li
 CARD_MAX = 1_000_000  # bytes
 
 
-def load(path: Path) -> tuple[Manifest, Card]:
-    """Read and check a manifest and the card of its model.
+def load(path: Path, *, far: bool = False) -> tuple[Manifest, Card]:
+    """Read and check a manifest and the card of its model. `far`: the paid queue is not on this machine.
 
     Raises:
         ManifestError: the manifest is wrong; every problem is in it.
@@ -43,20 +43,20 @@ def load(path: Path) -> tuple[Manifest, Card]:
             raw = file.read(SIZE_MAX + 1)  # no more: a wrong path may lead to a video, or to /dev/zero
     except OSError as error:
         raise UsageError(f"cannot read the manifest {path}: {error.strerror}") from error
-    return load_bytes(raw, path)
+    return load_bytes(raw, path, far=far)
 
 
-def load_bytes(raw: bytes, path: Path) -> tuple[Manifest, Card]:
+def load_bytes(raw: bytes, path: Path, *, far: bool = False) -> tuple[Manifest, Card]:
     """Check a manifest's bytes; `path` is where they (would) stand: it names the file in messages.
 
     Raises:
         ManifestError: the manifest is wrong; every problem is in it.
     """
     with uncollected():
-        return _load(raw, path)
+        return _load(raw, path, far=far)
 
 
-def _load(raw: bytes, path: Path) -> tuple[Manifest, Card]:
+def _load(raw: bytes, path: Path, *, far: bool) -> tuple[Manifest, Card]:
     document = read(raw, str(path))
     wrong = shape.problems(document, str(path))
     if not isinstance(document.data, dict):
@@ -64,6 +64,8 @@ def _load(raw: bytes, path: Path) -> tuple[Manifest, Card]:
     card, model_problems = _card(document, path)
     checker = Checker(document, path, card, frozenset(_spoilt(at) for at, _problem in wrong if at))
     checker.run()
+    if far and document.data.get("provider", "gmi") == "gmi":
+        checker.far()
     problems = [*(problem for _at, problem in wrong), *model_problems, *_hours(document, path)]
     problems += _free(document, path)
     problems += checker.problems

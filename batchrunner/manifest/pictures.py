@@ -57,6 +57,13 @@ def from_url(url: str) -> Picture:
     return Picture(url=url)
 
 
+def on_this_machine(url: str) -> str | None:
+    """Return the host of an address that leads to this machine itself, as that of an emulator may."""
+    ordinary = _ORDINARY.fullmatch(url)
+    host = ordinary[1] if ordinary else urlsplit(url).hostname or ""
+    return host if _is_loopback(host) else None
+
+
 def name_in(url: str) -> str:
     """Return the name of the file that an address leads to, without its suffix.
 
@@ -132,6 +139,7 @@ def _is_private(host: str) -> bool:
     return address.is_private and not address.is_loopback
 
 
+@lru_cache(maxsize=4096)
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True

@@ -122,6 +122,26 @@ def test_notes_are_told_and_are_no_errors(tmp_path: Path) -> None:
     assert marked.out.startswith("::notice file=night.yaml,line=")
 
 
+def test_pictures_on_this_machine_are_refused_where_the_provider_is_not(tmp_path: Path) -> None:
+    """At their lines, in tables too, by every command; beside a stand-in on this machine they are right."""
+    (tmp_path / "shots.csv").write_text("image,prompt\nfox,push\nhttp://[::1]:9/b.png,Look up\n", "utf-8")
+    (tmp_path / "night.yaml").write_text(
+        "version: 1\ncampaign: night\nmodel: pixverse-v5.6-i2v\nseed: 7\n"
+        "images: [{id: fox, url: 'https://localhost/fox.png'}]\nprompts: [{id: push, text: Push in}]\n"
+        "shots: {csv: shots.csv}\nproduct: false\n",
+        encoding="utf-8",
+    )
+    shell = Shell(tmp_path)
+    what = "is this machine itself, which the provider cannot reach"
+    told = [f"night.yaml:5:25: images[0].url: localhost {what}", f"shots.csv:3:1: image: ::1 {what}"]
+    paid = {"GMI_BASE_URL": "https://console.gmicloud.ai"}
+
+    for words in (("validate", "night.yaml"), ("plan", "night.yaml"), ("run", "night.yaml")):
+        done = shell.run(*words, **paid)
+        assert (done.code, done.err.splitlines()[:2]) == (2, told)
+    assert shell.run("validate", "night.yaml", GMI_BASE_URL="http://127.0.0.1:9").code == 0
+
+
 def test_more_errors_than_are_told_at_once_are_hinted_at(tmp_path: Path) -> None:
     """Else a person mends a hundred rows and believes to be done."""
     shell = Shell(tmp_path)
