@@ -49,15 +49,23 @@ def _hint(pattern: str, folder: Path) -> str:
         return ": { } means nothing in a pattern; write one entry for each"
     if "\\" in pattern:
         return ": folders are divided by /"
-    if (folder / pattern).is_dir():
+    if _is_folder(folder / pattern):
         return f": that is a folder; its pictures are {pattern.rstrip('/')}/*.png"
-    if not glob.has_magic(above := pattern.rpartition("/")[0]) and not (folder / above).is_dir():
+    if not glob.has_magic(above := pattern.rpartition("/")[0]) and not _is_folder(folder / above):
         return f": there is no folder {above}"
     if "[" not in pattern:
         other = re.sub(r"[A-Za-z]", lambda one: f"[{one[0].lower()}{one[0].upper()}]", pattern)
         if some := _files(other, folder):
             return f": large and small letters count here, and there is {sorted(some, key=natural)[0]}"
     return ""
+
+
+def _is_folder(path: Path) -> bool:
+    """Tell whether it is one; a name that is too long for any file is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def natural(path: str) -> tuple[Key, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from batchrunner.errors import ManifestError
 from batchrunner.manifest.expand import expand
 from batchrunner.manifest.folder import natural
 from batchrunner.manifest.load import load
@@ -179,6 +180,12 @@ def test_a_folder_s_pictures_come_in_natural_order(
     manifest = read(tmp_path, "images: {glob: 'photos/**/*.png'}\nprompts: [Push in]\n")
 
     assert expected == [image.id for image in manifest.images]
+
+
+def test_a_pattern_too_long_for_a_name_finds_nothing(tmp_path: Path) -> None:
+    """As any other that fits no file."""
+    with pytest.raises(ManifestError, match="glob: finds no file in"):
+        read(tmp_path, f"images: {{glob: {300 * 'x'}}}\nprompts: [{{id: push, text: Push in}}]\n")
 
 
 def test_accents_have_one_form() -> None:
