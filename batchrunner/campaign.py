@@ -23,7 +23,7 @@ from batchrunner.engine.progress import Progress, Tally
 from batchrunner.engine.run import Tools
 from batchrunner.engine.steps import Stop, Terms
 from batchrunner.engine.sweep import WATCH_US
-from batchrunner.errors import LocalError, UsageError
+from batchrunner.errors import CredentialsError, LocalError, LockedError, OutageError, UsageError
 from batchrunner.manifest.expand import count, expand, rows
 from batchrunner.manifest.load import load
 from batchrunner.media.clips import ClipFolder, Provenance
@@ -40,6 +40,7 @@ from batchrunner.store.left import Left
 from batchrunner.store.lock import Lock, runner_lock
 from batchrunner.store.lost import is_watching
 from batchrunner.store.place import check_place
+from batchrunner.store.runs import BROKE_OFF, end_of_run
 from batchrunner.store.tables import Store
 from batchrunner.values import Job, JobRow, Limits, Manifest, Picture
 
@@ -209,7 +210,11 @@ class Campaign(Before):
         since = utc_text(self._clock.now_us())
         with runner_lock(self.state_path.with_suffix(".lock"), since) as lock:
             with self._store("run", lock.left, None if self._epoch() == epoch else bill) as store:
-                ended = self._run(store, lock, on_progress, bill.path if bill else self.manifest_path)
+                try:
+                    ended = self._run(store, lock, on_progress, bill.path if bill else self.manifest_path)
+                except (CredentialsError, LocalError, OutageError, UsageError) as error:
+                    self._leave_word(store, error.exit_code, BROKE_OFF, str(error))
+                    raise
             lock.leave(self.state_path)
             return ended
 
@@ -223,7 +228,7 @@ class Campaign(Before):
         if last is not None and last.stop is None:
             lock.note(store.epoch)  # lower only once what was forgotten has been looked for
         there = look(self.output_path, store, self._clock.now_us() * 1000)
-        return Ended(
+        ended = Ended(
             campaign=self.name,
             stop=last.stop if last else None,
             detail=last.detail if last else "",
@@ -239,6 +244,16 @@ class Campaign(Before):
             limits_found=last.limits_found if last else {},
             idle=last is None and store.as_recorded and there.steady,
         )
+        stop = str(ended.stop) if ended.stop else None
+        self._leave_word(store, ended.exit_code, stop, ended.detail, ended.next_step)
+        return ended
+
+    def _leave_word(
+        self, store: Store, code: int, stop: str | None, detail: str, next_step: str = ""
+    ) -> None:
+        """Write down how a run ended, where that can be written: it must not change how it ended."""
+        with contextlib.suppress(LocalError, LockedError):
+            store.commit([end_of_run(self._clock.now_us(), code, stop, detail, next_step)])
 
     def stop(self) -> None:
         """Start nothing new; end as soon as the POSTs on the wire are answered. Safe in a signal handler."""

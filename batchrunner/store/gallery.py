@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from batchrunner.store.runs import BEGAN, ENDED
 from batchrunner.store.schema import UNUSUAL
 
 
@@ -35,7 +36,7 @@ def stories(db: Database) -> list[dict[str, Any]]:
 
 def runs(db: Database) -> list[str]:
     """Return when each run of the campaign began, in UTC."""
-    rows = db.execute(f"SELECT at FROM events WHERE kind = 'run' AND {UNUSUAL} ORDER BY id").fetchall()
+    rows = db.execute(f"SELECT at FROM events WHERE kind = '{BEGAN}' AND {UNUSUAL} ORDER BY id").fetchall()
     return [at for (at,) in rows]
 
 
@@ -46,6 +47,8 @@ def last_word(db: Database) -> str | None:
 
 
 def last_change(db: Database) -> str | None:
-    """Return when anything but the start of a run last happened, in UTC."""
-    row = db.execute("SELECT at FROM events WHERE kind <> 'run' ORDER BY id DESC LIMIT 1").fetchone()
+    """Return when anything but the start or the end of a run last happened, in UTC."""
+    row = db.execute(
+        f"SELECT at FROM events WHERE kind NOT IN ('{BEGAN}', '{ENDED}') ORDER BY id DESC LIMIT 1"
+    ).fetchone()
     return row[0] if row else None
