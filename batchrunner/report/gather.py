@@ -11,6 +11,8 @@ from batchrunner.errors import LocalError
 from batchrunner.standing import state_path
 from batchrunner.store import accounts, gallery, reading
 from batchrunner.store.database import explained, open_readonly
+from batchrunner.store.lock import is_locked
+from batchrunner.store.runs import LastRun, last_run
 from batchrunner.values import HeldJob, Totals
 
 Row: TypeAlias = Mapping[str, Any]
@@ -21,6 +23,7 @@ class Night:
     """A campaign as its state table has it. Rows are the tables' own, times are texts in UTC.
 
     `stories`: the events of those jobs that did not go plainly. `last`: when anything last happened.
+    `at_work`: the last run goes on.
     """
 
     campaign: Row
@@ -31,6 +34,8 @@ class Night:
     held: tuple[HeldJob, ...]
     runs: tuple[str, ...]
     last: str | None
+    last_run: LastRun | None = None
+    at_work: bool = False
 
 
 def read_night(folder: Path, campaign: str) -> Night:
@@ -48,6 +53,7 @@ def read_night(folder: Path, campaign: str) -> Night:
             if row is None:
                 raise LocalError(f"{path} is not a state table of batchrunner")
             with accounts.snapshot(db):
+                run = last_run(db)
                 return Night(
                     campaign=row,
                     totals=reading.totals(db),
@@ -57,6 +63,8 @@ def read_night(folder: Path, campaign: str) -> Night:
                     held=tuple(reading.held_jobs(db)),
                     runs=tuple(gallery.runs(db)),
                     last=gallery.last_word(db),
+                    last_run=run,
+                    at_work=run is not None and run.ended_us is None and is_locked(path.with_suffix(".lock")),
                 )
         finally:
             db.close()

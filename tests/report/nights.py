@@ -16,6 +16,7 @@ from batchrunner.manifest.expand import expand
 from batchrunner.manifest.load import load_bytes
 from batchrunner.rules.states import EventKind
 from batchrunner.store.changes import Change, Intended, JobRuled, Moved, Noted
+from batchrunner.store.runs import end_of_run
 from batchrunner.store.tables import Store
 from batchrunner.values import Attempt, AttemptState, Job, JobState, MediaFile, Reason
 from tests.fakes import START_US
@@ -53,6 +54,8 @@ class NightMaker:
     slots: int = 8
     fate: Fate = lambda _number, _job: "done"
     url: str = "https://example.com/{image}.png"
+    stopped: str | None = None  # why the last run ended before its work did, in a word
+    killed: bool = False  # it left no word of an end
     pauses: Sequence[int] = ()  # jobs before which nothing happens for half a day
     _ids: int = 0
     _free: list[int] = field(default_factory=list)
@@ -95,6 +98,9 @@ class NightMaker:
                     self._free = [max(self._free) + 43_200 * SECOND] * self.slots
                     store.commit([Noted("run", self._free[0], evidence={"version": "1"})])
                 self._play(store, number, job, self.fate(number, job))
+            if not self.killed:
+                words = "it was so" if self.stopped else ""
+                store.commit([end_of_run(max(self._free) + SECOND, 10 if words else 0, self.stopped, words)])
         finally:
             store.close()
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -253,6 +254,18 @@ def test_the_sheet_is_walked_by_arrow_keys_and_closed_by_escape(browser: Browser
         assert page.locator("dialog video").count() == 0
 
 
+def test_the_top_says_how_the_last_run_ended(browser: Browser, path: Path, tmp_path: Path) -> None:
+    """By itself, or not."""
+    killed = NightMaker(tmp_path, killed=True).make()
+    with opened(browser, path) as seen:
+        assert re.fullmatch(
+            r"The last run, \w{3} \d+ \w+ \d{4}, [\d:]{8} to [\d:]{8}, nothing was left to do \(exit 0\)\.",
+            seen.page.locator("#last-run").inner_text(),
+        )
+    with opened(browser, write_report(killed.state, killed.campaign)) as seen:
+        assert "did not end by itself: it was killed" in seen.page.locator("#last-run").inner_text()
+
+
 def test_the_night_is_drawn_and_told_in_words(browser: Browser, path: Path) -> None:
     """A bar leads to its job."""
     with opened(browser, path) as seen:
@@ -262,7 +275,7 @@ def test_the_night_is_drawn_and_told_in_words(browser: Browser, path: Path) -> N
         chart.click(position={"x": 3, "y": 82})
 
         assert words.startswith("22 submissions in ")
-        assert "At most 9 jobs on the way at once." in words
+        assert "At most 9 jobs at the provider at once." in words
         assert chart.locator("path.bar").count() == 4
         assert page.locator("dialog[open] #sheet-title").count() == 1
         assert page.get_by_role("table").get_by_role("row").count() == 3

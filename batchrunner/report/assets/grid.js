@@ -74,7 +74,7 @@ function cell(some, number, image) {
             "Play all",
           )
         : null,
-      make("p", { title: some[0][0].text ?? "" }, some[0][0].text ?? ""),
+      make("p", { dir: "auto", title: some[0][0].text ?? "" }, some[0][0].text ?? ""),
     ),
     make("div", {}, takes.flat()),
   );

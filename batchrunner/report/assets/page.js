@@ -4,6 +4,18 @@ function stat(name, value, more) {
   return make("div", {}, make("dt", {}, name), make("dd", {}, value, more ? make("small", {}, more) : null));
 }
 
+/** When the last run was, and why it ended. */
+function lastRun() {
+  const run = night.last;
+  if (!run) return null;
+  const later = (ms) => (day(ms) === day(run.began) ? SECOND.format(ms) : moment(ms));
+  if (run.atWork) return `A run is at work since ${moment(run.began)}.`;
+  if (!run.ended)
+    return `The last run, of ${moment(run.began)}, did not end by itself: it was killed, the machine went down, or the disk was full. It last wrote something at ${later(run.wrote)}.`;
+  const code = run.code === undefined ? "" : ` (exit ${run.code})`;
+  return `The last run, ${moment(run.began)} to ${later(run.ended)}, ${run.why}${code}.`;
+}
+
 function showTop() {
   const by = grouped(jobs, stateOf);
   const number = (state) => by.get(state)?.length ?? 0;
@@ -33,6 +45,7 @@ function showTop() {
       { class: "muted" },
       `${night.model} · ${night.provider === "emulator" ? "emulator, play money" : night.provider}${night.asOf ? ` · as of ${moment(night.asOf)}` : ""}`,
     ),
+    make("p", { id: "last-run", class: "muted" }, lastRun()),
     bar,
     make(
       "ul",
@@ -97,7 +110,8 @@ function troubleOf(title, some, lead) {
         "p",
         { class: "why" },
         tag(list[0]),
-        ` ${why}`,
+        " ",
+        make("bdi", {}, why),
         list.length > 1 ? make("span", { class: "muted" }, ` · ${count(list.length, "job")}`) : null,
       ),
       make("ul", {}, items.slice(0, SHOWN)),

@@ -135,7 +135,7 @@ function fill(job) {
     make(
       "div",
       { class: "halves" },
-      make("div", {}, stage(job), make("p", { class: "words" }, job.text), files(job)),
+      make("div", {}, stage(job), make("p", { class: "words", dir: "auto" }, job.text), files(job)),
       make(
         "div",
         {},
