@@ -18,6 +18,7 @@ from batchrunner.clock import Clock, SystemClock, utc_text
 from batchrunner.engine.gate import Bounds
 from batchrunner.engine.loop import Loop
 from batchrunner.engine.outcome import Ended
+from batchrunner.engine.outlook import Outlook
 from batchrunner.engine.pool import SUBMITTERS_MAX, Threads, Workers
 from batchrunner.engine.progress import Progress, Tally
 from batchrunner.engine.run import Tools
@@ -31,7 +32,6 @@ from batchrunner.planning import ToPay, is_priced, to_pay
 from batchrunner.presence import look
 from batchrunner.providers.base import Provider
 from batchrunner.providers.http import Http
-from batchrunner.rules.foresight import Foresight
 from batchrunner.rules.polling import Schedule
 from batchrunner.runlog import RunLog
 from batchrunner.standing import Status, read_status
@@ -111,13 +111,9 @@ class Campaign(Before):
         """What this run may spend in all, in micro-dollars; None: no limit."""
         return self._limits().budget_micros
 
-    def foresight(self) -> Foresight | None:
-        """Tell when the run that goes on will be done; None: there is none, or nothing was learned yet."""
-        return self._loop.foresight() if self._loop is not None else None
-
-    def to_finish_micros(self) -> int | None:
-        """Return what the jobs that wait will cost at most, in micro-dollars; None: no run, or no price."""
-        return self._loop.to_finish_micros() if self._loop is not None else None
+    def outlook(self) -> Outlook | None:
+        """Tell when the run that goes on will be over, and what all will have cost; None: there is none."""
+        return self._loop.outlook() if self._loop is not None else None
 
     # --- questions ------------------------------------------------------------------------------------
 

@@ -43,6 +43,7 @@ class Status:
     finish_s: float | None  # None: nothing to learn from yet, or nothing left
     state: Path
     output: Path
+    manifest: Path = Path()  # as the last run was given it
     last_run: LastRun | None = None  # None: there was none yet
     at_work: bool = False  # that run goes on
 
@@ -172,6 +173,7 @@ def _status(db: Database, path: Path) -> Status:
         finish_s=_finish_s(db, totals),
         state=path,
         output=Path(row["output_folder"]),
+        manifest=Path(row["manifest_path"]),
         last_run=run,
         # Asked only where it makes a difference: the question holds the lock for a moment itself.
         at_work=run is not None and run.ended_us is None and is_locked(path.with_suffix(".lock")),

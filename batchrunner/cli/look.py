@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import shlex
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ from batchrunner.cli.say import here, say
 from batchrunner.cli.text import about, count, money, plain
 from batchrunner.cli.trouble import trouble_lines
 from batchrunner.cli.watch import watch
+from batchrunner.cli.why import near
 from batchrunner.clock import local_text
 from batchrunner.standing import Status, end_words, is_recorded, read_jobs, read_status, state_path
 from batchrunner.store.runs import LastRun
@@ -68,8 +70,18 @@ def status_lines(campaign: str, found: Status) -> list[str]:
     if found.last_run is not None:
         lines.append(f"  {run_words(found.last_run, at_work=found.at_work)}")
     lines += trouble_lines(campaign, found.failed, found.held)
-    now = found.last_run.next_step if found.last_run else ""
+    now = _next_step(found)
     return [*lines, f"clips: {found.output}", *([now] if now else [])]
+
+
+def _next_step(found: Status) -> str:
+    """Return what the last run said to do now; where it could not, that it can be gone on with."""
+    run = found.last_run
+    if run is None or found.at_work:
+        return ""
+    if run.ended_us is None:
+        return f"go on with: batchrunner run {shlex.quote(str(near(found.manifest)))}"
+    return run.next_step
 
 
 def run_words(run: LastRun, *, at_work: bool) -> str:
@@ -79,8 +91,8 @@ def run_words(run: LastRun, *, at_work: bool) -> str:
         return f"a run is at work since {began}"
     if run.ended_us is None:
         return (
-            f"the last run, of {began}, did not end by itself: it was killed, the machine went down, or the "
-            f"disk was full; it last wrote something at {_later(run.last_us, began)}"
+            f"the last run, of {began}, did not end by itself (a kill, a power cut, a full disk?): "
+            f"its last word is of {_later(run.last_us, began)}"
         )
     code = f" (exit {run.exit_code})" if run.exit_code is not None else ""
     return f"the last run, {began} to {_later(run.ended_us, began)}, {plain(end_words(run))}{code}"

@@ -91,9 +91,9 @@ def test_status_after_a_kill_tells_what_is_in_doubt_and_that_the_run_did_not_end
     assert "1 submission without an answer so far\n" in during
     assert (during_json["last_run"]["at_work"], during_json["last_run"]["ended"]) == (True, None)
     assert "1 submission without an answer so far: run again; it looks for them first" in told
-    assert re.search(
-        r"  the last run, of 20\S+ \S+, did not end by itself: it was killed, .* at \d\d:\d\d\n", told
-    )
+    ended = r"  the last run, of 20\S+ \S+, did not end by itself .*: its last word is of \d\d:\d\d\n"
+    assert re.search(ended, told)
+    assert told.endswith("\ngo on with: batchrunner run night.yaml\n")
     assert (told_json["last_run"]["at_work"], told_json["last_run"]["exit_code"]) == (False, None)
 
 

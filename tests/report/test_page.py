@@ -263,7 +263,7 @@ def test_the_top_says_how_the_last_run_ended(browser: Browser, path: Path, tmp_p
             seen.page.locator("#last-run").inner_text(),
         )
     with opened(browser, write_report(killed.state, killed.campaign)) as seen:
-        assert "did not end by itself: it was killed" in seen.page.locator("#last-run").inner_text()
+        assert "did not end by itself (a kill, " in seen.page.locator("#last-run").inner_text()
 
 
 def test_the_night_is_drawn_and_told_in_words(browser: Browser, path: Path) -> None:

@@ -11,7 +11,7 @@ function lastRun() {
   const later = (ms) => (day(ms) === day(run.began) ? SECOND.format(ms) : moment(ms));
   if (run.atWork) return `A run is at work since ${moment(run.began)}.`;
   if (!run.ended)
-    return `The last run, of ${moment(run.began)}, did not end by itself: it was killed, the machine went down, or the disk was full. It last wrote something at ${later(run.wrote)}.`;
+    return `The last run, of ${moment(run.began)}, did not end by itself (a kill, a power cut, a full disk?): its last word is of ${later(run.wrote)}.`;
   const code = run.code === undefined ? "" : ` (exit ${run.code})`;
   return `The last run, ${moment(run.began)} to ${later(run.ended)}, ${run.why}${code}.`;
 }
