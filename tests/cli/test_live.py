@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ import pytest
 from batchrunner.cli.live import outlook_words
 from batchrunner.engine.outlook import Outlook
 from batchrunner.rules.foresight import Foresight
+from batchrunner.rules.hours import until_us
 from tests.shell import against, wait_for
 
 
@@ -48,7 +48,7 @@ def test_while_a_run_waits_its_view_shows_the_last_clip_the_time_and_the_budget_
     assert process.returncode == 130
 
 
-NOW_US = int(datetime(2026, 11, 23, 22).timestamp() * 1e6)  # by this machine's clock, as people read it
+NOW_US = until_us("2026-11-23T22:00", 0)  # where this machine's clock stands, as people read it
 
 
 @pytest.mark.parametrize(
