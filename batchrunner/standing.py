@@ -14,7 +14,7 @@ from batchrunner.errors import LocalError
 from batchrunner.store import reading
 from batchrunner.store.database import explained, maybe_readonly, open_readonly
 from batchrunner.store.lock import is_locked
-from batchrunner.store.runs import BROKE_OFF, LastRun, last_run
+from batchrunner.store.runs import BROKE_OFF, PastRun, last_run
 from batchrunner.values import AttemptState, HeldJob, JobState, Totals
 
 # How a run ended that nothing stopped, by its exit code.
@@ -44,7 +44,7 @@ class Status:
     state: Path
     output: Path
     manifest: Path = Path()  # as the last run was given it
-    last_run: LastRun | None = None  # None: there was none yet
+    last_run: PastRun | None = None  # None: there was none yet
     at_work: bool = False  # that run goes on
 
     @property
@@ -132,7 +132,7 @@ def held_json(campaign: str, held: HeldJob) -> dict[str, Any]:
     }
 
 
-def run_json(run: LastRun, *, at_work: bool) -> dict[str, Any]:
+def run_json(run: PastRun, *, at_work: bool) -> dict[str, Any]:
     """Return a run as `status --json` shows it; times in UTC."""
     return {
         "began": utc_text(run.began_us),
@@ -144,7 +144,7 @@ def run_json(run: LastRun, *, at_work: bool) -> dict[str, Any]:
     }
 
 
-def end_words(run: LastRun) -> str:
+def end_words(run: PastRun) -> str:
     """Say why a run that left word of its end ended."""
     detail = f": {run.detail}" if run.detail else ""
     if run.stop == BROKE_OFF:

@@ -18,7 +18,7 @@ from batchrunner.cli.watch import watch
 from batchrunner.cli.why import near
 from batchrunner.clock import local_text
 from batchrunner.standing import Status, end_words, is_recorded, read_jobs, read_status, state_path
-from batchrunner.store.runs import LastRun
+from batchrunner.store.runs import PastRun
 from batchrunner.values import AttemptState, JobState
 
 
@@ -84,7 +84,7 @@ def _next_step(found: Status) -> str:
     return run.next_step
 
 
-def run_words(run: LastRun, *, at_work: bool) -> str:
+def run_words(run: PastRun, *, at_work: bool) -> str:
     """Say when the last run began, and when and why it ended."""
     began = local_text(run.began_us)
     if at_work:

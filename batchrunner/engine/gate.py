@@ -78,4 +78,4 @@ class Gate:
 def _too_late(left_s: float, likely_s: float, end: str) -> str:
     if left_s <= 0:
         return f"{end} is over"
-    return f"{span(left_s)} to {end}, and a job takes up to {span(likely_s)}"
+    return f"a job begun {span(left_s)} before {end} may be late: it takes up to {span(likely_s)}"

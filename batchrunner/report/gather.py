@@ -12,7 +12,7 @@ from batchrunner.standing import state_path
 from batchrunner.store import accounts, gallery, reading
 from batchrunner.store.database import explained, open_readonly
 from batchrunner.store.lock import is_locked
-from batchrunner.store.runs import LastRun, last_run
+from batchrunner.store.runs import PastRun, past_runs
 from batchrunner.values import HeldJob, Totals
 
 Row: TypeAlias = Mapping[str, Any]
@@ -32,9 +32,8 @@ class Night:
     attempts: tuple[Row, ...]
     stories: tuple[Row, ...]
     held: tuple[HeldJob, ...]
-    runs: tuple[str, ...]
+    runs: tuple[PastRun, ...]
     last: str | None
-    last_run: LastRun | None = None
     at_work: bool = False
 
 
@@ -53,7 +52,7 @@ def read_night(folder: Path, campaign: str) -> Night:
             if row is None:
                 raise LocalError(f"{path} is not a state table of batchrunner")
             with accounts.snapshot(db):
-                run = last_run(db)
+                runs = past_runs(db)
                 return Night(
                     campaign=row,
                     totals=reading.totals(db),
@@ -61,10 +60,9 @@ def read_night(folder: Path, campaign: str) -> Night:
                     attempts=tuple(gallery.attempts(db)),
                     stories=tuple(gallery.stories(db)),
                     held=tuple(reading.held_jobs(db)),
-                    runs=tuple(gallery.runs(db)),
+                    runs=tuple(runs),
                     last=gallery.last_word(db),
-                    last_run=run,
-                    at_work=run is not None and run.ended_us is None and is_locked(path.with_suffix(".lock")),
+                    at_work=bool(runs) and runs[-1].ended_us is None and is_locked(path.with_suffix(".lock")),
                 )
         finally:
             db.close()

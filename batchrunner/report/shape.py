@@ -21,6 +21,7 @@ from batchrunner.report.marks import TURNS, visible
 from batchrunner.report.secrets import REDACTED, shown, shown_value, without
 from batchrunner.rules.states import LIVE
 from batchrunner.standing import end_words
+from batchrunner.store.runs import PastRun
 from batchrunner.telling import Story, standing_now, tell
 from batchrunner.values import UPLOAD, AttemptState, HeldJob, JobState, canonical
 from batchrunner.ways import Way, failed_ways, held_ways
@@ -108,8 +109,8 @@ def night_data(
         "run": run,
         "retry": f"batchrunner retry {night.campaign['slug']} && {run}",
         "asOf": _ms(night.last),
-        "runs": [_ms(at) for at in night.runs],
-        "last": _last(night, redact=redact),
+        "runs": [_run(run, redact=redact) for run in night.runs],
+        "atWork": night.at_work,
         "spent": night.totals.spent_micros,
         "reserved": night.totals.reserved_micros,
         "settings": [{"name": name, "values": values} for name, values in varied.items()],
@@ -218,21 +219,17 @@ class _Maker:
         return {key: value for key, value in told.items() if value is not None}
 
 
-def _last(night: Night, *, redact: bool) -> dict[str, Any] | None:
-    """Return how the last run ended, or that it did not; `redact`: without the particulars."""
-    run = night.last_run
-    if run is None:
-        return None
+def _run(run: PastRun, *, redact: bool) -> dict[str, Any]:
+    """Return how a run ended, or that it did not; `redact`: without the particulars."""
     why = end_words(replace(run, detail="") if redact else run)
     told = {
         "began": run.began_us // 1000,
         "wrote": run.last_us // 1000,
         "ended": run.ended_us // 1000 if run.ended_us else None,
-        "atWork": night.at_work,
         "why": visible(shown(why)) if run.ended_us else None,
         "code": run.exit_code,
     }
-    return {key: value for key, value in told.items() if value is not None and value is not False}
+    return {key: value for key, value in told.items() if value is not None}
 
 
 def _payload(row: Row, tries: list[Row]) -> dict[str, Any]:

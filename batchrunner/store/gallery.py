@@ -34,12 +34,6 @@ def stories(db: Database) -> list[dict[str, Any]]:
     return [{**row, "evidence": json.loads(row["evidence"] or "{}")} for row in rows]
 
 
-def runs(db: Database) -> list[str]:
-    """Return when each run of the campaign began, in UTC."""
-    rows = db.execute(f"SELECT at FROM events WHERE kind = '{BEGAN}' AND {UNUSUAL} ORDER BY id").fetchall()
-    return [at for (at,) in rows]
-
-
 def last_word(db: Database) -> str | None:
     """Return when something last happened, in UTC: how old what the table says is."""
     row = db.execute("SELECT at FROM events ORDER BY id DESC LIMIT 1").fetchone()

@@ -7,7 +7,8 @@ the disk full at its end and one that meets a bug: then all that is known is whe
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from sqlite_utils import Database
 
@@ -20,8 +21,8 @@ BROKE_OFF = "error"  # why a run ended, where it was none of the engine's reason
 
 
 @dataclass(frozen=True, slots=True)
-class LastRun:
-    """The newest run. Times are wall time in microseconds UTC; `ended_us` None: it left no word of an end.
+class PastRun:
+    """One run. Times are wall time in microseconds UTC; `ended_us` None: it left no word of an end.
 
     `stop`: why it ended before its work did, in the engine's words; `BROKE_OFF` where it ended with an error.
     """
@@ -42,36 +43,56 @@ def end_of_run(at_us: int, exit_code: int, stop: str | None, detail: str, next_s
     return Noted(ENDED, at_us, detail=detail, evidence=told)
 
 
-def last_run(db: Database) -> LastRun | None:
+def last_run(db: Database) -> PastRun | None:
     """Return the newest run, or None where there was none yet."""
-    began = _newest(db, BEGAN)
+    rows = _rows(db, "ORDER BY id DESC LIMIT 2")  # it has the newest of these events, or the newest two
+    began = next((row for row in rows if row.kind == BEGAN), None)
     if began is None:
         return None
-    _id, at, epoch, _detail, _evidence = began
-    newest_id, last_at = db.execute(
-        "SELECT id, at FROM events WHERE epoch = ? ORDER BY id DESC LIMIT 1", [epoch]
+    last_at, last_id = db.execute(
+        "SELECT at, id FROM events WHERE epoch = ? ORDER BY id DESC LIMIT 1", [began.epoch]
     ).fetchone()
-    ended = _newest(db, ENDED)
-    if ended is None or ended[2] != epoch:
-        return LastRun(utc_us(at), utc_us(last_at))
-    id_, ended_at, _epoch, detail, evidence = ended
-    told = json.loads(evidence or "{}")
-    (last_id,) = db.execute("SELECT max(id) FROM events").fetchone()
-    return LastRun(
-        began_us=utc_us(at),
-        last_us=utc_us(last_at),
-        ended_us=utc_us(ended_at),
-        stop=told.get("stop"),
-        detail=detail or "",
-        exit_code=told.get("exit_code"),
-        next_step=told.get("next", "") if last_id == id_ == newest_id else "",
+    (newest_id,) = db.execute("SELECT max(id) FROM events").fetchone()
+    ended = next((row for row in rows if row.kind == ENDED and row.epoch == began.epoch), None)
+    return _past(began, ended, last_at, told_last=last_id == newest_id)
+
+
+def past_runs(db: Database) -> list[PastRun]:
+    """Return all runs, oldest first. Looks at every event."""
+    rows = _rows(db, "ORDER BY id")
+    ends = {row.epoch: row for row in rows if row.kind == ENDED}
+    words = dict(db.execute("SELECT epoch, max(at) FROM events GROUP BY epoch").fetchall())
+    return [_past(row, ends.get(row.epoch), words[row.epoch]) for row in rows if row.kind == BEGAN]
+
+
+class _Row(NamedTuple):
+    """An event that tells of a run's beginning or end."""
+
+    kind: str
+    at: str
+    epoch: int
+    detail: str | None
+    evidence: str | None
+
+
+def _rows(db: Database, which: str) -> list[_Row]:
+    rows = db.execute(
+        f"""SELECT kind, at, epoch, detail, evidence FROM events
+            WHERE kind IN ('{BEGAN}', '{ENDED}') AND {UNUSUAL} {which}"""
     )
+    return [_Row(*row) for row in rows.fetchall()]
 
 
-def _newest(db: Database, kind: str) -> tuple[int, str, int, str | None, str | None] | None:
-    row = db.execute(
-        f"SELECT id, at, epoch, detail, evidence FROM events WHERE kind = ? AND {UNUSUAL} "
-        "ORDER BY id DESC LIMIT 1",
-        [kind],
-    ).fetchone()
-    return tuple(row) if row else None
+def _past(began: _Row, ended: _Row | None, last_at: str, *, told_last: bool = False) -> PastRun:
+    run = PastRun(utc_us(began.at), utc_us(last_at))
+    if ended is None:
+        return run
+    told = json.loads(ended.evidence or "{}")
+    return replace(
+        run,
+        ended_us=utc_us(ended.at),
+        stop=told.get("stop"),
+        detail=ended.detail or "",
+        exit_code=told.get("exit_code"),
+        next_step=told.get("next", "") if told_last else "",
+    )

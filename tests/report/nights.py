@@ -96,6 +96,7 @@ class NightMaker:
             for number, job in enumerate(jobs):
                 if number in self.pauses:
                     self._free = [max(self._free) + 43_200 * SECOND] * self.slots
+                    store.take_over()
                     store.commit([Noted("run", self._free[0], evidence={"version": "1"})])
                 self._play(store, number, job, self.fate(number, job))
             if not self.killed:

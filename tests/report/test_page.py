@@ -332,6 +332,19 @@ def test_without_stills_only_what_is_near_the_window_loads(
         assert 0 < loaded < 80
 
 
+def test_every_run_is_listed_with_how_it_ended(browser: Browser, tmp_path: Path) -> None:
+    """The first of two left no word of its end."""
+    two = NightMaker(tmp_path, pauses=(6,)).make()
+    with opened(browser, write_report(two.state, two.campaign)) as seen:
+        seen.page.get_by_text("2 runs").click()
+        rows = [
+            row.inner_text() for row in seen.page.get_by_role("table", name="Runs").locator("tbody tr").all()
+        ]
+
+    assert "did not end by itself" in rows[0]
+    assert "nothing was left to do (exit 0)" in rows[1]
+
+
 def test_idle_hours_are_cut_out_of_the_picture_however_many(browser: Browser, tmp_path: Path) -> None:
     """Two nights are two stretches with the gap named; sixteen are drawn together."""
     two = NightMaker(tmp_path / "two", pauses=(6,)).make()

@@ -92,9 +92,9 @@ def test_what_failed_and_is_held_has_its_reason_and_its_story(troubled: NightMak
 def test_the_page_tells_how_the_last_run_ended(tmp_path: Path) -> None:
     """Why, with its exit code; that it was killed; to strangers, without the particulars."""
     stopped = NightMaker(tmp_path / "stopped", stopped="deadline").make()
-    last = told(stopped)["last"]
-    redacted = data_of(write_report(stopped.state, "night", redact=True))["last"]
-    killed = told(NightMaker(tmp_path / "killed", killed=True).make())["last"]
+    last = told(stopped)["runs"][-1]
+    redacted = data_of(write_report(stopped.state, "night", redact=True))["runs"][-1]
+    killed = told(NightMaker(tmp_path / "killed", killed=True).make())["runs"][-1]
 
     assert last["began"] < last["ended"]
     assert (last["why"], last["code"]) == ("stopped: deadline: it was so", 10)

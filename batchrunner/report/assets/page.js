@@ -4,16 +4,51 @@ function stat(name, value, more) {
   return make("div", {}, make("dt", {}, name), make("dd", {}, value, more ? make("small", {}, more) : null));
 }
 
+const BY_FORCE = "did not end by itself (a kill, a power cut, a full disk?)";
+const codeOf = (run) => (run.code === undefined ? "" : ` (exit ${run.code})`);
+
 /** When the last run was, and why it ended. */
 function lastRun() {
-  const run = night.last;
+  const run = night.runs.at(-1);
   if (!run) return null;
   const later = (ms) => (day(ms) === day(run.began) ? SECOND.format(ms) : moment(ms));
-  if (run.atWork) return `A run is at work since ${moment(run.began)}.`;
-  if (!run.ended)
-    return `The last run, of ${moment(run.began)}, did not end by itself (a kill, a power cut, a full disk?): its last word is of ${later(run.wrote)}.`;
-  const code = run.code === undefined ? "" : ` (exit ${run.code})`;
-  return `The last run, ${moment(run.began)} to ${later(run.ended)}, ${run.why}${code}.`;
+  if (run.ended)
+    return `The last run, ${moment(run.began)} to ${later(run.ended)}, ${run.why}${codeOf(run)}.`;
+  return night.atWork
+    ? `A run is at work since ${moment(run.began)}.`
+    : `The last run, of ${moment(run.began)}, ${BY_FORCE}: its last word is of ${later(run.wrote)}.`;
+}
+
+/** Every start of the command, and how it ended. */
+function runs() {
+  if (night.runs.length < 2) return null;
+  const rows = night.runs.map((run, index) => {
+    const atWork = night.atWork && index === night.runs.length - 1;
+    const how = run.ended ? `${run.why}${codeOf(run)}` : atWork ? "at work" : BY_FORCE;
+    return make(
+      "tr",
+      {},
+      make("th", { scope: "row" }, moment(run.began)),
+      make("td", {}, atWork ? "–" : moment(run.ended ?? run.wrote)),
+      make("td", { class: "how" }, how),
+    );
+  });
+  const heads = ["began", "ended", "how"].map((text) =>
+    make("th", { scope: "col", class: text === "how" ? "how" : null }, text),
+  );
+  const table = make(
+    "table",
+    {},
+    make("caption", {}, "Runs"),
+    make("thead", {}, make("tr", {}, heads)),
+    make("tbody", {}, rows),
+  );
+  return make(
+    "details",
+    { class: "costs" },
+    make("summary", {}, count(night.runs.length, "run")),
+    make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Runs" }, table),
+  );
 }
 
 function showTop() {

@@ -243,6 +243,7 @@ function showNight() {
     legend,
     frame,
     costs(),
+    ...[runs()].filter(Boolean),
   );
   place.hidden = false;
   let width = 0;
