@@ -90,7 +90,7 @@ class LiveView:
         passed = lasted(time.monotonic() - self._began_s)
         head.add_row(Text(self._campaign.name, style="bold"), bar, f"{done:,} of {total:,}  {passed}")
         lines: list[RenderableType] = [head, self._counts(progress), self._money(progress)]
-        if self._seen_ahead:
+        if self._seen_ahead and progress.stop is None:
             lines.append(Text(f"ahead    {self._seen_ahead}", overflow="ellipsis", no_wrap=True))
         lines.append(Text(f"latest   {self._latest or 'no clip yet'}", overflow="ellipsis", no_wrap=True))
         problem = plain(progress.problem) or "none"
@@ -137,8 +137,12 @@ class LiveView:
 
 def outlook_words(told: Outlook, now_us: int) -> str:
     """Say when a run will be over and what all will have cost, as far as anybody can."""
-    ends = "done" if told.within is None else f"the budget ends it after {_more(told.within)},"
+    ends = "done"
+    if told.within is not None:
+        what = "--max-new" if told.ends is Stop.ENOUGH else "the budget"
+        ends = f"{what} ends it after {_more(told.within)},"
     when = f"{ends} {_span_words(told.finish, now_us)}" if told.finish else ends.rstrip(",")
+    when += " but for the deadline" if told.cut else ""
     known = when if told.finish or told.within is not None else ""
     return ", ".join(words for words in (known, _cost_words(told)) if words)
 

@@ -96,8 +96,8 @@ class Loop:
         self._aborting = True
         self.stop(Stop.SIGNAL)
 
-    def outlook(self) -> Outlook:
-        """Tell when the run will be over and what all will have cost, from what was learned."""
+    def outlook(self) -> Outlook | None:
+        """Tell when the run will be over and what all will have cost; None: it is about to end."""
         return look_ahead(self._run)
 
     # --- taking up where the last run stopped ---------------------------------------------------------

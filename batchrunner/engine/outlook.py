@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from batchrunner.engine.run import Run
+from batchrunner.engine.steps import Stop
 from batchrunner.rules.budget import reach
 from batchrunner.rules.durations import setting
 from batchrunner.rules.expected import range_micros
@@ -20,35 +21,48 @@ from batchrunner.values import AttemptState
 class Outlook:
     """Money in micro-dollars, of the whole campaign when the run is over; None where a price is not known.
 
-    `within`: so many of the jobs that wait fit into the budget, which then ends the run; None: all do.
-    `least_micros` None: too few jobs have ended to say more than what it costs at most.
+    `within`: so many of the jobs that wait start before `ends` ends the run; None: all do. `cut`: a deadline
+    comes before the finish. `least_micros` None: too few jobs have ended to say more than what it costs at
+    most.
     """
 
     finish: Foresight | None
     within: int | None
     least_micros: int | None
     most_micros: int | None
+    ends: Stop | None = None
+    cut: bool = False
 
 
-def look_ahead(run: Run) -> Outlook:
-    """Work out what is to be expected from what was learned."""
+def look_ahead(run: Run) -> Outlook | None:
+    """Work out what is to be expected from what was learned; None: the run is about to end."""
+    if run.ending is not None:
+        return None
     db, budget = run.store.db, run.limits.budget_micros
-    pending, cost, _dearest = counters.pending(db)
-    open_, used = run.books.reserved_micros, run.books.spent_micros + run.books.reserved_micros
-    within = None
-    if budget is not None and cost is not None and used + cost > budget:
-        within = reach(counters.pending_in_order(db, run.terms.order), max(0, budget - used))
-    finish = _finish(run, pending if within is None else within)
-    if cost is None:
-        return Outlook(finish, within, None, None)
-    span = range_micros(open_ + cost, pending + run.desk.in_flight, counters.shown(db))
-    low, high = span or (None, open_ + cost)
-    spent, most = run.books.spent_micros, budget if within is not None else None
-
-    def whole(micros: int) -> int:
-        return spent + micros if most is None else min(spent + micros, most)
-
-    return Outlook(finish, within, None if low is None else whole(low), whole(high))
+    pending, cost, dearest = counters.pending(db)
+    open_, spent = run.books.reserved_micros, run.books.spent_micros
+    starts, ends, most = pending, None, None
+    if budget is not None and cost is not None and spent + open_ + cost > budget:
+        order = counters.pending_in_order(db, run.terms.order)
+        starts, ends, most = reach(order, max(0, budget - spent - open_)), Stop.BUDGET, budget
+    rest = run.gate.rest(run.books.submissions)
+    if rest is not None and rest < starts:
+        starts, ends = rest, Stop.ENOUGH
+        cost = None if cost is None else min(cost, rest * dearest)
+    finish = _finish(run, starts)
+    now_s, now_us = run.times()
+    deadline_s = run.gate.ends_s(now_s, now_us)
+    cut = deadline_s is not None and finish is not None and now_s + finish.likely_s > deadline_s
+    least, at_most = None, None
+    if cost is not None:
+        jobs = (starts if ends is Stop.ENOUGH else pending) + run.desk.in_flight
+        span = range_micros(open_ + cost, jobs, counters.shown(db))
+        low, high = (None, open_ + cost) if span is None else span
+        bound = math.inf if most is None else most
+        at_most = int(min(spent + high, bound))
+        least = None if low is None else int(min(spent + low, bound))
+    within = None if ends is None else starts
+    return Outlook(finish, within, least, at_most, ends, cut=cut)
 
 
 def _finish(run: Run, to_start: int) -> Foresight | None:

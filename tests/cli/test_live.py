@@ -14,6 +14,7 @@ import pytest
 
 from batchrunner.cli.live import outlook_words
 from batchrunner.engine.outlook import Outlook
+from batchrunner.engine.steps import Stop
 from batchrunner.rules.foresight import Foresight
 from batchrunner.rules.hours import until_us
 from tests.shell import against, wait_for
@@ -68,6 +69,14 @@ NOW_US = until_us("2026-11-23T22:00", 0)  # where this machine's clock stands, a
         (
             Outlook(None, 1, None, 1_000_000),
             "the budget ends it after about 1 more job, at most $1.00 in all",
+        ),
+        (
+            Outlook(Foresight(3600, 5400, 7200, ""), None, None, None, cut=True),
+            "done between 23:00 and 00:00 but for the deadline",
+        ),
+        (
+            Outlook(None, 2, None, 450_000, Stop.ENOUGH),
+            "--max-new ends it after about 2 more jobs, at most $0.45 in all",
         ),
         (Outlook(None, 0, None, None), "the budget ends it after what is under way"),
         (

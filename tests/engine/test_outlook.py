@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from batchrunner.engine.gate import Bounds
 from batchrunner.engine.outlook import Outlook
 from batchrunner.engine.progress import Progress
+from batchrunner.engine.steps import Stop
 from batchrunner.values import JobState, Limits
 from tests.engine.test_loop import Rig
 from tests.fakes import a_job
@@ -13,15 +15,17 @@ from tests.fakes import a_job
 PRICE = 150_000
 
 
-def outlooks(folder: Path, limits: Limits, jobs: int, script: tuple[str, ...] = ()) -> dict[int, Outlook]:
+def outlooks(folder: Path, limits: Limits, jobs: int, bounds: Bounds | None = None) -> dict[int, Outlook]:
     """Run some jobs and return what was to be expected when so many had ended."""
     folder.mkdir(exist_ok=True)
-    rig = Rig(folder, jobs=[a_job(number) for number in range(jobs)], limits=limits, script=script)
+    todo = [a_job(number) for number in range(jobs)]
+    rig = Rig(folder, jobs=todo, limits=limits, bounds=bounds or Bounds())
     found: dict[int, Outlook] = {}
 
     def look(progress: Progress) -> bool:
         ended = progress.jobs[JobState.DONE] + progress.jobs[JobState.FAILED]
-        found.setdefault(ended, rig.loop.outlook())
+        if (told := rig.loop.outlook()) is not None:
+            found.setdefault(ended, told)
         return False
 
     rig.run(look)
@@ -55,3 +59,21 @@ def test_a_budget_that_ends_it_bounds_jobs_finish_and_cost(tmp_path: Path) -> No
     assert told.finish is not None
     assert all_.finish is not None
     assert told.finish.likely_s < 0.5 * all_.finish.likely_s
+
+
+def test_no_more_is_expected_than_was_asked_for(tmp_path: Path) -> None:
+    """Five at most: five are paid for, and then it is over."""
+    found = outlooks(tmp_path, Limits(in_flight=2, submits_per_minute=None), 60, Bounds(max_new=5))
+
+    assert (found[0].ends, found[0].within, found[0].most_micros) == (Stop.ENOUGH, 5, 5 * PRICE)
+    assert max(found) < 5  # it is not asked any more once the run is about to end
+
+
+def test_a_deadline_before_the_finish_is_told(tmp_path: Path) -> None:
+    """And one after it is not."""
+    limits = Limits(in_flight=2, submits_per_minute=None)
+    soon = outlooks(tmp_path / "soon", limits, 60, Bounds(for_s=200.0))
+    late = outlooks(tmp_path / "late", limits, 60, Bounds(for_s=90_000.0))
+
+    assert any(one.cut for one in soon.values())
+    assert not any(one.cut for one in late.values())
