@@ -95,7 +95,8 @@ def run_words(run: PastRun, *, at_work: bool) -> str:
             f"its last word is of {_later(run.last_us, began)}"
         )
     code = f" (exit {run.exit_code})" if run.exit_code is not None else ""
-    return f"the last run, {began} to {_later(run.ended_us, began)}, {plain(end_words(run))}{code}"
+    ended = "" if local_text(run.ended_us) == began else f" to {_later(run.ended_us, began)}"
+    return f"the last run, {began}{ended}, {plain(end_words(run))}{code}"
 
 
 def _later(at_us: int, before: str) -> str:

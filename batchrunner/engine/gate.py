@@ -86,5 +86,5 @@ class Gate:
 
 def _too_late(left_s: float, likely_s: float, end: str) -> str:
     if left_s <= 0:
-        return f"{end} is over"
+        return f"{end.removeprefix('the end of ')} is over"
     return f"a job begun {span(left_s)} before {end} may be late: it takes up to {span(likely_s)}"

@@ -107,7 +107,7 @@ def test_status_tells_when_and_why_the_last_run_stopped_and_what_to_do_now(tmp_p
         done = shell.run("status", "night").out
 
     assert re.search(
-        r"  the last run, 20\S+ \S+ to \S+, stopped: enough: as many new submissions as were asked for"
+        r"  the last run, 20\S+ \S+?( to \S+)?, stopped: enough: as many new submissions as were asked for"
         r" \(exit 10\)\n",
         told,
     )
