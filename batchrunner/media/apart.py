@@ -94,16 +94,23 @@ class ClipsApart:
     def _asked(self, order: bytes) -> list[Verdict]:
         with contextlib.suppress(_DiedError):
             return self._shared().call(order)
-        if self._closed:
-            raise LocalError("the run is over")
+        self._check_open()
         with self._alone, contextlib.closing(_Process(self._setup, 1, self._kept)) as own:
             return own.call(order)
 
     def _shared(self) -> _Process:
         with self._starting:
-            if self._process is None or (self._process.is_over() and not self._closed):
+            self._check_open()
+            if self._process is not None and self._process.is_over():
+                self._process.close()
+                self._process = None
+            if self._process is None:
                 self._process = _Process(self._setup, self._connections, self._kept)
             return self._process
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise LocalError("the run is over")
 
 
 class _DiedError(Exception):
