@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import select
 import socket
 import subprocess
 import sys
@@ -37,16 +38,19 @@ from batchrunner.values import Attempt
 
 HELPER = "batchrunner.media.helper"
 SECRET = re.compile(r"(?i)key|token|secret|passw|notify")  # names of variables that it does not inherit
-STOP_S = 5.0
+START_S, STOP_S = 60.0, 5.0
 
 
 class ClipsApart:
-    """`Clips` by a process of their own, which is started when it is first needed. Close it at the end.
+    """`Clips` by a process of their own. Close it at the end.
 
     Args:
         setup: what that process needs to know.
         connections: how many orders it works on at once.
         kept: descriptors that it inherits and keeps open while it lives.
+
+    Raises:
+        LocalError: the process cannot be started.
     """
 
     def __init__(self, setup: messages.Setup, connections: int, kept: Sequence[int] = ()) -> None:
@@ -54,15 +58,17 @@ class ClipsApart:
         self._connections = connections
         self._kept = tuple(kept)
         self._folder = OutputFolder(Path(setup.root))
-        self._process: _Process | None = None
+        self._process = _Process(setup, connections, self._kept)
         self._closed = False
         self._starting = threading.Lock()
         self._alone = threading.Lock()
 
     def unwritable(self, name: str) -> str:
-        """See `OutputFolder`. It is asked before the first job is paid for: clips are sure to come."""
-        with contextlib.suppress(LocalError):  # told to whoever needs the process
-            self._shared()
+        """See `OutputFolder`. Asked before a job is paid for, so it also waits until the process is up."""
+        try:
+            self._shared().greet()
+        except LocalError as error:
+            return str(error)
         return self._folder.unwritable(name)
 
     def fetch(self, attempt: Attempt, urls: Sequence[str]) -> Files:
@@ -88,8 +94,7 @@ class ClipsApart:
         """End the process, whatever it does."""
         with self._starting:
             self._closed = True
-            if self._process is not None:
-                self._process.close()
+            self._process.close()
 
     def _asked(self, order: bytes) -> list[Verdict]:
         with contextlib.suppress(_DiedError):
@@ -101,10 +106,8 @@ class ClipsApart:
     def _shared(self) -> _Process:
         with self._starting:
             self._check_open()
-            if self._process is not None and self._process.is_over():
+            if self._process.is_over():
                 self._process.close()
-                self._process = None
-            if self._process is None:
                 self._process = _Process(self._setup, self._connections, self._kept)
             return self._process
 
@@ -159,7 +162,7 @@ class _Process:
             LocalError: the process did not come up.
             _DiedError: it ended before its answer.
         """
-        self._greet()
+        self.greet()
         connection = self._free.get()
         try:
             connection.send_bytes(order)
@@ -184,12 +187,18 @@ class _Process:
             self._child.wait()
         self._output.close()
 
-    def _greet(self) -> None:
+    def greet(self) -> None:
+        """Wait until it is up.
+
+        Raises:
+            LocalError: it did not come up.
+        """
         with self._greeting:
             if not self._ready:
-                self._ready = self._output.readline() == READY
+                spoke, _, _ = select.select([self._output], [], [], START_S)
+                self._ready = bool(spoke) and self._output.readline() == READY
             if not self._ready:
-                raise LocalError("the process for clips did not start; its own words are above")
+                raise LocalError("the process for clips does not start; what it says itself is above")
 
     def _end(self) -> str:
         """Return how it ended, in words."""

@@ -51,6 +51,7 @@ class OutputFolder:
         except LocalError as error:
             return str(error)
         except OSError as error:
-            return f"cannot write to the folder {self.root / folder}: {error.strerror}"
+            where = self.root / folder
+            return f"cannot write to the folder {where}: {error.strerror}; make it one that you may write to"
         self._writable.add(folder)
         return ""

@@ -118,3 +118,20 @@ def test_the_clip_process_knows_no_key_and_outlives_a_sigterm_meant_for_all(tmp_
 def is_fetching(night: Night) -> bool:
     """Tell whether a download has reached the emulator."""
     return any("storage" in call for call in night.shell.ledger()["requests"])
+
+
+def test_nothing_is_paid_for_while_the_clip_process_does_not_start(tmp_path: Path) -> None:
+    """What cannot be stored is not bought: exit 8, no POST, and the next run does it all."""
+    launch = (
+        "from batchrunner.cli import main; from batchrunner.media import apart; "
+        "apart.HELPER = 'tests.no_such_module'; main()"
+    )
+    with EmbeddedEmulator(WEATHER) as emulator:
+        night = Night(tmp_path / "night", emulator.api, emulator.key, 1)
+        code = night.launch([sys.executable, "-c", launch, "run", "night.yaml", "--quiet"])
+
+        assert night.last is not None
+        assert (code, night.shell.ledger()["posts"]) == (8, 0), night.last
+        assert "the process for clips does not start" in night.last.out
+        night.finish()
+        assert night.judge().wrong == ()
