@@ -15,7 +15,7 @@ FLOORS = (
     ("errors", "clock"),
     ("values",),
     ("rules",),
-    ("files",),
+    ("files", "container"),
     ("sentences",),
     ("cards",),
     ("pages",),
