@@ -14,7 +14,7 @@ from batchrunner import __version__
 from batchrunner.access import Access, check_access, reached
 from batchrunner.before import Before
 from batchrunner.bills import Bill
-from batchrunner.clock import Clock, SystemClock, utc_text
+from batchrunner.clock import Clock, SystemClock
 from batchrunner.engine.gate import Bounds
 from batchrunner.engine.loop import Loop
 from batchrunner.engine.outcome import Ended
@@ -27,11 +27,12 @@ from batchrunner.engine.sweep import WATCH_US
 from batchrunner.errors import CredentialsError, LocalError, LockedError, OutageError, UsageError
 from batchrunner.manifest.expand import count, expand, rows
 from batchrunner.manifest.load import load
-from batchrunner.media.clips import ClipFolder, Provenance
+from batchrunner.media.apart import ClipsApart
+from batchrunner.media.clips import Provenance
+from batchrunner.media.messages import Setup
 from batchrunner.planning import ToPay, is_priced, to_pay
 from batchrunner.presence import look
 from batchrunner.providers.base import Provider
-from batchrunner.providers.http import Http
 from batchrunner.rules.polling import Schedule
 from batchrunner.runlog import RunLog
 from batchrunner.standing import Status, read_status
@@ -90,6 +91,7 @@ class Campaign(Before):
         self._clock = clock or SystemClock()
         self._rng = rng or random.Random()  # noqa: S311 - spreads waits, guards nothing
         self._loop: Loop | None = None
+        self._lock: Lock | None = None
 
     @property
     def output_path(self) -> Path:
@@ -176,8 +178,7 @@ class Campaign(Before):
         """
         make_folder(self._state, 0o700)
         check_place(self._state)
-        since = utc_text(self._clock.now_us())
-        with runner_lock(self.state_path.with_suffix(".lock"), since) as lock:
+        with runner_lock(self.state_path.with_suffix(".lock"), self._clock) as lock:
             with self._store("recorded", lock.left) as store:
                 # A table that has forgotten something must look so to the next run too, one epoch later.
                 lock.note(store.epoch if store.epoch > lock.epoch else lock.epoch + 1)
@@ -203,8 +204,8 @@ class Campaign(Before):
         epoch = self._epoch()
         make_folder(self._state, 0o700)
         check_place(self._state)
-        since = utc_text(self._clock.now_us())
-        with runner_lock(self.state_path.with_suffix(".lock"), since) as lock:
+        with runner_lock(self.state_path.with_suffix(".lock"), self._clock) as self._lock:
+            lock = self._lock
             with self._store("run", lock.left, None if self._epoch() == epoch else bill) as store:
                 try:
                     ended = self._run(store, lock, on_progress, bill.path if bill else self.manifest_path)
@@ -325,13 +326,13 @@ class Campaign(Before):
         """Give all that a run works with outside; a rehearsal has other tools."""
         emulator = self._state / f"{self.name}.emulator"
         with (
-            reached(self.manifest.provider, self._access, emulator) as (provider, http),
-            self._tools(provider, http) as tools,
+            reached(self.manifest.provider, self._access, emulator) as (provider, _http),
+            self._tools(provider) as tools,
         ):
             yield tools
 
     @contextlib.contextmanager
-    def _tools(self, provider: Provider, http: Http) -> Iterator[Tools]:
+    def _tools(self, provider: Provider) -> Iterator[Tools]:
         provenance = Provenance(
             campaign=self.name,
             manifest_sha256=self.manifest.sha256,
@@ -339,8 +340,10 @@ class Campaign(Before):
             version=__version__,
             seed_field=self.card.seed_field,
         )
-        clips = ClipFolder(http, self.output_path, provenance, self._clock, decode=self._decode)
         workers = self._workers or Workers(min(self._limits().in_flight, SUBMITTERS_MAX))
+        setup = Setup(provider.origin, str(self.output_path.absolute()), provenance, self._decode)
+        kept = [self._lock.descriptor] if self._lock else []
+        clips = ClipsApart(setup, workers.fetchers + 1, kept)
         pools = (
             Threads(workers.submitters, "submit"),
             Threads(workers.callers, "call"),
@@ -352,6 +355,7 @@ class Campaign(Before):
         finally:
             for pool in pools:
                 pool.close()
+            clips.close()
 
     def _free_bytes(self) -> int:
         try:

@@ -47,7 +47,8 @@ class Fields:
         told = json.loads(card)
         rules = told["parameters"]["properties"]
         words = (name for name, rule in rules.items() if rule.get("type") == "string" and "enum" not in rule)
-        return cls(frozenset(told["images"]), told["prompt"]["field"], told.get("seed"), frozenset(words))
+        files = (*told["images"], *(one["field"] for one in told.get("videos", ())))
+        return cls(frozenset(files), told["prompt"]["field"], told.get("seed"), frozenset(words))
 
     def private(self, payload: Mapping[str, Any]) -> dict[str, str]:
         """Return what somebody has written or photographed: prompts, and where pictures are."""

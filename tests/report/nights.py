@@ -24,15 +24,13 @@ from tests.fakes import START_US
 MANIFEST = """\
 version: 1
 campaign: {campaign}
-model: pixverse-v5.6-i2v
+model: {model}
 provider: gmi
 seed: 7
 takes: {takes}
 parameters: {{aspect_ratio: "{ratio}"}}
 matrix: {{quality: {qualities}}}
-images:
-{images}
-prompts:
+{images}prompts:
 {prompts}
 """
 SECOND = 1_000_000
@@ -47,6 +45,7 @@ class NightMaker:
     films: Sequence[Path] = ()
     images: Sequence[str] = ("fox", "harbour", "lighthouse")
     prompts: Sequence[tuple[str, str]] = (("push-in", "Slow push-in, soft light"), ("drift", "Camera drifts"))
+    model: str = "pixverse-v5.6-i2v"
     takes: int = 2
     qualities: Sequence[str] = ("540p",)
     ratio: str = "16:9"
@@ -75,10 +74,12 @@ class NightMaker:
         """Write the state table and the clips."""
         self.state.mkdir(parents=True, exist_ok=True)
         self.folder.mkdir(parents=True, exist_ok=True)
-        images = "\n".join(f'  - {{id: {one}, url: "{self.url.format(image=one)}"}}' for one in self.images)
+        rows = (f'  - {{id: {one}, url: "{self.url.format(image=one)}"}}\n' for one in self.images)
+        images = "".join(["images:\n", *rows]) if self.images else ""
         prompts = "\n".join(f"  - id: {id_}\n    text: {json.dumps(text)}" for id_, text in self.prompts)
         text = MANIFEST.format(
             campaign=self.campaign,
+            model=self.model,
             takes=self.takes,
             ratio=self.ratio,
             qualities=list(self.qualities),

@@ -76,6 +76,19 @@ def test_every_job_is_in_the_grid_and_every_still_is_shown(browser: Browser, pat
         assert not [url for url in seen.requests if url.endswith(".mp4")]
 
 
+def test_clips_of_words_alone_stand_together_by_prompt(browser: Browser, tmp_path: Path) -> None:
+    """Under one heading, and nowhere is an image named that there is not."""
+    night = NightMaker(tmp_path, images=(), model="pixverse-v5.6-t2v").make()
+    with opened(browser, write_report(night.state, night.campaign)) as seen:
+        headings = [seen.page.locator(f"section.image {one}").all_inner_texts() for one in ("h3", "h4")]
+        seen.page.locator(".clip button", has_text="Details").first.click()
+
+        assert headings == [["All prompts"], ["push-in", "drift"]]
+        assert seen.page.locator("#sheet-title").inner_text() == "push-in · take 1"
+        labels = "[...document.querySelectorAll('[aria-label]')].map(one => one.ariaLabel).join()"
+        assert "undefined" not in seen.page.evaluate(labels) + seen.page.locator("body").inner_text()
+
+
 def test_a_clip_plays_while_it_is_pointed_at(browser: Browser, path: Path) -> None:
     """And lets go of its file afterwards."""
     with opened(browser, path) as seen:
