@@ -19,9 +19,9 @@ from batchrunner.values import AttemptState, HeldJob, JobState, Totals
 
 # How a run ended that nothing stopped, by its exit code.
 ENDS = {
-    0: "nothing was left to do",
-    3: "nothing was left to do but for jobs that failed",
-    4: "nothing was left to do but for jobs that are held",
+    0: "every job was done",
+    3: "nothing was left but jobs that failed",
+    4: "nothing was left but jobs that are held",
     8: "finished clips were not where they had been put",
 }
 

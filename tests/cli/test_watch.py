@@ -114,7 +114,7 @@ def test_status_tells_when_and_why_the_last_run_stopped_and_what_to_do_now(tmp_p
     assert told.splitlines()[-1] == ended.err.splitlines()[-1]
     assert (last["stop"], last["exit_code"]) == ("enough", 10)
     assert last["began"] < last["ended"]
-    assert ", nothing was left to do (exit 0)\n" in done
+    assert ", every job was done (exit 0)\n" in done
     assert done.splitlines()[-1].startswith("clips: ")
 
 

@@ -272,7 +272,7 @@ def test_the_top_says_how_the_last_run_ended(browser: Browser, path: Path, tmp_p
     killed = NightMaker(tmp_path, killed=True).make()
     with opened(browser, path) as seen:
         assert re.fullmatch(
-            r"The last run, \w{3} \d+ \w+ \d{4}, [\d:]{8} to [\d:]{8}, nothing was left to do \(exit 0\)\.",
+            r"The last run, \w{3} \d+ \w+ \d{4}, [\d:]{8} to [\d:]{8}, every job was done \(exit 0\)\.",
             seen.page.locator("#last-run").inner_text(),
         )
     with opened(browser, write_report(killed.state, killed.campaign)) as seen:
@@ -355,7 +355,7 @@ def test_every_run_is_listed_with_how_it_ended(browser: Browser, tmp_path: Path)
         ]
 
     assert "did not end by itself" in rows[0]
-    assert "nothing was left to do (exit 0)" in rows[1]
+    assert "every job was done (exit 0)" in rows[1]
 
 
 def test_idle_hours_are_cut_out_of_the_picture_however_many(browser: Browser, tmp_path: Path) -> None:
