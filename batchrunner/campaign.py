@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,21 +17,17 @@ from batchrunner.engine.gate import Bounds
 from batchrunner.engine.loop import Loop
 from batchrunner.engine.outcome import Ended
 from batchrunner.engine.outlook import Outlook
-from batchrunner.engine.pool import SUBMITTERS_MAX, Threads, Workers
+from batchrunner.engine.pool import SUBMITTERS_MAX, Workers
 from batchrunner.engine.progress import Progress, Tally
 from batchrunner.engine.run import Tools
-from batchrunner.engine.steps import Stop, Terms
+from batchrunner.engine.steps import Stop
 from batchrunner.engine.sweep import WATCH_US
+from batchrunner.equipment import equipped, local_pictures, make_folder, setup_of, terms_of
 from batchrunner.errors import CredentialsError, LocalError, LockedError, OutageError, UsageError
 from batchrunner.manifest.expand import count, expand, rows
 from batchrunner.manifest.load import load
-from batchrunner.media.apart import ClipsApart
-from batchrunner.media.clips import Provenance
-from batchrunner.media.messages import Setup
 from batchrunner.planning import ToPay, is_priced, to_pay
 from batchrunner.presence import look
-from batchrunner.providers.base import Provider
-from batchrunner.rules.polling import Schedule
 from batchrunner.runlog import RunLog
 from batchrunner.standing import Status, read_status
 from batchrunner.store import reading
@@ -43,7 +37,7 @@ from batchrunner.store.lost import is_watching
 from batchrunner.store.place import check_place
 from batchrunner.store.runs import BROKE_OFF, end_of_run
 from batchrunner.store.tables import Store
-from batchrunner.values import Job, JobRow, Limits, Manifest, Picture
+from batchrunner.values import Job, JobRow, Limits
 
 
 class Campaign(Before):
@@ -303,7 +297,7 @@ class Campaign(Before):
         last: Progress | None = None
         with self._equipped() as tools:
             pictures = local_pictures(self.manifest)
-            terms, limits = self._terms(), self._limits()
+            terms, limits = terms_of(self.manifest, self.card, self._prior()), self._limits()
             self._loop = Loop(
                 store, tools, terms, limits, pictures, rolled_back=rolled_back, bounds=self._bounds
             )
@@ -325,45 +319,14 @@ class Campaign(Before):
     def _equipped(self) -> Iterator[Tools]:
         """Give all that a run works with outside; a rehearsal has other tools."""
         emulator = self._state / f"{self.name}.emulator"
-        with (
-            reached(self.manifest.provider, self._access, emulator) as (provider, _http),
-            self._tools(provider) as tools,
-        ):
-            yield tools
-
-    @contextlib.contextmanager
-    def _tools(self, provider: Provider) -> Iterator[Tools]:
-        provenance = Provenance(
-            campaign=self.name,
-            manifest_sha256=self.manifest.sha256,
-            card_sha256=self.card.sha256,
-            version=__version__,
-            seed_field=self.card.seed_field,
-        )
         workers = self._workers or Workers(min(self._limits().in_flight, SUBMITTERS_MAX))
-        setup = Setup(provider.origin, str(self.output_path.absolute()), provenance, self._decode)
         kept = [self._lock.descriptor] if self._lock else []
-        clips = ClipsApart(setup, workers.fetchers + 1, kept)
-        pools = (
-            Threads(workers.submitters, "submit"),
-            Threads(workers.callers, "call"),
-            Threads(workers.fetchers, "fetch"),
-            Threads(1, "publish"),
-        )
-        try:
-            yield Tools(provider, clips, self._clock, self._rng, *pools, self._free_bytes, clips.unwritable)
-        finally:
-            for pool in pools:
-                pool.close()
-            clips.close()
-
-    def _free_bytes(self) -> int:
-        try:
-            return min(shutil.disk_usage(folder).free for folder in (self.output_path, self._state))
-        except OSError as error:
-            raise LocalError(
-                f"cannot see how full the disk is: {error.filename}: {error.strerror}"
-            ) from error
+        with reached(self.manifest.provider, self._access, emulator) as (provider, _http):
+            setup = setup_of(self.manifest, self.card, provider.origin, self.output_path, decode=self._decode)
+            with equipped(
+                provider, setup, workers, self._clock, self._rng, state=self._state, kept=kept
+            ) as tools:
+                yield tools
 
     def _limits(self) -> Limits:
         limits, budget = self.manifest.limits, self._bounds.budget_micros
@@ -372,37 +335,3 @@ class Campaign(Before):
             in_flight=self._in_flight or limits.in_flight,
             budget_micros=limits.budget_micros if budget is None else budget,
         )
-
-    def _terms(self) -> Terms:
-        limits = self.card.limits
-        return Terms(
-            attempts=self.manifest.attempts,
-            schedule=Schedule(limits.poll_first_s, limits.poll_growth, limits.poll_cap_s),
-            queued_s=limits.queued_s,
-            wait_s=limits.wait_s,
-            submit_timeout_s=limits.submit_timeout_s,
-            recovery=self.manifest.recovery,
-            seed_field=self.card.seed_field,
-            order=self.manifest.order,
-            prior=self._prior(),
-        )
-
-
-def local_pictures(manifest: Manifest) -> dict[str, Picture]:
-    """Return the manifest's local pictures by content hash."""
-    return {picture.sha256: picture for picture in manifest.pictures if picture.sha256}
-
-
-def make_folder(folder: Path, mode: int) -> None:
-    """Make a folder and its parents where they are missing, and see that files can be made in it.
-
-    Raises:
-        LocalError: it cannot be made, or nothing can be written there; the text names folder and cause.
-    """
-    try:
-        folder.mkdir(mode=mode, parents=True, exist_ok=True)
-        probe = folder / f".batchrunner-{os.getpid()}"
-        probe.touch(mode=0o600, exist_ok=False)
-        probe.unlink()
-    except OSError as error:
-        raise LocalError(f"cannot write to the folder {folder}: {error.strerror}") from error

@@ -28,7 +28,7 @@ FLOORS = (
     ("tallies", "saving", "bills", "exporting", "starting"),
     ("access", "planning", "standing", "ways", "telling", "runlog", "frozen", "billing", "foreseeing"),
     ("report",),
-    ("before", "recreating", "presence"),
+    ("before", "recreating", "presence", "equipment"),
     ("settling", "campaign", "auditing", "verifying"),
     ("rehearsal",),
     ("cli", "__main__", "__init__"),
