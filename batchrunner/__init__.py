@@ -1,4 +1,4 @@
-"""Runs overnight batches of paid image-to-video jobs: resumable, never paid twice, never lost.
+"""Runs overnight batches of paid video jobs: resumable, never paid twice, never lost.
 
 The public face is `Campaign`; everything else may move. It is loaded on first use, so that
 `batchrunner --help` does not pay for what it does not need.

@@ -68,8 +68,18 @@ class Before:
             plan = make_plan(self.manifest, self.card, db, each, left.see)
             shown = plan.shown
             tries = max(1.0, shown.paid_micros / shown.price_micros) if shown.price_micros else 1.0
-            foresight = left.foresee(db, self.state_path, self._origin, self._limits(), tries, self._prior())
-            return replace(plan, foresight=foresight)
+            limits, prior = self._limits(), self._prior()
+            plan = replace(plan, budget_micros=limits.budget_micros)
+            within = self._within(plan, left, sum(reading.money(db)) if db else 0)
+            foresight = left.foresee(db, self.state_path, self._origin, limits, tries, prior, within)
+            return replace(plan, foresight=foresight, within=within)
+
+    def _within(self, plan: Plan, left: Left, used_micros: int) -> int | None:
+        """Return after how many jobs the budget ends a run; None: after all of them."""
+        budget, cost = plan.budget_micros, plan.cost_micros
+        if budget is None or cost is None or used_micros + cost <= budget:
+            return None
+        return left.within(max(0, budget - used_micros), self.manifest.order)
 
     def _prior(self) -> Durations:
         """Return how long requests are thought to take: the card tells, though not of a stand-in's pace."""

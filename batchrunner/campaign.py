@@ -4,40 +4,37 @@ from __future__ import annotations
 
 import contextlib
 import random
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from batchrunner import __version__
 from batchrunner.access import Access, check_access, reached
 from batchrunner.bills import Bill
-from batchrunner.clock import Clock, utc_text
+from batchrunner.clock import Clock
 from batchrunner.engine.gate import Bounds
 from batchrunner.engine.loop import Loop
 from batchrunner.engine.outcome import Ended
-from batchrunner.engine.pool import SUBMITTERS_MAX, Threads, Workers
+from batchrunner.engine.outlook import Outlook
+from batchrunner.engine.pool import SUBMITTERS_MAX, Workers
 from batchrunner.engine.progress import Progress, Tally
 from batchrunner.engine.run import Tools
-from batchrunner.engine.steps import Stop, Terms
+from batchrunner.engine.steps import Stop
 from batchrunner.engine.sweep import WATCH_US
-from batchrunner.errors import LocalError, UsageError
+from batchrunner.equipment import equipped, local_pictures, setup_of, terms_of
+from batchrunner.errors import CredentialsError, LocalError, LockedError, OutageError, UsageError
 from batchrunner.manifest.expand import count, expand
-from batchrunner.media.clips import ClipFolder, Provenance
 from batchrunner.planning import ToPay, is_priced, to_pay
 from batchrunner.presence import look
-from batchrunner.providers.base import Provider
-from batchrunner.providers.http import Http
 from batchrunner.recording import Recording, make_folder
-from batchrunner.rules.foresight import Foresight
-from batchrunner.rules.polling import Schedule
 from batchrunner.runlog import RunLog
 from batchrunner.standing import Status, read_status
 from batchrunner.store import reading
 from batchrunner.store.lock import Lock, runner_lock
 from batchrunner.store.lost import is_watching
 from batchrunner.store.place import check_place
+from batchrunner.store.runs import BROKE_OFF, end_of_run
 from batchrunner.store.tables import Store
-from batchrunner.values import Job, Manifest, Picture
+from batchrunner.values import Job
 
 
 class Campaign(Recording):
@@ -86,6 +83,7 @@ class Campaign(Recording):
         self._decode = decode
         self._rng = rng or random.Random()  # noqa: S311 - spreads waits, guards nothing
         self._loop: Loop | None = None
+        self._lock: Lock | None = None
 
     @property
     def log_path(self) -> Path:
@@ -97,13 +95,9 @@ class Campaign(Recording):
         """What this run may spend in all, in micro-dollars; None: no limit."""
         return self._limits().budget_micros
 
-    def foresight(self) -> Foresight | None:
-        """Tell when the run that goes on will be done; None: there is none, or nothing was learned yet."""
-        return self._loop.foresight() if self._loop is not None else None
-
-    def to_finish_micros(self) -> int | None:
-        """Return what the jobs that wait will cost at most, in micro-dollars; None: no run, or no price."""
-        return self._loop.to_finish_micros() if self._loop is not None else None
+    def outlook(self) -> Outlook | None:
+        """Tell when the run that goes on will be over, and what all will have cost; None: there is none."""
+        return self._loop.outlook() if self._loop is not None else None
 
     # --- questions ------------------------------------------------------------------------------------
 
@@ -177,10 +171,14 @@ class Campaign(Recording):
         epoch = self._epoch()
         make_folder(self._state, 0o700)
         check_place(self._state)
-        since = utc_text(self._clock.now_us())
-        with runner_lock(self.state_path.with_suffix(".lock"), since) as lock:
+        with runner_lock(self.state_path.with_suffix(".lock"), self._clock) as self._lock:
+            lock = self._lock
             with self._store("run", lock.left, None if self._epoch() == epoch else bill) as store:
-                ended = self._run(store, lock, on_progress, bill.path if bill else self.manifest_path)
+                try:
+                    ended = self._run(store, lock, on_progress, bill.path if bill else self.manifest_path)
+                except (CredentialsError, LocalError, OutageError, UsageError) as error:
+                    self._leave_word(store, error.exit_code, BROKE_OFF, str(error))
+                    raise
             lock.leave(self.state_path)
             return ended
 
@@ -194,7 +192,7 @@ class Campaign(Recording):
         if last is not None and last.stop is None:
             lock.note(store.epoch)  # lower only once what was forgotten has been looked for
         there = look(self.output_path, store, self._clock.now_us() * 1000)
-        return Ended(
+        ended = Ended(
             campaign=self.name,
             stop=last.stop if last else None,
             detail=last.detail if last else "",
@@ -210,6 +208,16 @@ class Campaign(Recording):
             limits_found=last.limits_found if last else {},
             idle=last is None and store.as_recorded and there.steady,
         )
+        stop = str(ended.stop) if ended.stop else None
+        self._leave_word(store, ended.exit_code, stop, ended.detail, ended.next_step)
+        return ended
+
+    def _leave_word(
+        self, store: Store, code: int, stop: str | None, detail: str, next_step: str = ""
+    ) -> None:
+        """Write down how a run ended, where that can be written: it must not change how it ended."""
+        with contextlib.suppress(LocalError, LockedError):
+            store.commit([end_of_run(self._clock.now_us(), code, stop, detail, next_step)])
 
     def stop(self) -> None:
         """Start nothing new; end as soon as the POSTs on the wire are answered. Safe in a signal handler."""
@@ -236,7 +244,7 @@ class Campaign(Recording):
         last: Progress | None = None
         with self._equipped() as tools:
             pictures = local_pictures(self.manifest)
-            terms, limits = self._terms(), self._limits()
+            terms, limits = terms_of(self.manifest, self.card, self._prior()), self._limits()
             self._loop = Loop(
                 store, tools, terms, limits, pictures, rolled_back=rolled_back, bounds=self._bounds
             )
@@ -258,58 +266,11 @@ class Campaign(Recording):
     def _equipped(self) -> Iterator[Tools]:
         """Give all that a run works with outside; a rehearsal has other tools."""
         emulator = self._state / f"{self.name}.emulator"
-        with (
-            reached(self.manifest.provider, self._access, emulator) as (provider, http),
-            self._tools(provider, http) as tools,
-        ):
-            yield tools
-
-    @contextlib.contextmanager
-    def _tools(self, provider: Provider, http: Http) -> Iterator[Tools]:
-        provenance = Provenance(
-            campaign=self.name,
-            manifest_sha256=self.manifest.sha256,
-            card_sha256=self.card.sha256,
-            version=__version__,
-            seed_field=self.card.seed_field,
-        )
-        clips = ClipFolder(http, self.output_path, provenance, self._clock, decode=self._decode)
         workers = self._workers or Workers(min(self._limits().in_flight, SUBMITTERS_MAX))
-        pools = (
-            Threads(workers.submitters, "submit"),
-            Threads(workers.callers, "call"),
-            Threads(workers.fetchers, "fetch"),
-            Threads(1, "publish"),
-        )
-        try:
-            yield Tools(provider, clips, self._clock, self._rng, *pools, self._free_bytes, clips.unwritable)
-        finally:
-            for pool in pools:
-                pool.close()
-
-    def _free_bytes(self) -> int:
-        try:
-            return min(shutil.disk_usage(folder).free for folder in (self.output_path, self._state))
-        except OSError as error:
-            raise LocalError(
-                f"cannot see how full the disk is: {error.filename}: {error.strerror}"
-            ) from error
-
-    def _terms(self) -> Terms:
-        limits = self.card.limits
-        return Terms(
-            attempts=self.manifest.attempts,
-            schedule=Schedule(limits.poll_first_s, limits.poll_growth, limits.poll_cap_s),
-            queued_s=limits.queued_s,
-            wait_s=limits.wait_s,
-            submit_timeout_s=limits.submit_timeout_s,
-            recovery=self.manifest.recovery,
-            seed_field=self.card.seed_field,
-            order=self.manifest.order,
-            prior=self._prior(),
-        )
-
-
-def local_pictures(manifest: Manifest) -> dict[str, Picture]:
-    """Return the manifest's local pictures by content hash."""
-    return {picture.sha256: picture for picture in manifest.pictures if picture.sha256}
+        kept = [self._lock.descriptor] if self._lock else []
+        with reached(self.manifest.provider, self._access, emulator) as (provider, _http):
+            setup = setup_of(self.manifest, self.card, provider.origin, self.output_path, decode=self._decode)
+            with equipped(
+                provider, setup, workers, self._clock, self._rng, state=self._state, kept=kept
+            ) as tools:
+                yield tools

@@ -41,12 +41,17 @@ class CardLimits:
 
 @dataclass(frozen=True)
 class Card:
-    """One model. `parameters` is the JSON Schema of its parameters as people write them."""
+    """One model. `parameters` is the JSON Schema of its parameters as people write them.
+
+    `image_fields`: what one image of a manifest fills, in order: pictures, then videos; none: text to video.
+    `videos`: those of them that take a video, and how many pixels its longer side may have.
+    """
 
     id: str
     about: str
     sha256: str
     image_fields: tuple[str, ...]
+    videos: Mapping[str, int | None]
     prompt_field: str
     prompt_max: int | None
     seed_field: str | None
@@ -55,6 +60,13 @@ class Card:
     price: Mapping[str, Any] | None = field(default=None)
     other_price: Mapping[str, Any] | None = field(default=None)  # of the card that ships, beside an own one
     text: str = field(default="", repr=False)  # the card's file, as it is kept with a campaign
+
+    @cached_property
+    def takes_files(self) -> str:
+        """What one image of a manifest holds, in words: `1 picture (image_url)`, `no picture`."""
+        pictures = [name for name in self.image_fields if name not in self.videos]
+        kinds = [_counted(pictures, "picture"), _counted(list(self.videos), "video")]
+        return " and ".join(kind for kind in kinds if kind) or "no picture"
 
     @cached_property
     def _properties(self) -> Mapping[str, Mapping[str, Any]]:
@@ -226,11 +238,13 @@ def parse_card(text: str) -> Card:
         where = error.json_path.removeprefix("$")
         raise UsageError(f"a model card is wrong at $.parameters{where}: {error.message}") from error
     _no_field_twice(told)
+    videos = {one["field"]: one.get("max_side") for one in told.get("videos", ())}
     return Card(
         id=told["id"],
         about=told["about"],
         sha256=hashlib.sha256(text.encode()).hexdigest(),
-        image_fields=tuple(told["images"]),
+        image_fields=(*told["images"], *videos),
+        videos=videos,
         prompt_field=told["prompt"]["field"],
         prompt_max=told["prompt"].get("max_length"),
         seed_field=told.get("seed"),
@@ -242,10 +256,15 @@ def parse_card(text: str) -> Card:
 
 
 def _no_field_twice(told: Mapping[str, Any]) -> None:
-    fields = [*told["images"], told["prompt"]["field"], told.get("seed"), *told["parameters"]["properties"]]
+    fields = [*told["images"], *(one["field"] for one in told.get("videos", ()))]
+    fields += [told["prompt"]["field"], told.get("seed"), *told["parameters"]["properties"]]
     twice = next((name for name in fields if fields.count(name) > 1), None)
     if twice is not None:
         raise UsageError(f'a model card is wrong: it has the payload field "{twice}" twice')
+
+
+def _counted(fields: Sequence[str], word: str) -> str:
+    return f"{len(fields)} {word}{'s' if len(fields) > 1 else ''} ({', '.join(fields)})" if fields else ""
 
 
 def _named_in(rule: JSON) -> Iterator[str]:

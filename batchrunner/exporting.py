@@ -65,12 +65,14 @@ class Writer:
         return path
 
     def images(self, jobs: Iterable[Sent]) -> list[str]:
-        """Return a line for each image, in the order of the jobs."""
+        """Return the section of images, one a line in the order of the jobs; nothing where there are none."""
         told: dict[str, str] = {}
+        if not self._card.image_fields:
+            return []
         for job in jobs:
             if job.image not in told:
                 told[job.image] = self._image(job)
-        return [f"  - {line}" for line in told.values()]
+        return ["images:", *(f"  - {line}" for line in told.values())]
 
     def prompts(self, jobs: Iterable[Sent]) -> list[str]:
         """Return a line for each prompt; where its words differ by image, the shots say them."""
@@ -90,7 +92,8 @@ class Writer:
         for _key, group in groupby(jobs, self._unseeded):
             same = list(group)
             first = same[0]
-            told: dict[str, JSON] = {"image": first.image, "prompt": first.prompt}
+            told: dict[str, JSON] = {"image": first.image} if first.image else {}
+            told["prompt"] = first.prompt
             if self._prompts[first.prompt] == OWN_WORDS:
                 told["vars"] = {"words": first.payload[self._card.prompt_field]}
             told |= {

@@ -9,10 +9,11 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from batchrunner.manifest.places import Place
+from batchrunner.rules.budget import reach
 from batchrunner.rules.durations import UNKNOWN, Durations, Setting, setting
 from batchrunner.rules.foresight import Foresight, Share, foresee
 from batchrunner.store.learned import history, neighbours
-from batchrunner.values import Limits
+from batchrunner.values import Limits, Order
 
 SAMPLED = 512  # settings of jobs that are looked at, spread evenly over all of them
 
@@ -24,6 +25,7 @@ class Left:
         self.jobs = 0
         self._step = 1
         self._settings: list[Setting] = []
+        self._priced: Counter[tuple[int, range]] = Counter()  # places by price and by which of their takes
 
     def see(self, place: Place, jobs: int) -> None:
         """Take so many jobs of a place into account."""
@@ -31,9 +33,22 @@ class Left:
         if sampled:
             self._settings += [setting(place.common.model, place.setting.wire)] * sampled
         self.jobs += jobs
+        takes = len(place.takes) or 1
+        self._priced[place.setting.cost_micros or 0, range(takes - jobs, takes)] += 1
         while len(self._settings) > SAMPLED:
             self._settings = self._settings[::2]
             self._step *= 2
+
+    def within(self, micros: int, order: Order) -> int:
+        """Return how many of the jobs a sum is enough for, in the order in which they start."""
+        if order == "written":  # settings take turns: what one costs on average decides
+            total = sum(price * len(takes) * places for (price, takes), places in self._priced.items())
+            return reach([(-(-total // self.jobs), self.jobs)], micros) if self.jobs else 0
+        waiting: Counter[tuple[int, int]] = Counter()
+        for (price, takes), places in self._priced.items():
+            for take in takes:
+                waiting[take, price] += places
+        return reach(((price, number) for (_take, price), number in sorted(waiting.items())), micros)
 
     def foresee(
         self,
@@ -43,8 +58,11 @@ class Left:
         limits: Limits,
         tries: float,
         prior: Durations = UNKNOWN,
+        within: int | None = None,
     ) -> Foresight | None:
         """Return when they will be done; None: nothing is left, or nothing was learned and no card tells.
+
+        `within`: no more than so many of them.
 
         `path`: the state table, beside which others may lie; `origin`: the provider's address; `tries`:
         submissions that a job has taken on average; `prior`: how long one takes before anything was learned.
@@ -54,8 +72,11 @@ class Left:
         if prior == UNKNOWN and not any(one.samples for one in known.values()):
             return None
         counted = Counter(self._settings)
+        jobs = self.jobs if within is None else min(within, self.jobs)
+        if not jobs:
+            return None
         shares = [
-            Share(max(1, round(self.jobs * number / len(self._settings))), known[what])
+            Share(max(1, round(jobs * number / len(self._settings))), known[what])
             for what, number in counted.items()
         ]
         paces = [limits.submits_per_minute, limits.submits_per_hour and limits.submits_per_hour / 60]
@@ -66,5 +87,5 @@ class Left:
             slots=limits.in_flight,
             per_minute=min((pace for pace in paces if pace), default=None),
             tries=tries,
-            rng=random.Random(self.jobs),  # noqa: S311 - plays nights, guards nothing
+            rng=random.Random(jobs),  # noqa: S311 - plays nights, guards nothing
         )

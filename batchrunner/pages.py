@@ -60,23 +60,28 @@ def draw(page: Mapping[str, Any], model: str) -> Drawn:
     """Make a card of a model's page.
 
     Raises:
-        UsageError: the page is not one of a model that turns pictures and a prompt into something.
+        UsageError: the page is not one of a model that turns a prompt, and perhaps files, into something.
     """
     notes: list[str] = []
     entries = _entries(page, model)
     images = [name for name, entry in entries.items() if entry.get("type") == "image"]
+    videos = [
+        name for name, entry in entries.items() if entry.get("type") == "video" and entry.get("required")
+    ]
     prompt = next((name for name in PROMPTS if name in entries), None)
-    if not images or prompt is None:
-        lacking = "picture" if prompt else "prompt"
-        raise UsageError(f"{model} cannot be run from a manifest: its page has no field for a {lacking}")
+    if prompt is None:
+        raise UsageError(f"{model} cannot be run from a manifest: its page has no field for a prompt")
+    if not images and not videos:
+        notes.append("the page has no field for a picture or a video: clips are made of words alone")
     seed = "seed" if entries.get("seed", {}).get("type") == "integer" else None
     told: dict[str, Any] = {
         "id": model,
         "about": str(page.get("brief_description") or f"{model}, as the provider's page has it."),
         "images": images,
+        **({"videos": [{"field": name} for name in videos]} if videos else {}),
         "prompt": {"field": prompt, **_longest(entries[prompt])},
         **({"seed": seed} if seed else {}),
-        "parameters": _parameters(entries, {*images, prompt, seed}, model, notes),
+        "parameters": _parameters(entries, {*images, *videos, prompt, seed}, model, notes),
     }
     price = _price(page, told["parameters"]["properties"], notes)
     told |= {"price": price} if price else {}
@@ -97,7 +102,8 @@ def differences(card: Card, provider: Card) -> list[Difference]:
     compared only as far as it does say it.
     """
     found = [
-        Difference("images", list(card.image_fields), list(provider.image_fields)),
+        Difference("images", _fields(card), _fields(provider)),
+        Difference("videos", list(card.videos), list(provider.videos)),
         Difference("prompt", card.prompt_field, provider.prompt_field),
         Difference("seed", card.seed_field, provider.seed_field),
     ]
@@ -201,6 +207,10 @@ def _price(page: Mapping[str, Any], properties: Mapping[str, Any], notes: list[s
         "usd": usd,
         "note": f"the provider's page, per {unit or '?'}",
     }
+
+
+def _fields(card: Card) -> list[str]:
+    return [name for name in card.image_fields if name not in card.videos]
 
 
 # --- comparing ----------------------------------------------------------------------------------------

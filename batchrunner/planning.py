@@ -15,7 +15,7 @@ from batchrunner.cards import Card
 from batchrunner.manifest.expand import costs, places
 from batchrunner.manifest.heap import uncollected
 from batchrunner.manifest.places import Place
-from batchrunner.rules.expected import Shown, expected_micros
+from batchrunner.rules.expected import Shown, expected_micros, range_micros
 from batchrunner.rules.foresight import Foresight
 from batchrunner.store import counters, reading, recorded
 from batchrunner.tallies import Spread, Tally
@@ -65,13 +65,21 @@ class Plan:
     spread: Spread
     shown: Shown  # by this campaign's jobs so far
     expected_micros: int | None  # what will probably be paid; None: nothing to learn from yet
-    foresight: Foresight | None = None  # when all will be done; None: nothing to learn from yet
+    # When it will be over: all done, or the budget used up; None: nothing to learn from yet.
+    foresight: Foresight | None = None
+    within: int | None = None  # of the jobs to be submitted so many fit into the budget; None: all
     dearest_micros: int = 0  # of the jobs that are still to be submitted
 
     @property
     def finish_s(self) -> float | None:
-        """Seconds of running until all is done, as is most likely."""
+        """Seconds of running until it is over, as is most likely."""
         return round(self.foresight.likely_s, 1) if self.foresight else None
+
+    @property
+    def expected_range(self) -> tuple[int, int] | None:
+        """Between which sums what will be paid probably lies; None: too little to learn from."""
+        cost = self.cost_micros
+        return None if cost is None else range_micros(cost, self.to_submit, self.shown)
 
     @property
     def has_work(self) -> bool:

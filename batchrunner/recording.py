@@ -15,7 +15,7 @@ from batchrunner import __version__
 from batchrunner.access import Access
 from batchrunner.before import Before
 from batchrunner.bills import Bill
-from batchrunner.clock import Clock, SystemClock, utc_text
+from batchrunner.clock import Clock, SystemClock
 from batchrunner.engine.gate import Bounds
 from batchrunner.errors import LocalError
 from batchrunner.manifest.expand import rows
@@ -70,8 +70,7 @@ class Recording(Before):
         """
         make_folder(self._state, 0o700)
         check_place(self._state)
-        since = utc_text(self._clock.now_us())
-        with runner_lock(self.state_path.with_suffix(".lock"), since) as lock:
+        with runner_lock(self.state_path.with_suffix(".lock"), self._clock) as lock:
             with self._store("recorded", lock.left) as store:
                 # A table that has forgotten something must look so to the next run too, one epoch later.
                 lock.note(store.epoch if store.epoch > lock.epoch else lock.epoch + 1)

@@ -57,7 +57,6 @@ def export(folder: Path, campaign: str, target: Path) -> Exported:
         *_price(manifest),
         *_bounds(row),
         "product: false  # the shots alone",
-        "images:",
         *writer.images(jobs),
         "prompts:",
         *writer.prompts(jobs),
@@ -207,7 +206,7 @@ def recreate(sidecar: Sidecar, target: Path) -> Exported:
         UsageError: there is no card of its model, or a manifest cannot say all of it.
     """
     card = load_card(sidecar.model)
-    image, prompt, take = _place(sidecar.job)
+    image, prompt, take = _place(sidecar.job, imageless=not card.image_fields)
     job = Sent(image, prompt, take, sidecar.payload)
     lacking = [name for name in (*card.image_fields, card.prompt_field) if name not in sidecar.payload]
     if lacking:
@@ -223,7 +222,6 @@ def recreate(sidecar: Sidecar, target: Path) -> Exported:
         "# It is a new job, which is paid for. Pictures are where they were when it was made.",
         *_head(_again(sidecar.campaign), sidecar.model, "emulator" if played else "gmi", 0),
         f"takes: [{writer.seed(job)}]",
-        "images:",
         *writer.images([job]),
         "prompts:",
         f"  - {flow(told)}",
@@ -237,11 +235,16 @@ def _again(campaign: str) -> str:
     return f"{campaign[:57]}-again" if ID.fullmatch(campaign) else "again"
 
 
-def _place(job: str) -> tuple[str, str, int]:
-    """Return image, prompt and take of a job by its id; where dots do not tell the first two, any will do."""
+def _place(job: str, *, imageless: bool) -> tuple[str, str, int]:
+    """Return image, prompt and take of a job by its id; where dots do not tell the first two, any will do.
+
+    `imageless`: its model takes no picture, and there is no image's id in it.
+    """
     found = JOB_ID.fullmatch(job)
     if found is None:
-        return "image", "prompt", 1
+        return "" if imageless else "image", "prompt", 1
+    if imageless:
+        return "", found["pair"], int(found["take"])
     parts = found["pair"].split(".")
     pairs = ((".".join(parts[:n]), ".".join(parts[n:])) for n in range(1, len(parts)))
     sound = (pair for pair in pairs if all(map(ID.fullmatch, pair)))

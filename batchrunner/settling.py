@@ -12,7 +12,7 @@ from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 
-from batchrunner.clock import Clock, utc_text
+from batchrunner.clock import Clock
 from batchrunner.engine.sweep import as_sent
 from batchrunner.errors import UsageError
 from batchrunner.rules.matching import Echo, compare, normal
@@ -176,7 +176,7 @@ def _opened(folder: Path, campaign: str, clock: Clock) -> Iterator[Store]:
     path = state_path(folder, campaign)
     if not path.is_file():
         raise UsageError(f"there is no state table {path}")
-    with runner_lock(path.with_suffix(".lock"), utc_text(clock.now_us())) as lock:
+    with runner_lock(path.with_suffix(".lock"), clock) as lock:
         store = Store(path, create=False, left=lock.left)
         try:
             store.take_over()

@@ -9,10 +9,21 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from batchrunner.clock import utc_text
 from batchrunner.errors import LocalError
 from batchrunner.store import reading
-from batchrunner.store.database import explained, open_readonly
+from batchrunner.store.database import explained, maybe_readonly, open_readonly
+from batchrunner.store.lock import is_locked
+from batchrunner.store.runs import BROKE_OFF, PastRun, last_run
 from batchrunner.values import AttemptState, HeldJob, JobState, Totals
+
+# How a run ended that nothing stopped, by its exit code.
+ENDS = {
+    0: "every job was done",
+    3: "nothing was left but jobs that failed",
+    4: "nothing was left but jobs that are held",
+    8: "finished clips were not where they had been put",
+}
 
 
 def state_path(folder: Path, campaign: str) -> Path:
@@ -32,6 +43,9 @@ class Status:
     finish_s: float | None  # None: nothing to learn from yet, or nothing left
     state: Path
     output: Path
+    manifest: Path = Path()  # as the last run was given it
+    last_run: PastRun | None = None  # None: there was none yet
+    at_work: bool = False  # that run goes on
 
     @property
     def total(self) -> int:
@@ -50,6 +64,7 @@ class Status:
             "estimate": {"cost": dollars(self.estimate_micros), "finish": self.finish_s},
             "held": [held_json(self.campaign, one) for one in self.held],
             "unlisted": self.totals.unlisted,
+            "last_run": self.last_run and run_json(self.last_run, at_work=self.at_work),
             "state": str(self.state),
             "output": str(self.output),
         }
@@ -68,6 +83,16 @@ def read_status(folder: Path, campaign: str) -> Status:
             return _status(db, path)
         finally:
             db.close()
+
+
+def is_recorded(folder: Path, campaign: str) -> bool:
+    """Tell whether there is a state table with a campaign in it: a first run makes one.
+
+    Raises:
+        LocalError: it cannot be read.
+    """
+    with maybe_readonly(state_path(folder, campaign)) as db:
+        return db is not None and reading.campaign(db) is not None
 
 
 def read_jobs(
@@ -107,6 +132,28 @@ def held_json(campaign: str, held: HeldJob) -> dict[str, Any]:
     }
 
 
+def run_json(run: PastRun, *, at_work: bool) -> dict[str, Any]:
+    """Return a run as `status --json` shows it; times in UTC."""
+    return {
+        "began": utc_text(run.began_us),
+        "ended": utc_text(run.ended_us) if run.ended_us else None,
+        "at_work": at_work,
+        "stop": run.stop,
+        "detail": run.detail,
+        "exit_code": run.exit_code,
+    }
+
+
+def end_words(run: PastRun) -> str:
+    """Say why a run that left word of its end ended."""
+    detail = f": {run.detail}" if run.detail else ""
+    if run.stop == BROKE_OFF:
+        return f"ended with an error{detail}"
+    if run.stop is not None:
+        return f"stopped: {run.stop}{detail}"
+    return ENDS.get(run.exit_code or 0, "ended")
+
+
 def dollars(micros: int | None) -> float | None:
     """Return micro-dollars as dollars."""
     return None if micros is None else micros / 1e6
@@ -116,7 +163,7 @@ def _status(db: Database, path: Path) -> Status:
     row = reading.campaign(db)
     if row is None:
         raise LocalError(f"{path} is not a state table of batchrunner")
-    totals = reading.totals(db)
+    totals, run = reading.totals(db), last_run(db)
     return Status(
         campaign=row["slug"],
         totals=totals,
@@ -126,6 +173,10 @@ def _status(db: Database, path: Path) -> Status:
         finish_s=_finish_s(db, totals),
         state=path,
         output=Path(row["output_folder"]),
+        manifest=Path(row["manifest_path"]),
+        last_run=run,
+        # Asked only where it makes a difference: the question holds the lock for a moment itself.
+        at_work=run is not None and run.ended_us is None and is_locked(path.with_suffix(".lock")),
     )
 
 

@@ -1,4 +1,4 @@
-"""First manifests: for a folder of pictures or for a table, with all that can be found out filled in.
+"""First manifests: for a folder of pictures, a table or words, with all that can be found out filled in.
 
 The text is checked like any other manifest before anybody gets it.
 """
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from batchrunner.cards import Card, load_card
+from batchrunner.cards import Card
 from batchrunner.errors import LocalError, UsageError
 from batchrunner.manifest.dimensions import size_of
 from batchrunner.manifest.expand import expand
@@ -24,9 +24,13 @@ from batchrunner.manifest.slugs import slug
 MODEL = "pixverse-v5.6-i2v"
 PICTURES = frozenset({".png", ".jpg", ".jpeg"})
 OTHERS = frozenset({".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".avif"})
+VIDEOS = frozenset({".mp4"})
+OTHER_VIDEOS = frozenset({".mov", ".m4v", ".webm", ".mkv", ".avi"})
+SHAPE = "aspect_ratio"  # the parameter, where a model has it
 HEAD = 1 << 16  # bytes of a picture that are read for its size
 LOOKED_AT = 200  # pictures whose size is looked at
 SUGGESTION = "Slow push-in, soft light"
+WORDS = "A harbour at dawn, slow push-in"  # the same for a model that is given nothing to look at
 
 TEXT = """\
 # yaml-language-server: $schema={schema}
@@ -56,39 +60,58 @@ class Started:
     jobs: int
 
 
-def holds_pictures(folder: Path) -> bool:
-    """Tell whether a folder holds files that are called like pictures."""
-    return folder.is_dir() and any(path.suffix.lower() in PICTURES for path in folder.iterdir())
+def suffixes(card: Card) -> frozenset[str]:
+    """Return how the local files that a model takes are called."""
+    return VIDEOS if card.videos else PICTURES if card.image_fields else frozenset()
 
 
-def for_folder(folder: Path, prompts: Sequence[str], path: Path) -> Started:
-    """Return a manifest, to be written to `path`, for the pictures of a folder.
+def holds_some(folder: Path, card: Card) -> bool:
+    """Tell whether a folder holds files that are called like those that a model takes."""
+    return folder.is_dir() and any(path.suffix.lower() in suffixes(card) for path in folder.iterdir())
+
+
+def for_folder(folder: Path, prompts: Sequence[str], path: Path, card: Card) -> Started:
+    """Return a manifest, to be written to `path`, for the pictures (or videos) of a folder.
 
     Raises:
         ManifestError: a picture or a prompt is not right; every problem is in it.
+        UsageError: the model takes more than one file, and nobody can tell which of them belong together.
         LocalError: the folder cannot be read.
     """
+    if len(card.image_fields) > 1:
+        what = f"{card.id} takes {card.takes_files}, and a folder does not tell which belong together"
+        raise UsageError(f"{what}: put them into a table, and name it with --from")
     try:
         files = sorted(one for one in folder.iterdir() if one.is_file())
-        pictures = [one for one in files if one.suffix.lower() in PICTURES]
-        shape = _shape(pictures, load_card(MODEL))
+        pictures = [one for one in files if one.suffix.lower() in suffixes(card)]
+        shape = None if card.videos else _shape(pictures, card)
     except OSError as error:
         raise LocalError(f"cannot read {error.filename}: {error.strerror}") from error
     below = glob.escape(Path(os.path.relpath(folder, path.parent)).as_posix())
     patterns = [f"  - {{glob: {_text(f'{below}/*{suffix}')}}}" for suffix in _suffixes(pictures)]
-    left = sum(one.suffix.lower() in OTHERS for one in files)
+    left = sum(one.suffix.lower() in (OTHER_VIDEOS if card.videos else OTHERS) for one in files)
     if left:
-        patterns.append(f"  # {left} more left out: convert them to PNG or JPEG")
-    told = prompts or (SUGGESTION,)
-    words = [f"  - {_text(one)}" for one in told]
-    if not prompts:
-        words.append("  # your own words; more lines make more clips of each picture")
-    sources = "\n".join(["images:", *patterns, "prompts:", *words])
-    takes = "takes: 2                  # seeds for each picture and prompt\n"
-    return _checked(path, folder.resolve().name, sources, takes, shape)
+        kind = "MP4" if card.videos else "PNG or JPEG"
+        patterns.append(f"  # {left} more left out: convert them to {kind}")
+    word = "video" if card.videos else "picture"
+    sources = "\n".join(["images:", *patterns, *_prompts(prompts, SUGGESTION, f"more clips of each {word}")])
+    takes = f"takes: 2                  # seeds for each {word} and prompt\n"
+    return _checked(path, folder.resolve().name, sources, takes, card, shape)
 
 
-def for_table(table: Path, path: Path) -> Started:
+def for_words(name: str, prompts: Sequence[str], path: Path, card: Card) -> Started:
+    """Return a manifest, to be written to `path`, of prompts alone, or with files that are still to be named.
+
+    Raises:
+        ManifestError: a prompt is not right; every problem is in it.
+    """
+    suggestion = SUGGESTION if card.image_fields else WORDS
+    sources = "\n".join([*_first_image(card), *_prompts(prompts, suggestion, "more clips")])
+    takes = "takes: 2                  # seeds for each prompt\n"
+    return _checked(path, name, sources, takes, card, None)
+
+
+def for_table(table: Path, path: Path, card: Card) -> Started:
     """Return a manifest, to be written to `path`, for the rows of a csv or jsonl.
 
     Raises:
@@ -96,8 +119,11 @@ def for_table(table: Path, path: Path) -> Started:
         ManifestError: something in it is not right; every problem is in it.
     """
     columns = {name.strip().casefold() for name in _columns(table)}
-    has_picture = bool(columns & {"image", "url", "file"})
+    has_picture = bool(columns & {"image", "url", "file", *(name.casefold() for name in card.image_fields)})
     has_words = bool(columns & {"prompt", "text"})
+    if not has_words and not card.image_fields:
+        named = ", ".join(sorted(columns)) or "none"
+        raise UsageError(f"{table} has no column for words (prompt or text); its columns: {named}")
     if not has_picture and not has_words:
         named = ", ".join(sorted(columns)) or "none"
         raise UsageError(
@@ -112,9 +138,10 @@ def for_table(table: Path, path: Path) -> Started:
         sources = f"images: {source}\nprompts:\n  - {_text(SUGGESTION)}"
         takes = "takes: 2                  # seeds for each picture and prompt\n"
     else:
-        sources = f'images:\n  - {{id: first, url: "https://example.com/first.png"}}\nprompts: {source}'
-        takes = "takes: 2                  # seeds for each picture and prompt\n"
-    return _checked(path, table.stem, sources, takes, None)
+        sources = "\n".join([*_first_image(card), f"prompts: {source}"])
+        each = "picture and prompt" if card.image_fields else "prompt"
+        takes = f"takes: 2                  # seeds for each {each}\n"
+    return _checked(path, table.stem, sources, takes, card, None)
 
 
 def default_path(source: Path) -> Path:
@@ -125,22 +152,52 @@ def default_path(source: Path) -> Path:
 # --- the parts ----------------------------------------------------------------------------------------
 
 
-def _checked(path: Path, name: str, sources: str, takes: str, shape: str | None) -> Started:
-    parameters = ["  duration: 5", "  quality: 360p"]
-    if shape is not None:
-        parameters.insert(1, f'  aspect_ratio: "{shape}"    # nearest to the pictures')
+def _first_image(card: Card) -> list[str]:
+    """Return an image that is to be replaced; nothing where the model takes none."""
+    if not card.image_fields:
+        return []
+    urls = [
+        f"https://example.com/{name}.{'mp4' if field in card.videos else 'png'}"
+        for name, field in zip(("first", "second", "third", "next"), card.image_fields, strict=False)
+    ]
+    frames = ", ".join(f"{{url: {_text(url)}}}" for url in urls)
+    told = f"url: {_text(urls[0])}" if len(urls) == 1 else f"frames: [{frames}]"
+    return ["images:", f"  - {{id: first, {told}}}"]
+
+
+def _prompts(prompts: Sequence[str], suggestion: str, more: str) -> list[str]:
+    lines = [f"  - {_text(one)}" for one in prompts or (suggestion,)]
+    note = [] if prompts else [f"  # your own words; more lines make {more}"]
+    return ["prompts:", *lines, *note]
+
+
+def _parameters(card: Card, shape: str | None) -> list[str]:
+    """Return the settings that are always sent: the first, which is the cheapest, of those to choose from."""
+    told = []
+    for name, default in card.defaults.items():
+        choices = card.parameters["properties"][name].get("enum", (default,))
+        if name == SHAPE:
+            told += [] if shape is None else [f'  {name}: "{shape}"    # nearest to the pictures']
+        else:
+            value = choices[0]
+            plain = not isinstance(value, str) or value.isalnum()
+            told.append(f"  {name}: {value if plain else _text(value)}")
+    return told
+
+
+def _checked(path: Path, name: str, sources: str, takes: str, card: Card, shape: str | None) -> Started:
     schema = Path(os.path.relpath("schemas/manifest.schema.json", path.parent)).as_posix()
     fill = {
         "schema": schema,
         "name": path.as_posix(),
         "campaign": slug(name),
-        "model": MODEL,
+        "model": card.id,
         "takes": takes,
-        "parameters": "\n".join(parameters),
+        "parameters": "\n".join(_parameters(card, shape)),
         "sources": sources,
     }
     draft = TEXT.format(about="", **fill)
-    manifest, card = load_bytes(draft.encode(), path)
+    manifest, _card = load_bytes(draft.encode(), path)
     costs = [job.cost_micros for job in expand(manifest, card)]
     price = f", at most ${sum(filter(None, costs)) / 1e6:,.2f} on the paid queue" if all(costs) else ""
     about = f"Written by `batchrunner init`: {len(costs):,} job{'' if len(costs) == 1 else 's'}{price}."
@@ -149,7 +206,10 @@ def _checked(path: Path, name: str, sources: str, takes: str, shape: str | None)
 
 def _shape(pictures: Sequence[Path], card: Card) -> str | None:
     """Return the model's aspect ratio that most pictures are nearest to; None where nobody can say."""
-    ratios = {one: _ratio(one) for one in card.parameters["properties"]["aspect_ratio"]["enum"]}
+    rule = card.parameters["properties"].get(SHAPE, {})
+    ratios = {one: _ratio(one) for one in rule.get("enum", ())}
+    if not ratios:
+        return None
     found: Counter[str] = Counter()
     for picture in pictures[:LOOKED_AT]:
         with picture.open("rb") as file:

@@ -42,7 +42,10 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """All groups, in the manifest's order; `settings` is empty where no parameter varies."""
+    """All groups, in the manifest's order; `settings` is empty where no parameter varies.
+
+    So is `images` where the model takes none.
+    """
 
     images: Mapping[str, Group]
     prompts: Mapping[str, Group]
@@ -108,7 +111,7 @@ class Tally:
             if varied
         )
         return Spread(
-            {name: _group(told, priced) for name, told in self._images.items()},
+            {name: _group(told, priced) for name, told in self._images.items() if name},
             {name: _group(told, priced) for name, told in self._prompts.items()},
             settings,
         )

@@ -19,6 +19,7 @@ from batchrunner.standing import dollars, settle_command, state_path
 from batchrunner.store import accounts, reading
 from batchrunner.store.database import explained, open_readonly
 from batchrunner.store.lost import DUPLICATE, LOOKS_PAID
+from batchrunner.store.runs import ENDED
 from batchrunner.values import HeldJob, JobState, Reason
 
 Row: TypeAlias = Mapping[str, Any]
@@ -197,6 +198,7 @@ SENTENCES: Mapping[EventKind, Callable[[Told], str]] = {
 # The kinds of `Noted`, `JobRuled` and `Stored` in use; of a run and an upload no job's story tells.
 NOTES: Mapping[str, Callable[[Told], str]] = {
     "run": lambda told: f"a run began (batchrunner {told.evidence.get('version', '?')})",
+    ENDED: lambda told: f"the run ended{told.because()}",
     "recorded": lambda _told: "the jobs were recorded; nothing was sent",
     "uploaded": lambda told: f"a picture was uploaded (sha256 {str(told.evidence.get('sha256', ''))[:12]}…)",
     "fetched again": lambda _told: "downloaded once more: nothing paid again",

@@ -43,12 +43,15 @@ def fingerprint(model: str, payload: Payload) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One picture that fills one image field: a public `url`, or a local file with its content hash."""
+    """One file that fills one image field: a public `url`, or a local file with its content hash.
+
+    Most are pictures; a field may also take a video (see `Card.videos`).
+    """
 
     url: str | None = None
     path: Path | None = None
     sha256: str | None = None
-    extension: str | None = None  # jpeg, jpg or png: what the provider's upload knows
+    extension: str | None = None  # jpeg, jpg, png or mp4: what the provider's upload knows
 
     @property
     def wire(self) -> str:
@@ -58,12 +61,19 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A row of the image axis: one picture for each image field of the model's card, in its order."""
+    """A row of the image axis: one picture for each image field of the model's card, in its order.
+
+    A model that takes none has `NO_IMAGE` alone on this axis: without an id, which falls away wherever ids
+    are joined.
+    """
 
     id: str
     pictures: tuple[Picture, ...]
     vars: Mapping[str, str] = field(default_factory=dict)
     parameters: Payload = field(default_factory=dict)
+
+
+NO_IMAGE = Image("", ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,11 @@ class Shot:
     parameters: Payload = field(default_factory=dict)
     takes: int | tuple[int, ...] | None = None  # None: the manifest's
     take: int | None = None  # this one only
+
+
+def pair_name(image: str, prompt: str) -> str:
+    """Return a pair of ids in words: `"fox" with "push-in"`; without an image, the prompt alone."""
+    return f'"{image}" with "{prompt}"' if image else f'"{prompt}"'
 
 
 @dataclass(frozen=True, slots=True)

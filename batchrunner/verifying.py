@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from batchrunner.clock import Clock, utc_text
+from batchrunner.clock import Clock
 from batchrunner.errors import LocalError
 from batchrunner.media.publish import sha256_of
 from batchrunner.standing import state_path
@@ -134,7 +134,7 @@ def mend_counts(folder: Path, campaign: str, clock: Clock) -> None:
         LocalError: the state table cannot be written.
     """
     path = state_path(folder, campaign)
-    with runner_lock(path.with_suffix(".lock"), utc_text(clock.now_us())):
+    with runner_lock(path.with_suffix(".lock"), clock):
         store = Store(path, create=False)
         try:
             store.recount()

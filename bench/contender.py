@@ -153,7 +153,10 @@ def main() -> None:
     began, cpu = time.perf_counter(), time.process_time()
     contenders[name](api, key, int(jobs), int(connections), Path(folder))
     seconds, cpu_s = time.perf_counter() - began, time.process_time() - cpu
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Ours has a second process, for the clips: what it took counts too.
+    second = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_s += second.ru_utime + second.ru_stime
+    peak_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + second.ru_maxrss) / 1024
     figures = {"jobs_s": int(jobs) / seconds, "cpu_ms": cpu_s / int(jobs) * 1000, "peak_mb": peak_mb}
     print(json.dumps(figures))
 

@@ -11,6 +11,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from batchrunner.media.trouble import MediaError
+from batchrunner.media.verdicts import Files, Verdict, publish_all
 from batchrunner.providers.base import ProviderError
 from batchrunner.values import (
     Account,
@@ -226,16 +227,16 @@ class FakeClips:
         self.parts[attempt.id] = MediaFile(f"{attempt.name}.mp4", sha256, 1000, 5.0, 64, 64)
         return (self.parts[attempt.id],)
 
-    def publish(self, attempt: Attempt) -> tuple[MediaFile, ...]:
-        """Publish one file."""
+    def publish(self, attempts: Sequence[Attempt]) -> Sequence[Verdict]:
+        """Publish one file of each; nothing here outlives the test."""
+        return publish_all(attempts, self._publish, lambda _files: None)
+
+    def _publish(self, attempt: Attempt) -> Files:
         if attempt.id not in self.parts:
             raise MediaError("part is gone", gone=True)
         for file in attempt.files:
             self.published[file.path] = attempt.id
         return attempt.files
-
-    def sync(self, files: Sequence[MediaFile]) -> None:
-        """Nothing here outlives the test."""
 
 
 def a_job(number: int, cost_micros: int | None = 150_000, **payload: Any) -> Job:

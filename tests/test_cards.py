@@ -160,6 +160,26 @@ def test_what_is_optional_is_sent_only_when_told(model: str) -> None:
         ),
         ("wan2.7-i2v", {}, {"img_url": URLS[0], "duration": 5, "resolution": "720P", "seed": 7}),
         (
+            "pixverse-v5.6-t2v",
+            {"duration": 8},
+            {"duration": "8", "aspect_ratio": "16:9", "quality": "540p", "seed": 7},
+        ),
+        (
+            "pixverse-v6-extend",
+            {"duration": 1, "generate_audio_switch": True},
+            {"video": URLS[0], "duration": 1, "quality": "540p", "generate_audio_switch": True, "seed": 7},
+        ),
+        (
+            "wan2.6-t2v",
+            {"size": "720*1280", "audio": False},
+            {"duration": 5, "size": "720*1280", "audio": False, "seed": 7},
+        ),
+        (
+            "wan2.7-t2v",
+            {"duration": 2},
+            {"duration": 2, "resolution": "1080P", "ratio": "16:9", "seed": 7},
+        ),
+        (
             "Veo3",
             {"aspectRatio": "16:9"},
             {"image": URLS[0], "durationSeconds": "8", "aspectRatio": "16:9", "seed": 7},
@@ -171,6 +191,17 @@ def test_each_model_has_its_own_names_and_types(
 ) -> None:
     """As the vendor's tables have them."""
     assert {"prompt": "Push in", **payload} == sent(load_card(model), parameters)
+
+
+def test_a_card_says_in_words_what_fills_its_fields() -> None:
+    """Pictures come before videos, in the payload as in a manifest."""
+    told = {**json.loads(INVENTED), "images": ["pose"], "videos": [{"field": "dance", "max_side": 720}]}
+    card = parse_card(json.dumps(told))
+
+    assert ("pose", "dance") == card.image_fields
+    assert "1 picture (pose) and 1 video (dance)" == card.takes_files
+    assert {"pose": URLS[0], "dance": URLS[1]}.items() <= sent(card, {}).items()
+    assert "no picture" == load_card("wan2.6-t2v").takes_files
 
 
 @pytest.mark.parametrize("model", card_ids())
@@ -410,7 +441,8 @@ def test_a_rule_of_any_form_names_its_parameters() -> None:
     ("change", "message"),
     [
         ({"limits": {}}, "a model card is wrong at $.limits: 'submit_timeout_s' is a required property"),
-        ({"images": []}, "a model card is wrong at $.images: [] should be non-empty"),
+        ({"videos": []}, "a model card is wrong at $.videos: [] should be non-empty"),
+        ({"videos": [{"field": "last"}]}, 'a model card is wrong: it has the payload field "last" twice'),
         ({"seed": "words"}, 'a model card is wrong: it has the payload field "words" twice'),
     ],
 )

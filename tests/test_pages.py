@@ -108,6 +108,8 @@ def test_what_the_page_does_not_say_is_no_disagreement() -> None:
         ({**page(), "price_info": {"price": 30_000, "unit": "token"}}, "read as per second, the dearer"),
         (changed("thinking_type", type="color"), "\"thinking_type\" is left out: its type 'color'"),
         (changed("quality", default_value=None), '"quality" is required and has no default'),
+        (changed("thinking_type", type="video"), "\"thinking_type\" is left out: its type 'video'"),
+        ({"parameters": [{"name": "prompt", "type": "string"}]}, "clips are made of words alone"),
     ],
 )
 def test_what_is_open_is_said(page: dict[str, Any], note: str) -> None:
@@ -115,14 +117,24 @@ def test_what_is_open_is_said(page: dict[str, Any], note: str) -> None:
     assert any(note in one for one in draw(page, V56).notes)
 
 
+def test_a_video_that_must_be_given_is_one_of_the_cards_fields() -> None:
+    """One that may be given is not: it would have to be in every manifest."""
+    card = parse_card(draw(changed("image_url", type="video", required=True), V56).text)
+
+    assert (("image_url",), {"image_url": None}) == (card.image_fields, card.videos)
+    assert told(changed("image_url", type="video", required=True)) == [
+        "images: the card has image_url, the provider ",
+        "videos: the card has , the provider image_url",
+    ]
+
+
 @pytest.mark.parametrize(
     ("page", "why"),
     [
         ({}, "lists no parameters"),
         ({"parameters": "none"}, "lists no parameters"),
-        ({"parameters": [{"name": "prompt", "type": "string"}]}, "no field for a picture"),
         ({"parameters": [{"name": "image", "type": "image"}]}, "no field for a prompt"),
-        (changed("duration", type="video"), "it needs \"duration\", of type 'video'"),
+        (changed("duration", type="videos"), "it needs \"duration\", of type 'videos'"),
     ],
 )
 def test_a_model_that_takes_something_else_is_refused(page: dict[str, Any], why: str) -> None:

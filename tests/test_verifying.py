@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from batchrunner.clock import SystemClock
 from batchrunner.store.database import SMALL
 from batchrunner.store.lock import runner_lock
 from tests.shell import Shell, against
@@ -179,7 +180,7 @@ def test_while_a_run_is_at_work_a_large_table_is_left_alone(shell: Shell) -> Non
     with_table(shell, blob)
     with_table(shell, "UPDATE job_tallies SET jobs = 9")
     clip(shell, 1).unlink()
-    with runner_lock(shell.folder / "state/night.lock", "2026-11-23T00:00:00Z"):
+    with runner_lock(shell.folder / "state/night.lock", SystemClock()):
         done = shell.inside("verify", "night", "--output", "outputs", "--json")
 
     assert ["missing"] == [one["kind"] for one in done.json["findings"]]

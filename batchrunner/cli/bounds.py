@@ -49,12 +49,24 @@ def _micros(text: str) -> int:
     return int(micros)
 
 
+def _until(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """Read a deadline, reckoned from `--at` where the command has that and it was given."""
+    start_us: int | None = ctx.params.get("start_us")
+    try:
+        return None if value is None else until_us(value, start_us or SystemClock().now_us())
+    except ValueError as error:
+        late = start_us is not None and "passed" in str(error)
+        told = f"{value} is not after --at" if late else str(error)
+        raise click.BadParameter(told, ctx, param) from None
+
+
 start_option = click.option(
     "--at",
     "start_us",
+    is_eager=True,  # `--until` is reckoned from it
     metavar="TIME",
     callback=_read_by(lambda text: until_us(text, SystemClock().now_us())),
-    help="When the run will start: 22:00 (the next one), or with its day.  [default: now]",
+    help="When the run will start, written like --until.  [default: now]",
 )
 _NAMES = ("until_us", "for_s", "max_new", "budget_micros", "fresh")
 _OPTIONS = (
@@ -62,8 +74,9 @@ _OPTIONS = (
         "--until",
         "until_us",
         metavar="TIME",
-        callback=_read_by(lambda text: until_us(text, SystemClock().now_us())),
-        help="Start nothing that would not be done by then: 07:00 (the next one), or 2026-11-24T07:00.",
+        callback=_until,
+        help="Start nothing that would not be done by then: 07:00 (the next one), 2026-11-24T07:00 (here, or "
+        "with an offset: Z, +02:00), or a day alone, for its beginning.",
     ),
     click.option(
         "--for",

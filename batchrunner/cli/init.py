@@ -55,6 +55,7 @@ EXAMPLES = ("demo", "lookbook", "quality-ladder", "seed-sweep", "shotlist", "tra
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The manifest to write."
 )
+@click.option("--model", help="The model to render with; `batchrunner models` lists them.")
 @click.option("--example", "name", type=click.Choice(EXAMPLES), help="Lay out a worked example.")
 @click.option("--demo", is_flag=True, help="The same as --example demo.")
 def init(
@@ -62,21 +63,23 @@ def init(
     prompts: tuple[str, ...],
     table: Path | None,
     output: Path | None,
+    model: str | None,
     name: str | None,
     demo: bool,
 ) -> None:
     """Write a commented first manifest.
 
-    For a FOLDER with pictures: one for them, here. For a table: one for its rows. Else a starter, into
-    FOLDER. An example goes into FOLDER, with its pictures and the schema that editors use.
+    For a FOLDER with pictures (or videos, as the model takes): one for them, here. For a table: one for its
+    rows. Else a starter, into FOLDER. An example goes into FOLDER, with its pictures and the schema that
+    editors use.
     """
     name = name or ("demo" if demo else None)
-    _one_way(prompts, table, output, name, folder)
+    _one_way(prompts, table, output, model, name, folder)
     try:
         if name is not None:
             _tell(_example(folder, name), folder)
-        elif table is not None or _has_pictures(folder, prompts):
-            _for_what_is_there(folder, prompts, table, output)
+        elif table is not None or _has_files(folder, prompts, model) or model is not None:
+            _for_what_is_there(folder, prompts, table, output, model)
         else:
             _tell(_starter(folder), folder)
     except OSError as error:
@@ -84,33 +87,56 @@ def init(
 
 
 def _one_way(
-    prompts: tuple[str, ...], table: Path | None, output: Path | None, name: str | None, folder: Path
+    prompts: tuple[str, ...],
+    table: Path | None,
+    output: Path | None,
+    model: str | None,
+    name: str | None,
+    folder: Path,
 ) -> None:
-    if name is not None and (prompts or table or output):
-        raise click.UsageError("an example is laid out as it is: leave --prompt, --from and -o away")
+    if name is not None and (prompts or table or output or model):
+        raise click.UsageError("an example is laid out as it is: leave --prompt, --from, --model and -o away")
     if table is not None and (prompts or folder != Path()):
         raise click.UsageError("--from names the table: leave FOLDER and --prompt away")
 
 
-def _has_pictures(folder: Path, prompts: tuple[str, ...]) -> bool:
-    from batchrunner.starting import PICTURES, holds_pictures  # noqa: PLC0415 - an example needs none of it
+def _has_files(folder: Path, prompts: tuple[str, ...], model: str | None) -> bool:
+    """Tell whether a folder has what the model takes; words that nothing is there for are refused."""
+    from batchrunner.cards import load_card  # noqa: PLC0415 - an example needs none of it
+    from batchrunner.starting import MODEL, holds_some, suffixes  # noqa: PLC0415 - as above
 
-    if holds_pictures(folder):
+    card = load_card(model or MODEL)
+    if holds_some(folder, card):
         return True
-    if prompts:
-        raise UsageError(f"there are no pictures in {folder}: {', '.join(sorted(PICTURES))}")
+    if prompts and card.image_fields:
+        kind = "videos" if card.videos else "pictures"
+        raise UsageError(f"there are no {kind} in {folder}: {', '.join(sorted(suffixes(card)))}")
     return False
 
 
 def _for_what_is_there(
-    folder: Path, prompts: tuple[str, ...], table: Path | None, output: Path | None
+    folder: Path, prompts: tuple[str, ...], table: Path | None, output: Path | None, model: str | None
 ) -> None:
-    from batchrunner.starting import default_path, for_folder, for_table  # noqa: PLC0415 - as above
+    from batchrunner.cards import load_card  # noqa: PLC0415 - as above
+    from batchrunner.starting import (  # noqa: PLC0415 - as above
+        MODEL,
+        default_path,
+        for_folder,
+        for_table,
+        for_words,
+        holds_some,
+    )
 
+    card = load_card(model or MODEL)
     path = output or default_path(table or folder)
     _refuse_to_overwrite(path)
     path.parent.mkdir(parents=True, exist_ok=True)  # paths from a folder that is not there lead nowhere
-    made = for_table(table, path) if table is not None else for_folder(folder, prompts, path)
+    if table is not None:
+        made = for_table(table, path, card)
+    elif holds_some(folder, card):
+        made = for_folder(folder, prompts, path, card)
+    else:
+        made = for_words(folder.resolve().name, prompts, path, card)
     _write_schema(Path())
     path.write_text(made.text, encoding="utf-8")
     click.echo(f"wrote {path}: {count(made.jobs, 'job')}")

@@ -12,11 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from batchrunner.campaign import Campaign
-from batchrunner.cli.text import count, lasted, money, plain
+from batchrunner.cli.text import count, lasted, money, plain, to_cents
 from batchrunner.clock import local_text
+from batchrunner.engine.outlook import Outlook
 from batchrunner.engine.planner import Wait
 from batchrunner.engine.progress import Progress
 from batchrunner.engine.steps import Stop
+from batchrunner.rules.foresight import Foresight
 from batchrunner.rules.states import EventKind
 from batchrunner.store.changes import Moved
 from batchrunner.values import JobState
@@ -24,6 +26,7 @@ from batchrunner.values import JobState
 REFRESH_S = 0.1
 TICK_S = 1.0  # redrawn so often while nothing happens: time goes on, and the newest tick is always shown
 OUTLOOK_S = 10.0
+DAY_NAMED_S = 16 * 3600.0
 STYLES = {
     JobState.PENDING: "dim",
     JobState.ACTIVE: "cyan",
@@ -66,7 +69,7 @@ class LiveView:
                 self._latest = change.attempt.files[0].path
         now_s = time.monotonic()
         self._newest = progress
-        self._look_ahead(progress, now_s)
+        self._look_ahead(now_s)
         if now_s - self._drawn_s >= REFRESH_S or progress.stop is not None:
             self._drawn_s = now_s
             self._live.update(self._draw(progress), refresh=True)
@@ -87,6 +90,8 @@ class LiveView:
         passed = lasted(time.monotonic() - self._began_s)
         head.add_row(Text(self._campaign.name, style="bold"), bar, f"{done:,} of {total:,}  {passed}")
         lines: list[RenderableType] = [head, self._counts(progress), self._money(progress)]
+        if self._seen_ahead and progress.stop is None:
+            lines.append(Text(f"ahead    {self._seen_ahead}", overflow="ellipsis", no_wrap=True))
         lines.append(Text(f"latest   {self._latest or 'no clip yet'}", overflow="ellipsis", no_wrap=True))
         problem = plain(progress.problem) or "none"
         lines.append(Text(f"problem  {problem}", style="yellow" if progress.problem else "dim", no_wrap=True))
@@ -119,20 +124,49 @@ class LiveView:
             return f"waiting for {Wait.HOURS}, until {local_text(progress.opens_us)}"
         waits = {Wait.PACE, Wait.LOOKING, Wait.KEY}
         why = f"waiting: {progress.waiting_for}; " if progress.waiting_for in waits else ""
-        return f"{why}{self._seen_ahead}Ctrl-C stops safely, the same command goes on"
+        return f"{why}Ctrl-C stops safely, the same command goes on"
 
-    def _look_ahead(self, progress: Progress, now_s: float) -> None:
-        """Note when all will be done and what it will have cost, every few seconds."""
+    def _look_ahead(self, now_s: float) -> None:
+        """Note when it will be over and what all will have cost, every few seconds."""
         if now_s < self._look_s:
             return
         self._look_s = now_s + OUTLOOK_S
-        told, left_micros = self._campaign.foresight(), self._campaign.to_finish_micros()
-        if told is None:
-            self._seen_ahead = ""
-            return
-        now_us = time.time_ns() // 1000
-        low, high = (local_text(now_us + int(at_s * 1e6))[-5:] for at_s in (told.low_s, told.high_s))
-        at = f"done between {low} and {high}" if low != high else f"done about {low}"
-        least = progress.spent_micros + progress.reserved_micros
-        cost = "" if left_micros is None else f", at most {money(least + left_micros)} in all"
-        self._seen_ahead = f"{at}{cost}; "
+        told = self._campaign.outlook()
+        self._seen_ahead = outlook_words(told, time.time_ns() // 1000) if told is not None else ""
+
+
+def outlook_words(told: Outlook, now_us: int) -> str:
+    """Say when a run will be over and what all will have cost, as far as anybody can."""
+    ends = "done"
+    if told.within is not None:
+        what = "--max-new" if told.ends is Stop.ENOUGH else "the budget"
+        ends = f"{what} ends it after {_more(told.within)},"
+    when = f"{ends} {_span_words(told.finish, now_us)}" if told.finish else ends.rstrip(",")
+    when += " but for the deadline" if told.cut else ""
+    known = when if told.finish or told.within is not None else ""
+    return ", ".join(words for words in (known, _cost_words(told)) if words)
+
+
+def _span_words(finish: Foresight, now_us: int) -> str:
+    low, high = (_clock(now_us, after_s) for after_s in (finish.low_s, finish.high_s))
+    return f"between {low} and {high}" if low != high else f"about {low}"
+
+
+def _clock(now_us: int, after_s: float) -> str:
+    """Return a time to come: with its day where the hour alone may be taken for another day's."""
+    text = local_text(now_us + int(after_s * 1e6))
+    return text if after_s >= DAY_NAMED_S else text.split()[1]
+
+
+def _more(jobs: int) -> str:
+    return f"about {jobs:,} more job{'' if jobs == 1 else 's'}" if jobs else "what is under way"
+
+
+def _cost_words(told: Outlook) -> str:
+    if told.most_micros is None:
+        return ""
+    most = money(to_cents(told.most_micros))
+    if told.least_micros is None:
+        return f"at most {most} in all"
+    least = money(to_cents(told.least_micros))
+    return f"{least} to {most} in all" if least != most else f"{most} in all"

@@ -5,16 +5,20 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import shlex
 from pathlib import Path
 
 import click
 
 from batchrunner.cli.options import CAMPAIGN, JSON_OUTPUT, MAYBE_CAMPAIGN, STATE, example, print_json
-from batchrunner.cli.say import say
+from batchrunner.cli.say import here, say
 from batchrunner.cli.text import about, count, money, plain
 from batchrunner.cli.trouble import trouble_lines
 from batchrunner.cli.watch import watch
-from batchrunner.standing import Status, read_jobs, read_status, state_path
+from batchrunner.cli.why import near
+from batchrunner.clock import local_text
+from batchrunner.standing import Status, end_words, is_recorded, read_jobs, read_status, state_path
+from batchrunner.store.runs import PastRun
 from batchrunner.values import AttemptState, JobState
 
 
@@ -30,7 +34,7 @@ def status(campaign: str, state: Path, as_json: bool, follow: bool) -> None:
             "--watch is for people: leave --json away, or follow the log beside the state table"
         )
     if follow:
-        watch(state_path(state, campaign), lambda: status_lines(campaign, read_status(state, campaign)))
+        watch(state_path(state, campaign), lambda: watched_lines(state, campaign))
         return
     found = read_status(state, campaign)
     if as_json:
@@ -38,6 +42,14 @@ def status(campaign: str, state: Path, as_json: bool, follow: bool) -> None:
         return
     for line in status_lines(campaign, found):
         say(line)
+
+
+def watched_lines(state: Path, campaign: str) -> list[str]:
+    """Return how a campaign stands, also where its first run is still to come."""
+    if not is_recorded(state, campaign):
+        path = state_path(state, campaign)
+        return [f"{campaign}: waiting for its first run: there is no state table {path} yet"]
+    return [here(line) for line in status_lines(campaign, read_status(state, campaign))]
 
 
 def status_lines(campaign: str, found: Status) -> list[str]:
@@ -49,16 +61,48 @@ def status_lines(campaign: str, found: Status) -> list[str]:
         lines.append(f"  {totals.unlisted:>6,}  no longer in the manifest (kept)")
     doubtful = sum(totals.attempts.get(one, 0) for one in (AttemptState.SUBMITTING, AttemptState.UNKNOWN))
     if doubtful:
-        lines.append(
-            f"  {count(doubtful, 'submission')} without an answer so far: if no run is at work, run again; "
-            "it looks for them first, and nothing is paid twice"
-        )
+        again = "" if found.at_work else ": run again; it looks for them first, and nothing is paid twice"
+        lines.append(f"  {count(doubtful, 'submission')} without an answer so far{again}")
     lines.append(f"  spent {money(totals.spent_micros)}, reserved {money(totals.reserved_micros)}")
     lines.append(f"  the whole campaign: at most {money(found.estimate_micros)}")
     if found.finish_s is not None:
         lines.append(f"  done in about {about(found.finish_s)} of running at the pace so far")
+    if found.last_run is not None:
+        lines.append(f"  {run_words(found.last_run, at_work=found.at_work)}")
     lines += trouble_lines(campaign, found.failed, found.held)
-    return [*lines, f"clips: {found.output}"]
+    now = _next_step(found)
+    return [*lines, f"clips: {found.output}", *([now] if now else [])]
+
+
+def _next_step(found: Status) -> str:
+    """Return what the last run said to do now; where it could not, that it can be gone on with."""
+    run = found.last_run
+    if run is None or found.at_work:
+        return ""
+    if run.ended_us is None:
+        return f"go on with: batchrunner run {shlex.quote(str(near(found.manifest)))}"
+    return run.next_step
+
+
+def run_words(run: PastRun, *, at_work: bool) -> str:
+    """Say when the last run began, and when and why it ended."""
+    began = local_text(run.began_us)
+    if at_work:
+        return f"a run is at work since {began}"
+    if run.ended_us is None:
+        return (
+            f"the last run, of {began}, did not end by itself (a kill, a power cut, a full disk?): "
+            f"its last word is of {_later(run.last_us, began)}"
+        )
+    code = f" (exit {run.exit_code})" if run.exit_code is not None else ""
+    ended = "" if local_text(run.ended_us) == began else f" to {_later(run.ended_us, began)}"
+    return f"the last run, {began}{ended}, {plain(end_words(run))}{code}"
+
+
+def _later(at_us: int, before: str) -> str:
+    """Return a time, without its day where that is the day of the one before."""
+    day, _, clock = (text := local_text(at_us)).partition(" ")
+    return clock if before.startswith(day) else text
 
 
 @click.command(

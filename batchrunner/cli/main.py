@@ -80,7 +80,7 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="batchrunner")
 def group() -> None:
-    """Run overnight batches of paid image-to-video jobs: resumable, never paid twice, never lost."""
+    """Run overnight batches of paid video jobs: resumable, never paid twice, never lost."""
 
 
 def main() -> NoReturn:

@@ -39,14 +39,14 @@ PROVIDER = click.option(
 @JSON_OUTPUT
 @click.pass_context
 def models(ctx: click.Context, as_json: bool) -> None:
-    """List the models that there are cards for: pictures, lengths, prices."""
+    """List the models that there are cards for: what they take, lengths, prices."""
     if ctx.invoked_subcommand is not None:
         return
     cards = [load_card(name) for name in card_ids()]
     if as_json:
         print_json([_as_json(card) for card in cards])
         return
-    rows = [("model", "pictures", "seconds", "price"), *(_row(card) for card in cards)]
+    rows = [("model", "takes", "seconds", "price"), *(_row(card) for card in cards)]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
         click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
@@ -62,10 +62,10 @@ def show(model: str, as_json: bool) -> None:
         print_json(_as_json(card) | {"parameters": card.parameters, "price": card.price})
         return
     click.echo(f"{card.id}: {card.about}")
-    pictures = ", then ".join(card.image_fields)
-    click.echo(
-        f"  takes {count(len(card.image_fields), 'picture')} ({pictures}) and a prompt{_longest(card)}"
-    )
+    files = f"{card.takes_files} and " if card.image_fields else ""
+    click.echo(f"  takes {files}a prompt{_longest(card)}{'' if files else f', {card.takes_files}'}")
+    for field, side in card.videos.items():
+        click.echo(f"    {field}: an MP4{f' of at most {side:,} pixels a side' if side else ''}")
     seed = (
         f"a seed, 0 to {SEED_MAX:,} (`{card.seed_field}`)"
         if card.seed_field
@@ -196,7 +196,8 @@ def _as_json(card: Card) -> dict[str, JSON]:
     return {
         "id": card.id,
         "about": card.about,
-        "images": list(card.image_fields),
+        "images": [name for name in card.image_fields if name not in card.videos],
+        "videos": list(card.videos),
         "seed": card.seed_field,
         "price_text": card.price_text(),
         "sha256": card.sha256,
@@ -209,7 +210,7 @@ def _row(card: Card) -> tuple[str, str, str, str]:
     )
     return (
         card.id,
-        str(len(card.image_fields)),
+        card.takes_files.partition(" (")[0],
         _values(card.parameters["properties"].get(name, {})),
         _price(card),
     )
@@ -248,11 +249,17 @@ def _always(card: Card, name: str, rule: Mapping[str, Any]) -> str:
 
 
 def _snippet(card: Card) -> str:
-    sources = [f"https://example.com/{field}.png" for field in card.image_fields]
+    sources = [
+        f"https://example.com/{field}.{'mp4' if field in card.videos else 'png'}"
+        for field in card.image_fields
+    ]
+    settings = ", ".join(f"{name}: {json.dumps(value)}" for name, value in card.defaults.items())
+    head = f"  model: {card.id}\n  parameters: {{{settings}}}"
+    if not sources:
+        return f'{head}\n  prompts:\n    - {{id: first, text: "A harbour at dawn"}}'
     if len(sources) == 1:
         images = f'  - {{id: first, url: "{sources[0]}"}}'
     else:
         frames = ", ".join(f'{{url: "{source}"}}' for source in sources)
         images = f"  - {{id: first, frames: [{frames}]}}"
-    settings = ", ".join(f"{name}: {json.dumps(value)}" for name, value in card.defaults.items())
-    return f"  model: {card.id}\n  parameters: {{{settings}}}\n  images:\n  {images}"
+    return f"{head}\n  images:\n  {images}"

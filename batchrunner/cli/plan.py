@@ -14,7 +14,7 @@ from batchrunner.cli.notes import show_notes
 from batchrunner.cli.options import JSON_OUTPUT, MANIFEST, OUTPUT, STATE, example, print_json
 from batchrunner.cli.reach import access
 from batchrunner.cli.spread import spread_lines
-from batchrunner.cli.text import about, count, money, plain
+from batchrunner.cli.text import about, count, money, plain, to_cents
 from batchrunner.errors import UsageError
 from batchrunner.planning import Change, Plan
 from batchrunner.recording import Recording
@@ -176,11 +176,10 @@ def money_lines(made: Plan) -> list[str]:
     if made.again_micros:
         lines.append(f"{money(made.again_micros)} of that for changed jobs that were paid for as they were")
     if made.expected_micros is not None and made.to_submit:
-        lines.append(f"as expected {money(made.expected_micros)}: {_from(made)}")
-    if made.foresight is not None:
-        one = made.foresight
-        span = f"{about(one.low_s)} to {about(one.high_s)}"
-        lines.append(f"done in about {about(one.likely_s)} of running ({span}), {one.how}")
+        low, high = made.expected_range or (0, 0)
+        span = f" ({money(to_cents(low))} to {money(to_cents(high))})" if high > low else ""
+        lines.append(f"as expected {money(made.expected_micros)}{span}: {_from(made)}")
+    lines += _over_lines(made)
     spent = f"spent so far {money(made.spent_micros)}"
     budget = "" if made.budget_micros is None else f", budget {money(made.budget_micros)}"
     lines.append(spent + budget)
@@ -218,6 +217,7 @@ def plan_json(made: Plan) -> dict[str, object]:
         "again": dollars(made.again_micros),
         "total": dollars(made.total_micros),
         "expected": dollars(made.expected_micros),
+        "expected_range": made.expected_range and [dollars(micros) for micros in made.expected_range],
         "expected_from": {
             "ended": made.shown.ended,
             "failed": made.shown.failed,
@@ -228,8 +228,21 @@ def plan_json(made: Plan) -> dict[str, object]:
         "finish_range": made.foresight and [round(made.foresight.low_s, 1), round(made.foresight.high_s, 1)],
         "spent": dollars(made.spent_micros),
         "budget": dollars(made.budget_micros),
+        "within": made.within,
         "price": made.price,
     }
+
+
+def _over_lines(made: Plan) -> list[str]:
+    """Say when a run will be over: all done, or the budget used up."""
+    if made.within == 0:
+        return ["no job fits into what is left of the budget"]
+    ends = f"the budget ends it after about {count(made.within, 'job')}" if made.within else ""
+    one = made.foresight
+    if one is None:
+        return [ends] if ends else []
+    span = f"about {about(one.likely_s)} of running ({about(one.low_s)} to {about(one.high_s)}), {one.how}"
+    return [f"{ends}, in {span}" if ends else f"done in {span}"]
 
 
 def _from(made: Plan) -> str:

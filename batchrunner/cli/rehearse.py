@@ -20,7 +20,7 @@ from batchrunner.cli.reach import access
 from batchrunner.cli.text import count, lasted, money, plain
 from batchrunner.clock import SystemClock, local_text, utc_text
 from batchrunner.engine.gate import Bounds
-from batchrunner.errors import InvariantError, UsageError
+from batchrunner.errors import InvariantError
 from batchrunner.rehearsal.rehearse import Range, Rehearsal, nights_for
 from batchrunner.rehearsal.rehearse import rehearse as play
 from batchrunner.rehearsal.stage import Call, Stage
@@ -29,6 +29,7 @@ from batchrunner.standing import dollars
 from batchrunner.values import JobState
 
 REASONS_SHOWN = 3
+INVENTED = "the weather is invented; no provider was measured"
 ENDS = {
     0: "every job done",
     3: "some jobs failed",
@@ -52,8 +53,8 @@ batchrunner rehearse night.yaml --weather storm --at 22:00 --for 9h"""
     type=click.Choice(list(WEATHERS)),
     default="rough",
     show_default=True,
-    help="calm: little goes wrong. rough: an outage, a kill, lost answers, less room at the provider. "
-    "storm: all of it, and more of it, than anybody has told of.",
+    help="Invented, not measured. calm: little goes wrong. rough: an outage, a kill, lost answers, less room "
+    "at the provider. storm: all of it, and more of it, than anybody has told of.",
 )
 @click.option("--nights", type=click.IntRange(1, 1_000), help="How many nights.  [default: by the jobs]")
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the weather.")
@@ -82,8 +83,6 @@ def rehearse(
     """
     started = time.monotonic()
     begins_us = start_us or SystemClock().now_us()
-    if bounds.until_us is not None and bounds.until_us <= begins_us:
-        raise UsageError("--until is not after --at: give it with its day, like 2026-11-24T07:00")
     path = read_bill(manifest).manifest_path if is_bill(manifest) else manifest
     stage = Stage(Call(path, state, access().base_url, in_flight, bounds))
     stage.check()
@@ -138,6 +137,7 @@ def lines(stage: Stage, played: Rehearsal, took_s: float) -> Iterator[str]:
     for how in dict.fromkeys(one.how for one in script.durations.values()):
         yield f"  how long a clip takes: {plain(how)}"
     yield f"  what it costs: {plain(script.price)}"
+    yield f"  what goes wrong: {INVENTED}"
     yield f"Nothing was sent, and none of your files was touched. It took {lasted(took_s)}."
 
 
@@ -169,6 +169,7 @@ def rehearsal_json(played: Rehearsal, took_s: float) -> dict[str, object]:
         "rests_on": {
             "durations": list(dict.fromkeys(one.how for one in script.durations.values())),
             "price": script.price,
+            "weather": INVENTED,
         },
         "took": round(took_s, 1),
     }

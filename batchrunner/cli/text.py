@@ -13,6 +13,11 @@ def money(micros: int | None) -> str:
     return f"${dollars:,.2f}" if micros % 10_000 == 0 else f"${dollars:,.4f}".rstrip("0")
 
 
+def to_cents(micros: int) -> int:
+    """Return micro-dollars that are only foreseen, to the cent."""
+    return round(micros / 10_000) * 10_000
+
+
 def count(number: int, noun: str) -> str:
     """Return a number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import click
 
 LOOK_S = 1.0
-NEVER: object = object()
+AGAIN_S = 30.0  # also where nothing was written: a run that was killed writes nothing more
 
 
 def watch(path: Path, lines: Callable[[], list[str]]) -> None:
-    """Show some lines whenever a file changes, until Ctrl-C: in place on a terminal, else one line each time.
+    """Show some lines whenever a file changes, and now and then, until Ctrl-C.
 
-    `lines()` is asked only then; its first line sums the others up.
+    In place on a terminal, else one line each time. `lines()` is asked only then; its first line sums the
+    others up.
     """
     with suppress(KeyboardInterrupt):
         if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
@@ -32,24 +33,26 @@ def _in_place(path: Path, lines: Callable[[], list[str]]) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     with Live(Text("\n".join(lines())), auto_refresh=False, vertical_overflow="crop") as live:
-        seen: object = NEVER
-        while True:
-            if (now := _mark(path)) != seen:
-                seen = now
-                live.update(Text("\n".join(lines())), refresh=True)
-            time.sleep(LOOK_S)
+        for _change in _changes(path):
+            live.update(Text("\n".join(lines())), refresh=True)
 
 
 def _line_by_line(path: Path, lines: Callable[[], list[str]]) -> None:
-    said, seen = "", NEVER
+    said = ""
+    for _change in _changes(path):
+        line = "; ".join(one.strip() for one in lines()[:6])
+        if line != said:
+            click.echo(f"{time.strftime('%H:%M:%S')}  {line}")
+        said = line
+
+
+def _changes(path: Path) -> Iterator[None]:
+    """Yield at once, whenever the file has changed, and now and then."""
     while True:
-        if (now := _mark(path)) != seen:
-            seen = now
-            line = "; ".join(one.strip() for one in lines()[:6])
-            if line != said:
-                click.echo(f"{time.strftime('%H:%M:%S')}  {line}")
-            said = line
-        time.sleep(LOOK_S)
+        seen, until_s = _mark(path), time.monotonic() + AGAIN_S
+        yield
+        while _mark(path) == seen and time.monotonic() < until_s:
+            time.sleep(LOOK_S)
 
 
 def _mark(path: Path) -> tuple[int, int] | None:

@@ -60,10 +60,13 @@ def shot_of(payload: Payload, picture: tuple[int, int]) -> Shot:
 
 
 def frame_size(payload: Payload, picture: tuple[int, int]) -> tuple[int, int]:
-    """Return even pixel sizes: quality names the short edge, the ratio gives the long one."""
+    """Return even pixel sizes: those asked for, or of the short edge that quality names and the ratio."""
+    exact = _pair(payload.get("size"), "*", 4096)
+    if exact is not None:
+        return _even(exact[0]), _even(exact[1])
     quality = str(payload.get("quality", payload.get("resolution", "540p"))).lower()
     short = _EDGES.get(quality, 540)
-    across, down = _ratio(payload.get("aspect_ratio"), picture)
+    across, down = _pair(payload.get("aspect_ratio", payload.get("ratio")), ":", 99) or picture
     if across >= down:
         return _even(short * across / down), short
     return short, _even(short * down / across)
@@ -117,11 +120,11 @@ def _seconds(payload: Payload) -> float:
     return min(SECONDS_MAX, max(1.0, seconds)) if seconds == seconds else 5.0  # noqa: PLR0124 - not a number
 
 
-def _ratio(asked: JSON, picture: tuple[int, int]) -> tuple[int, int]:
-    parts = str(asked).split(":")
-    if len(parts) == 2 and all(part.isdigit() and 0 < int(part) < 100 for part in parts):
+def _pair(asked: JSON, between: str, most: int) -> tuple[int, int] | None:
+    parts = str(asked).split(between)
+    if len(parts) == 2 and all(part.isdigit() and 0 < int(part) <= most for part in parts):
         return int(parts[0]), int(parts[1])
-    return picture
+    return None
 
 
 def _even(length: float) -> int:

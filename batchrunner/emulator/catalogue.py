@@ -100,7 +100,7 @@ def detail(model: Model, config: EmulatorConfig) -> dict[str, JSON]:
         "created_at": 0,
         "updated_at": 0,
         "model_type": "video",
-        "modalities": {"input": ["text", "image"], "output": ["video"]},
+        "modalities": {"input": ["text", *_kinds(model)], "output": ["video"]},
         "parameters": [_parameter(model, name) for name in model.parameters],
         "internal_parameters": {},
         **told,
@@ -164,15 +164,17 @@ def _within(value: JSON, rule: Mapping[str, JSON]) -> bool:
     return True
 
 
+def _kinds(model: Model) -> list[str]:
+    """Return what kinds of files a model takes."""
+    return sorted({"video" if name in model.card.videos else "image" for name in model.card.image_fields})
+
+
 def _parameter(model: Model, name: str) -> dict[str, JSON]:
     rule, written = model.parameters[name], model.card.parameters["properties"].get(name, {})
-    kind = (
-        "image"
-        if name in model.card.image_fields
-        else "enum"
-        if "enum" in rule
-        else rule.get("type", "string")
-    )
+    card = model.card
+    kind = "enum" if "enum" in rule else rule.get("type", "string")
+    if name in card.image_fields:
+        kind = "video" if name in card.videos else "image"
     default = written.get("default")
     entry: dict[str, JSON] = {
         "name": name,

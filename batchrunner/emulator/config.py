@@ -80,7 +80,7 @@ class EmulatorConfig:
 
     # --- uploads
     upload_ttl_s: float = 899.0  # observed 2026-09-06
-    upload_bytes_max: int = 32 * 1024 * 1024
+    upload_bytes_max: int = 60 * 1024 * 1024
     upload_script: tuple[str, ...] = ()
     upload_fault_rate: float = 0.0
     upload_faults: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Stills in, a small playable MP4 out. One of the two doors to PyAV (the other checks downloads).
+"""Stills in, a small playable MP4 out; of a film, the still it ends with. A door to PyAV.
 
 Same stills and same shot give the same bytes on one machine: one thread, no time stamps, no random
 identifiers. H.264 in 4:2:0 at 24 frames a second with the index in front, so that any player shows it
@@ -7,14 +7,16 @@ while it still loads.
 
 from __future__ import annotations
 
+import io
 import math
 from array import array
+from collections import deque
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 from batchrunner.emulator.camera import FPS, Shot, eased, framing_at
-from batchrunner.emulator.pictures import Still, blend, rows
+from batchrunner.emulator.pictures import BadPictureError, Picture, Still, blend, rows
 from batchrunner.errors import MissingExtraError
 
 try:
@@ -54,6 +56,29 @@ def encode(shot: Shot, stills: Sequence[Still], path: Path) -> None:
             for sound in _sounds(shot):
                 output.mux(tone.encode(sound))
             output.mux(tone.encode(None))
+
+
+def is_film(data: bytes) -> bool:
+    """Tell whether bytes begin as a film does."""
+    return data[4:8] == b"ftyp"
+
+
+def last_frame(data: bytes) -> Picture:
+    """Return the picture that a film ends with: what an extension of it goes on from.
+
+    Raises:
+        BadPictureError: it cannot be decoded.
+    """
+    try:
+        with av.open(io.BytesIO(data), mode="r", format="mov") as film:
+            film.seek(film.duration or 0)  # to the last frame that stands for itself
+            frames = deque(film.decode(film.streams.video[0]), maxlen=1)
+            if not frames:
+                raise BadPictureError("the film has no picture")
+            picture: Picture = frames[0].to_image()  # type: ignore[no-untyped-call]  # as its author left it
+            return picture
+    except (av.FFmpegError, IndexError, ValueError) as problem:
+        raise BadPictureError(str(problem)) from problem
 
 
 def _tag_colours(context: av.VideoCodecContext) -> None:

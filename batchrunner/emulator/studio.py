@@ -12,7 +12,7 @@ from batchrunner.emulator.camera import Framing, Shot, shot_of
 from batchrunner.emulator.ledger import Record
 from batchrunner.emulator.objects import Objects
 from batchrunner.emulator.pictures import Picture, drawn, read, still, thumbnail
-from batchrunner.emulator.render import encode
+from batchrunner.emulator.render import encode, is_film, last_frame
 
 DRAWN = "drawn:"  # a picture reference `drawn:<url>` stands for a made-up picture
 _CANNED_SHOT = Shot(160, 90, 24, Framing(0.45, 0.5, 0.9), Framing(0.55, 0.5, 0.8), None)
@@ -43,13 +43,13 @@ class Studio:
         job = self._job(f"{record.clip}.jpg", lambda part: self._thumbnail(record, part))
         return (await asyncio.wrap_future(job)).read_bytes()
 
-    async def check(self, data: bytes) -> None:
-        """Make sure that bytes are a picture.
+    async def check(self, data: bytes, *, video: bool = False) -> None:
+        """Make sure that bytes are a picture, or a `video`.
 
         Raises:
             BadPictureError: they are not.
         """
-        await asyncio.get_running_loop().run_in_executor(self._pool, read, data)
+        await asyncio.get_running_loop().run_in_executor(self._pool, last_frame if video else read, data)
 
     def close(self) -> None:
         """Drop what waits. What is being rendered may end or not: half a clip has another name."""
@@ -80,7 +80,8 @@ class Studio:
     def _picture(self, reference: str) -> Picture:
         if reference.startswith(DRAWN):
             return drawn(reference.removeprefix(DRAWN))
-        return read(self._objects.data(reference))
+        data = self._objects.data(reference)
+        return last_frame(data) if is_film(data) else read(data)
 
     def _canned(self) -> bytes:
         path = self._kept(

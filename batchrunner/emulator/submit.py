@@ -22,10 +22,10 @@ from batchrunner.emulator.pictures import BadPictureError
 from batchrunner.emulator.service import Service, receipt, told
 from batchrunner.emulator.studio import DRAWN
 from batchrunner.emulator.wire import DROPPED, Answer, Call, error, json_answer
-from batchrunner.values import JSON, fingerprint
+from batchrunner.values import JSON, canonical, fingerprint
 
 _KEY_FAULTS = frozenset({"401", "403"})
-_PICTURE_BYTES_MAX = 32 * 1024 * 1024
+_PICTURE_BYTES_MAX = 60 * 1024 * 1024
 _FETCH_S = 4.0
 
 
@@ -129,7 +129,8 @@ async def _vendor(service: Service, order: _Order, fault: Fault) -> None:
 
 async def _record(service: Service, order: _Order) -> Record:
     config, name = service.config, order.model.card.id
-    found = {field: await _picture(service, url) for field, url in _urls(order)}
+    videos = order.model.card.videos
+    found = {field: await _picture(service, url, video=field in videos) for field, url in _urls(order)}
     shown = {field: _content(service, reference) for field, reference in found.items()}
     identity = fingerprint(name, order.payload)
     low, high = config.duration_s
@@ -140,13 +141,19 @@ async def _record(service: Service, order: _Order) -> Record:
         payload=order.payload,
         fingerprint=identity,
         clip=fingerprint(name, {**order.payload, **shown}),
-        pictures=tuple(found.values()),
+        pictures=tuple(found.values()) or (f"{DRAWN}{_words(order)}",),
         created_s=service.now_s(),
         duration_s=low + (high - low) * chance,
         initial=config.initial_status,
         fate="never" if name in config.never_models else service.draw(Scope.FATE),
         cost_micros=cost_micros(order.model, config, order.payload),
     )
+
+
+def _words(order: _Order) -> str:
+    """Return what a clip of words alone shows: the same take looks the same at every quality."""
+    card = order.model.card
+    return canonical([order.payload.get(card.prompt_field), order.payload.get(card.seed_field or "")])
 
 
 def _urls(order: _Order) -> list[tuple[str, str]]:
@@ -159,8 +166,8 @@ def _content(service: Service, reference: str) -> str:
     return reference if reference.startswith(DRAWN) else service.objects.sha256(reference)
 
 
-async def _picture(service: Service, url: str) -> str:
-    """Return where a picture is found: an object's name, or `drawn:<url>` for one outside this machine."""
+async def _picture(service: Service, url: str, *, video: bool) -> str:
+    """Return where a picture or `video` is: an object's name, or `drawn:<url>` where it is not fetched."""
     where = urlsplit(url)
     if where.scheme not in ("http", "https") or not where.hostname:
         _refuse(answer_of("400_image"))
@@ -172,7 +179,7 @@ async def _picture(service: Service, url: str) -> str:
         return name or f"{DRAWN}{url}"
     try:
         data = service.objects.data(name) if name else await asyncio.to_thread(_fetch, url)
-        await service.studio.check(data)
+        await service.studio.check(data, video=video)
     except (OSError, ValueError, http.client.HTTPException, BadPictureError) as problem:
         answer = answer_of("400_image") or DROPPED
         raise _RefusedError(replace(answer)) from problem

@@ -13,6 +13,7 @@ from typing import Protocol, TypeAlias
 
 from batchrunner.errors import LocalError
 from batchrunner.media.trouble import MediaError
+from batchrunner.media.verdicts import Verdict
 from batchrunner.providers.base import Provider, ProviderError
 from batchrunner.values import Account, Attempt, Listing, MediaFile, Picture, Reason, RemoteJob, Reply
 
@@ -28,21 +29,11 @@ class Clips(Protocol):
             LocalError: this machine's disk.
         """
 
-    def publish(self, attempt: Attempt) -> tuple[MediaFile, ...]:
-        """Give the fetched files of an attempt their final names; never over a foreign file.
+    def publish(self, attempts: Sequence[Attempt]) -> Sequence[Verdict]:
+        """Give the fetched files of some attempts their final names, durably; never over a foreign file.
 
-        Durable only after `sync`.
-
-        Raises:
-            MediaError: `gone` when the part file has vanished.
-            LocalError: this machine's disk.
-        """
-
-    def sync(self, files: Sequence[MediaFile]) -> None:
-        """Make the names of published files durable.
-
-        Raises:
-            LocalError: this machine's disk.
+        Returns a verdict for each attempt, in their order: its files, a MediaError (`gone` when a part file
+        has vanished), or a LocalError (this machine's disk).
         """
 
 
@@ -247,7 +238,8 @@ def _perform(action: Action, provider: Provider, clips: Clips) -> Outcome:
             except (MediaError, LocalError) as error:
                 return Downloaded(attempt.id, (), error)
         case Publish(attempts):
-            return Published(_publish(attempts, clips))
+            verdicts = clips.publish(attempts)
+            return Published(tuple(map(_named, attempts, verdicts)))
         case Survey(model):
             return Surveyed(model, *_list(model, provider))
         case Sweep():
@@ -260,20 +252,8 @@ def _perform(action: Action, provider: Provider, clips: Clips) -> Outcome:
             return _probe(provider)
 
 
-def _publish(attempts: Sequence[Attempt], clips: Clips) -> tuple[Named, ...]:
-    named = tuple(_name(attempt, clips) for attempt in attempts)
-    try:
-        clips.sync([file for one in named for file in one.files])
-    except LocalError as error:
-        return tuple(Named(one.attempt_id, (), one.error or error) for one in named)
-    return named
-
-
-def _name(attempt: Attempt, clips: Clips) -> Named:
-    try:
-        return Named(attempt.id, clips.publish(attempt))
-    except (MediaError, LocalError) as error:
-        return Named(attempt.id, (), error)
+def _named(attempt: Attempt, verdict: Verdict) -> Named:
+    return Named(attempt.id, verdict) if isinstance(verdict, tuple) else Named(attempt.id, (), verdict)
 
 
 def _poll(action: Poll, provider: Provider) -> Polled:

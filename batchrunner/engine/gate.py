@@ -47,19 +47,28 @@ class Gate:
         if by_wall is not None and now_us + likely_s * 1e6 >= by_wall:
             return _too_late((by_wall - now_us) / 1e6, likely_s, local_text(by_wall, self._bounds.zone))
         if by_length is not None and now_s + likely_s >= by_length:
-            return _too_late(by_length - now_s, likely_s, "the length that was given")
+            return _too_late(by_length - now_s, likely_s, "the end of the length that was given")
         return ""
 
     def closes_s(self, now_s: float, now_us: int) -> float | None:
         """Return the steady time from which on `over` has a reason, as far as it is known; None: never."""
-        likely_s = self._lasts_s(now_s)
+        ends_s = self.ends_s(now_s, now_us)
+        return None if ends_s is None else ends_s - self._lasts_s(now_s)
+
+    def ends_s(self, now_s: float, now_us: int) -> float | None:
+        """Return the steady time of the deadline; None: there is none."""
         by_wall = self._bounds.until_us
         ends = [self._ends_s, None if by_wall is None else now_s + (by_wall - now_us) / 1e6]
-        return min((end_s - likely_s for end_s in ends if end_s is not None), default=None)
+        return min((end_s for end_s in ends if end_s is not None), default=None)
 
     def enough(self, submissions: int) -> bool:
         """Tell whether this run has started as many jobs as it may."""
-        return self._bounds.max_new is not None and submissions >= self._bounds.max_new
+        return self.rest(submissions) == 0
+
+    def rest(self, submissions: int) -> int | None:
+        """Return how many more jobs this run may start; None: as many as there are."""
+        most = self._bounds.max_new
+        return None if most is None else max(0, most - submissions)
 
     def opens_us(self, now_us: int) -> int | None:
         """Return when the window opens next (microseconds UTC), or None while nothing is closed."""
@@ -77,5 +86,5 @@ class Gate:
 
 def _too_late(left_s: float, likely_s: float, end: str) -> str:
     if left_s <= 0:
-        return f"{end} is over"
-    return f"{span(left_s)} to {end}, and a job takes up to {span(likely_s)}"
+        return f"{end.removeprefix('the end of ')} is over"
+    return f"a job begun {span(left_s)} before {end} may be late: it takes up to {span(likely_s)}"

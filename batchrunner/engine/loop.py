@@ -8,9 +8,6 @@ Outcome. `run()` is a generator: whoever drives it pulls, and sees every tick af
 
 from __future__ import annotations
 
-import math
-import random
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from queue import SimpleQueue
 
@@ -28,6 +25,7 @@ from batchrunner.engine.actions import (
 from batchrunner.engine.deciding import decide
 from batchrunner.engine.due import start_due
 from batchrunner.engine.gate import Bounds
+from batchrunner.engine.outlook import Outlook, look_ahead
 from batchrunner.engine.planner import Wait
 from batchrunner.engine.pool import Pool
 from batchrunner.engine.progress import Progress
@@ -35,12 +33,10 @@ from batchrunner.engine.run import Run, Tools
 from batchrunner.engine.space import LOOK_S
 from batchrunner.engine.steps import Stop, Terms
 from batchrunner.errors import LocalError
-from batchrunner.rules.durations import setting
-from batchrunner.rules.foresight import Foresight, Share, foresee
 from batchrunner.store import reading
 from batchrunner.store.changes import Change, Moved
 from batchrunner.store.tables import Store
-from batchrunner.values import AttemptState, JobState, Limits, Picture
+from batchrunner.values import AttemptState, Limits, Picture
 
 BATCH = 256  # outcomes taken into one tick at most
 LINGER_S = 0.01
@@ -100,38 +96,9 @@ class Loop:
         self._aborting = True
         self.stop(Stop.SIGNAL)
 
-    def foresight(self) -> Foresight | None:
-        """Tell when all will be done, from what was learned; None where nothing is left or known yet."""
-        run = self._run
-        live = list(run.desk.live.values())
-        running = [one for one in live if one.attempt.state is AttemptState.ACCEPTED]
-        settings = Counter(setting(one.attempt.model, one.attempt.payload) for one in live)
-        known = {what: run.learning.durations(what, running) for what in settings}
-        if not any(one.samples for one in known.values()):
-            return None
-        now_us, pending = run.tools.clock.now_us(), run.books.jobs[JobState.PENDING]
-        shares = [
-            Share(math.ceil(pending * number / len(live)), known[what]) for what, number in settings.items()
-        ]
-        ages = [
-            (
-                max(0.0, now_us - (one.attempt.accepted_us or now_us)) / 1e6,
-                known[setting(one.attempt.model, one.attempt.payload)],
-            )
-            for one in running
-        ]
-        return foresee(
-            shares if pending else (),
-            ages,
-            slots=run.limits.in_flight,
-            per_minute=run.limits.submits_per_minute,
-            tries=1.0,
-            rng=random.Random(pending),  # noqa: S311 - plays nights, guards nothing
-        )
-
-    def to_finish_micros(self) -> int | None:
-        """Return what the pending jobs will cost at most, in micro-dollars; None: a price is not known."""
-        return reading.pending_cost(self._run.store.db)
+    def outlook(self) -> Outlook | None:
+        """Tell when the run will be over and what all will have cost; None: it is about to end."""
+        return look_ahead(self._run)
 
     # --- taking up where the last run stopped ---------------------------------------------------------
 

@@ -87,7 +87,7 @@ class Ended:
         failed, needed = self.totals.jobs[JobState.FAILED], self.needed
         by_stop = {
             Stop.LOCAL: f"mend that on this machine, then go on with: {self.again}",
-            Stop.FOLDER: f"make it a folder that you may write to, then go on with: {self.again}",
+            Stop.FOLDER: f"see to that, then go on with: {self.again}",
             Stop.CREDENTIALS: f"set a valid GMI_API_KEY, then go on with: {self.again}",
             Stop.CREDIT: f"add credit to the account, then go on with: {self.again}",
             Stop.BUDGET: f"${needed} is enough for all that is left: {self.again} --budget {needed}",

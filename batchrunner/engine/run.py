@@ -134,8 +134,10 @@ class Run:
         asleep_s = self.tools.clock.asleep_s()
         if asleep_s - self._asleep_s > SUSPEND_S:
             self.books.asleep_s += asleep_s - self._asleep_s
-            detail = f"the machine was asleep for {asleep_s - self._asleep_s:.0f} s"
-            self.changes.append(Noted("suspend", self.tools.clock.now_us(), detail=detail))
+            slept_s = round(asleep_s - self._asleep_s)
+            detail, evidence = f"the machine was asleep for {slept_s} s", {"asleep_s": slept_s}
+            now_us = self.tools.clock.now_us()
+            self.changes.append(Noted("suspend", now_us, detail=detail, evidence=evidence))
         self._asleep_s = asleep_s
 
     @property

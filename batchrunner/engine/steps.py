@@ -26,7 +26,7 @@ class Stop(StrEnum):
     MODEL = "model"
     DEADLINE = "deadline"
     ENOUGH = "enough"  # as many new submissions as were asked for
-    FOLDER = "folder"  # one that clips belong into cannot be written; what is paid for is finished
+    FOLDER = "folder"  # clips cannot be filed where they belong; what is paid for is finished
     LOCAL = "local"
     SIGNAL = "signal"
     TAKEN_OVER = "taken over"

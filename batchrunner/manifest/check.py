@@ -13,6 +13,7 @@ from batchrunner.errors import Problem
 from batchrunner.manifest import exclusions, ids, pathnames, settings, unused
 from batchrunner.manifest.entries import TAKES_MAX, Builder, Listed, reserved
 from batchrunner.manifest.expand import count, number_of
+from batchrunner.manifest.naming import USUAL, USUAL_WITHOUT_IMAGES
 from batchrunner.manifest.pictures import on_this_machine
 from batchrunner.manifest.same import Same
 from batchrunner.manifest.sources import Sources
@@ -20,7 +21,7 @@ from batchrunner.manifest.textfile import KEY_FOUND
 from batchrunner.manifest.wording import Wording
 from batchrunner.manifest.written import Entry, Report, Row
 from batchrunner.manifest.yamlread import Document, Path
-from batchrunner.values import Exclude, Image, Manifest, Prompt, Shot, canonical
+from batchrunner.values import NO_IMAGE, Exclude, Image, Manifest, Prompt, Shot, canonical, pair_name
 
 # The provider's keys are JWTs of some 250 characters: one in a manifest would be stored and shared.
 # A signed address may well hold such a token inside, so it must stand on its own.
@@ -42,6 +43,7 @@ class Checker:
         self._path = path
         self._card = card
         self._broken = broken
+        self._imageless = card is not None and not card.image_fields
         self._report = Report()
         self._root = self._entry((), self._data)
         self._sources = Sources(path.parent, card, self._report)
@@ -52,6 +54,11 @@ class Checker:
         self.include: list[tuple[Shot, Row]] = []
         self.exclude: list[tuple[Exclude, Row]] = []
         self.notes: list[Problem] = []  # what is not wrong, and perhaps not meant
+
+    @property
+    def usual_name(self) -> str:
+        """The template of clips' paths where the manifest has none."""
+        return USUAL_WITHOUT_IMAGES if self._imageless else USUAL
 
     @property
     def problems(self) -> list[Problem]:
@@ -125,9 +132,14 @@ class Checker:
 
     def product(self) -> tuple[tuple[Image, ...], tuple[Prompt, ...]]:
         """Return the images and prompts that are multiplied: none where shots only name them."""
-        if not self.images or not self.prompts or not self._data.get("product", True):
+        images = self._axis()
+        if not images or not self.prompts or not self._data.get("product", True):
             return (), ()
-        return tuple(image for image, _row in self.images), tuple(prompt for prompt, _row in self.prompts)
+        return tuple(image for image, _row in images), tuple(prompt for prompt, _row in self.prompts)
+
+    def _axis(self) -> list[tuple[Image, Row]]:
+        """Return the image axis: for a model that takes none, one place without a name."""
+        return [(NO_IMAGE, self._root)] if self._imageless else self.images
 
     # --- rows -----------------------------------------------------------------------------------------
 
@@ -190,7 +202,7 @@ class Checker:
         found = ids.running_together(dict.fromkeys(images), dict.fromkeys(prompts), ".")
         if found is not None:
             row = next((row for prompt, row in self.prompts if prompt.id == found[1][1]), self._root)
-            one, other = (f'"{image}" with "{prompt}"' for image, prompt in found)
+            one, other = (pair_name(*pair) for pair in found)
             self._report.add(row.problem((), f"{one} and {other} would get one job id: change an id"))
 
     def _pairs(self) -> pathnames.Pairs:
@@ -199,7 +211,7 @@ class Checker:
         return pathnames.Pairs([one.id for one in images], [one.id for one in prompts], list(rows))
 
     def _words(self) -> None:
-        images = self.images if self.product()[0] else []
+        images = self._axis() if self.product()[0] else []
         wording = Wording(images, self._card.prompt_max if self._card else None, self._report)
         for prompt, row in self.prompts:
             wording.prompt(prompt, row)
@@ -237,12 +249,14 @@ class Checker:
     def _output_name(self) -> None:
         output = self._data.get("output")
         template = output.get("name") if isinstance(output, dict) else None
-        template = "{image}/{prompt}-t{take}" if template is None else template
+        template = self.usual_name if template is None else template
         parameters = self._card.parameters["properties"] if self._card else None
         takes = self._data.get("takes", 1)
         counts = [len(takes) if isinstance(takes, list) else takes if isinstance(takes, int) else 1]
         counts += [number_of(shot.takes) for shot, _row in self.shots if shot.takes is not None]
-        for message in pathnames.problems(template, parameters, self._pairs(), many_takes=max(counts) > 1):
+        for message in pathnames.problems(
+            template, parameters, self._pairs(), many_takes=max(counts) > 1, imageless=self._imageless
+        ):
             self._report.add(self._root.problem(("output", "name"), message))
 
     def _no_keys(self) -> None:

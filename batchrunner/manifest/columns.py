@@ -29,6 +29,7 @@ NEEDED: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "prompts": (("prompt", "text"),),
     "shots": (("image", "url", "file", "frames"), ("prompt", "text")),
 }
+PICTURES = frozenset({"image", "url", "file", "frames"})
 SHOWN_MAX = 12  # columns of a table that a message names
 SEED_WORDS = "seeds are not set here: `takes` and the campaign's `seed` decide them"
 
@@ -48,6 +49,8 @@ def meaning(section: str, name: str, card: Card | None) -> Path | None:
     plain = name.casefold()
     if name.startswith("#"):
         return None
+    if section == "shots" and plain in PICTURES and card is not None and not card.image_fields:
+        raise ColumnError(f"{card.id} takes no picture: leave the column out, or call it #{name} for a note")
     if plain in KEYS[section]:
         return KEYS[section][plain]
     if card is not None:
@@ -90,7 +93,10 @@ def lacking(section: str, paths: Iterable[Path | None], names: Sequence[str], ca
     several = card.image_fields if card is not None and len(card.image_fields) > 1 else ()
     there = {path[0] for path in paths if path}
     found = []
+    imageless = card is not None and not card.image_fields
     for needed in NEEDED[section]:
+        if imageless and PICTURES.issuperset(needed):
+            continue
         if there.isdisjoint(needed):
             near = (difflib.get_close_matches(one, list(names), n=1, cutoff=0.7) for one in needed)
             meant = next((f'rename "{one[0]}", or add one' for one in near if one), "rename or add one")

@@ -13,17 +13,18 @@ from typing import Any
 
 from batchrunner.cards import Card
 from batchrunner.manifest.columns import SEED_WORDS
-from batchrunner.manifest.pictures import PictureError, from_file, from_url, is_address, name_in
+from batchrunner.manifest.filling import Filling
+from batchrunner.manifest.pictures import SUFFIXES, is_address, name_in
 from batchrunner.manifest.slugs import ID, is_reserved, slug
 from batchrunner.manifest.sources import Sources, also
 from batchrunner.manifest.written import Entry, Report, Row
 from batchrunner.manifest.yamlread import Path
-from batchrunner.values import Image, Picture, Prompt, Shot
+from batchrunner.values import NO_IMAGE, Image, Picture, Prompt, Shot
 
 TAKES_MAX = 10_000
 PICTURE_KEYS = ("url", "file", "frames")
 SHOT_KEYS = ("id", "image", *PICTURE_KEYS, "prompt", "text", "vars", "parameters")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+MP4 = (".mp4",)
 WORDS_ID_MAX = 48
 NOTHING: Mapping[str, Any] = {}  # one for all the rows that say nothing: 100,000 of each kind take 40 MB
 NEAR_MAX = 2_000  # names that a misspelt one is held against
@@ -41,11 +42,9 @@ class Builder:
     """Makes frozen values of rows; reports what is wrong with them."""
 
     def __init__(self, folder: FilePath, card: Card | None, report: Report, sources: Sources) -> None:
-        self._folder = folder
         self._card = card
         self._report = report
-        self._sources = sources
-        self._files: dict[str, Picture | str] = {}
+        self._filling = Filling(folder, card, sources.read)
         self._inline: dict[str, tuple[Image, Row]] = {}  # pictures that shots name themselves, by id
         self._sound: dict[str, Image] = {}  # the same, by what names them
 
@@ -60,43 +59,27 @@ class Builder:
         )
         named = [key for key in PICTURE_KEYS if key in told]
         if len(named) != 1:  # in the manifest itself the schema has seen to it
-            what = f"has both {' and '.join(named)}: leave one empty" if named else "has no picture"
+            what = (
+                f"has both {' and '.join(named)}: leave one empty"
+                if named
+                else f"has no {self._filling.word}"
+            )
             self._say(row, (), what)
             return Image(str(told.get("id", "")), (), self.words(row), told.get("parameters", NOTHING))
-        pictures = [one for path, source in sources if (one := self._picture(row, path, source)) is not None]
-        wanted = len(self._card.image_fields) if self._card else len(sources)
-        if len(sources) != wanted:
-            fields = ", ".join(self._card.image_fields) if self._card else ""
-            what = f"the model takes {wanted} picture{'s' if wanted > 1 else ''} ({fields})"
-            self._say(row, (), f"{what}, not {len(sources)}")
+        found = [self._picture(row, path, number, source) for number, (path, source) in enumerate(sources)]
+        pictures = [one for one in found if one is not None]
+        if self._card is not None and len(sources) != len(self._card.image_fields):
+            self._say(row, (), f"the model takes {self._card.takes_files}, not {len(sources)}")
         name = told.get("id") or _name_of(sources[0][1])
         self._not_reserved(row, name)
         return Image(name, tuple(pictures), self.words(row), told.get("parameters", NOTHING))
 
-    def _picture(self, row: Row, at: Path, told: Mapping[str, Any]) -> Picture | None:
-        key = "url" if "url" in told else "file"
-        found = self._from_url(told["url"]) if key == "url" else self._from_file(told["file"])
+    def _picture(self, row: Row, at: Path, number: int, told: Mapping[str, Any]) -> Picture | None:
+        found = self._filling.picture(number, told)
         if isinstance(found, str):
-            self._say(row, (*at, key), found)
+            self._say(row, (*at, "url" if "url" in told else "file"), found)
             return None
         return found
-
-    def _from_url(self, url: str) -> Picture | str:
-        try:
-            return from_url(url)
-        except PictureError as error:
-            return str(error)
-
-    def _from_file(self, file: str) -> Picture | str:
-        if file not in self._files:
-            try:
-                picture = from_file(self._folder / file)
-            except PictureError as error:
-                self._files[file] = str(error)
-            else:
-                self._files[file] = picture
-                self._sources.read.append((file, picture.sha256 or ""))
-        return self._files[file]
 
     # --- prompts --------------------------------------------------------------------------------------
 
@@ -159,6 +142,10 @@ class Builder:
     def _image_of(self, row: Row, listed: Listed) -> Image | None:
         told = row.told
         named = [key for key in ("image", *PICTURE_KEYS) if key in told]
+        if self._card is not None and not self._card.image_fields:
+            for key in named:
+                self._say(row, (key,), f"{self._card.id} takes no picture: leave it out", key=True)
+            return None if named else NO_IMAGE
         if len(named) != 1:
             what = f"has both {' and '.join(named)}: leave one out" if named else "has no image"
             self._say(row, (), what)
@@ -168,11 +155,10 @@ class Builder:
             for one in (name,) if isinstance(row, Entry) or not listed.images else (name, slug(name)):
                 if one in listed.images:
                     return listed.images[one][0]
-            if not is_address(name) and not name.casefold().endswith(SUFFIXES):
+            suffixes, shown = (MP4, ".mp4") if self._filling.word == "video" else (SUFFIXES, ".png or .jpg")
+            if not is_address(name) and not name.casefold().endswith(suffixes):
                 near = _near(name, listed.images)
-                what = (
-                    near or "it is an id of `images`, an https address, or a file that ends in .png or .jpg"
-                )
+                what = near or f"it is an id of `images`, an https address, or a file that ends in {shown}"
                 self._say(row, ("image",), f'there is no image "{name}": {what}')
                 return None
             source: dict[str, Any] = {"url": name} if is_address(name) else {"file": name}

@@ -22,6 +22,9 @@ KEYS = ("image", "prompt", "take", "parameters")
 def read(row: Row, card: Card | None, report: Report) -> Exclude | None:
     """Return an entry of `exclude`; None: it names what there is not, which is reported."""
     told, sound = dict(row.told), True
+    if card is not None and not card.image_fields and "image" in told:
+        report.add(row.problem(("image",), f"{card.id} takes no picture: leave it out", key=True))
+        return None
     parameters = dict(told.get("parameters", {}))
     for key, value in told.items():
         if key not in KEYS:

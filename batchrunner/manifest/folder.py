@@ -18,10 +18,11 @@ class GlobError(Exception):
     """A pattern that finds nothing, or no end of files, in words."""
 
 
-def find(pattern: str, folder: Path) -> list[str]:
+def find(pattern: str, folder: Path, usual: str = "png") -> list[str]:
     """Return the files that a pattern finds, as paths from `folder` on (or absolute ones, as the pattern is).
 
-    `*`, `?` and `[…]` stand for parts of a name, `**` for any folders; hidden files are left out.
+    `*`, `?` and `[…]` stand for parts of a name, `**` for any folders; hidden files are left out. `usual`:
+    the suffix that most of them would have.
 
     Raises:
         GlobError: there are none, or too many.
@@ -30,7 +31,7 @@ def find(pattern: str, folder: Path) -> list[str]:
     if len(found) > FILES_MAX:
         raise GlobError(f"finds more than {FILES_MAX:,} files")
     if not found:
-        raise GlobError(f"finds no file in {folder}{_hint(pattern, folder)}")
+        raise GlobError(f"finds no file in {folder}{_hint(pattern, folder, usual)}")
     return sorted(found, key=natural)
 
 
@@ -44,13 +45,14 @@ def _files(pattern: str, folder: Path) -> list[str]:
         raise GlobError(f"is no pattern: {error}") from error
 
 
-def _hint(pattern: str, folder: Path) -> str:
+def _hint(pattern: str, folder: Path, usual: str) -> str:
     if "{" in pattern:
         return ": { } means nothing in a pattern; write one entry for each"
     if "\\" in pattern:
         return ": folders are divided by /"
     if _is_folder(folder / pattern):
-        return f": that is a folder; its pictures are {pattern.rstrip('/')}/*.png"
+        kind = "pictures" if usual == "png" else "files"
+        return f": that is a folder; its {kind} are {pattern.rstrip('/')}/*.{usual}"
     if not glob.has_magic(above := pattern.rpartition("/")[0]) and not _is_folder(folder / above):
         return f": there is no folder {above}"
     if "[" not in pattern:

@@ -62,6 +62,7 @@ def _load(raw: bytes, path: Path, *, far: bool) -> tuple[Manifest, Card]:
     if not isinstance(document.data, dict):
         raise ManifestError([problem for _path, problem in wrong])
     card, model_problems = _card(document, path)
+    wrong += shape.inputs(document, str(path), card)
     checker = Checker(document, path, card, frozenset(_spoilt(at) for at, _problem in wrong if at))
     checker.run()
     if far and document.data.get("provider", "gmi") == "gmi":
@@ -172,7 +173,7 @@ def manifest_of(document: Document, checker: Checker, raw: bytes, path: Path) ->
         recovery=_recovery(data.get("recovery", {})),
         price=_price(data.get("price")),
         output_folder=Path(output["folder"]) if "folder" in output else None,
-        output_name=output.get("name", "{image}/{prompt}-t{take}"),
+        output_name=output.get("name", checker.usual_name),
         order=data.get("order", "coverage"),
         shots=tuple(shot for shot, _row in checker.shots),
         exclude=tuple(exclude for exclude, _row in checker.exclude),

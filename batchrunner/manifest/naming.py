@@ -20,6 +20,8 @@ from batchrunner.values import JSON, Manifest, canonical
 FIELDS = ("image", "prompt", "take", "seed", "model", "campaign")
 LONGEST = str(2**31 - 1)  # of takes and seeds
 FOUND_MAX = 4096  # parts of paths that are remembered
+USUAL = "{image}/{prompt}-t{take}"
+USUAL_WITHOUT_IMAGES = "{prompt}-t{take}"
 MARK = "\0"  # no file name has one
 UNSET = "default"  # the word for a parameter that the job does not set
 

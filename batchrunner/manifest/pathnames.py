@@ -25,9 +25,17 @@ class Pairs:
 
 
 def problems(
-    template: str, parameters: Collection[str] | None, pairs: Pairs, *, many_takes: bool
+    template: str,
+    parameters: Collection[str] | None,
+    pairs: Pairs,
+    *,
+    many_takes: bool,
+    imageless: bool = False,
 ) -> Iterator[str]:
-    """Yield what is wrong with a template. `parameters`: the model's; None: not known, not checked."""
+    """Yield what is wrong with a template. `parameters`: the model's; None: not known, not checked.
+
+    `imageless`: the model takes no pictures, and nothing stands for {image}.
+    """
     try:
         wanted = names(template)
     except TemplateError as error:
@@ -35,6 +43,8 @@ def problems(
         return
     known = [*FIELDS, *(parameters or ())]
     yield from (_unknown(one, known) for one in wanted if parameters is not None and one not in known)
+    if imageless and "image" in wanted:
+        yield "there is no {image}, for the model takes no picture: leave it out"
     if "\\" in template or {"", ".", ".."} & set(template.split("/")):
         yield "must be a path below the output folder: with /, without .. and not ending in /"
     if many_takes and not {"take", "seed"} & set(wanted):
@@ -82,9 +92,10 @@ def _clashing(template: str, wanted: Sequence[str], pairs: Pairs) -> Iterator[st
     for image, prompt in pairs.rows:
         first = seen.setdefault(fill(template, {**words, "image": image, "prompt": prompt}), (image, prompt))
         if first != (image, prompt):
-            missing = [axis for axis in ("image", "prompt") if axis not in wanted]
+            missing = [axis for axis in (*(("image",) if image else ()), "prompt") if axis not in wanted]
             advice = f"add {{{missing[-1]}}}" if missing else "put a / between {image} and {prompt}"
-            yield f"{first[0]} with {first[1]} and {image} with {prompt} would get one name: {advice}"
+            one, two = (" with ".join(filter(None, pair)) for pair in (first, (image, prompt)))
+            yield f"{one} and {two} would get one name: {advice}"
             return
 
 

@@ -1,4 +1,4 @@
-"""The pictures a manifest names: addresses that can be fetched, files that are what they should be."""
+"""The pictures and videos a manifest names: at addresses that can be fetched, in files that are whole."""
 
 from __future__ import annotations
 
@@ -12,17 +12,24 @@ from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from batchrunner.container import ContainerError, read_container, reader
 from batchrunner.values import Picture
 
 FILE_MAX = 20_000_000  # PixVerse's own limit; what GMI's upload takes at most is not published
+VIDEO_MAX = (
+    50_000_000  # no limit is published; a lost submission is known by its file, of which 64 MiB are read
+)
 URL_MAX = 2048
 # An address in which there is nothing to find out but whose host it is: nearly all of a large table.
 _ORDINARY = re.compile(r"https://([a-z0-9.-]+)(/[!-~]*)")
+STILL_BRANDS = frozenset({b"heic", b"heix", b"mif1", b"avif"})  # pictures in a container made for films
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi")
 NEAR_MAX = 2_000  # files of a folder that a missing one is held against
 
 
 class PictureError(Exception):
-    """A picture that cannot be used, in words."""
+    """A picture or video that cannot be used, in words."""
 
 
 def is_address(text: str) -> bool:
@@ -30,14 +37,15 @@ def is_address(text: str) -> bool:
     return text.casefold().startswith(("https://", "http://"))
 
 
-def from_url(url: str) -> Picture:
-    """Return the picture at a public address.
+def from_url(url: str, *, video: bool = False) -> Picture:
+    """Return the picture (or `video`) at a public address; what lies there is known by its name alone.
 
     Raises:
         PictureError: it is not one that the provider could fetch.
     """
-    ordinary = _ORDINARY.fullmatch(url)
-    if ordinary and len(url) <= URL_MAX and not _is_private(ordinary[1]):
+    ordinary, others = _ORDINARY.fullmatch(url), SUFFIXES if video else VIDEO_SUFFIXES
+    fits = ordinary and len(url) <= URL_MAX and not _bare(ordinary[2]).casefold().endswith(others)
+    if ordinary and fits and not _is_private(ordinary[1]):
         return Picture(url=url)
     try:
         parts = urlsplit(url)
@@ -45,7 +53,7 @@ def from_url(url: str) -> Picture:
     except ValueError as error:
         raise PictureError(f"is not a URL: {error}") from error
     if parts.scheme not in {"http", "https"} or not host:
-        raise PictureError("must be a public https address; a local picture goes under `file:`")
+        raise PictureError(f"must be a public https address; a local {_word(video)} goes under `file:`")
     if parts.username or parts.password:
         raise PictureError("must not hold a user name or password: it is sent to the provider")
     if " " in url or not url.isprintable() or len(url) > URL_MAX:
@@ -54,7 +62,14 @@ def from_url(url: str) -> Picture:
         raise PictureError("must be https, not http")
     if _is_private(host):
         raise PictureError(f"{host} is an address of a private network, which the provider cannot reach")
+    if parts.path.casefold().endswith(others):
+        raise PictureError(f"is a {_word(not video)}, by its name: the model takes a {_word(video)}")
     return Picture(url=url)
+
+
+def _bare(path: str) -> str:
+    """Return the path of an ordinary address without what is asked of it."""
+    return path.partition("#")[0].partition("?")[0]
 
 
 def on_this_machine(url: str) -> str | None:
@@ -71,7 +86,7 @@ def name_in(url: str) -> str:
         ValueError: it is no address.
     """
     ordinary = _ORDINARY.fullmatch(url)
-    path = ordinary[2].partition("#")[0].partition("?")[0] if ordinary else urlsplit(url).path
+    path = _bare(ordinary[2]) if ordinary else urlsplit(url).path
     path = unquote(path) if "%" in path else path
     name = path.rpartition("/")[2]
     if name in {"", "."} or "\\" in name:
@@ -80,24 +95,55 @@ def name_in(url: str) -> str:
     return stem if stem and suffix else name
 
 
+def _word(video: bool) -> str:
+    return "video" if video else "picture"
+
+
 def from_file(path: Path) -> Picture:
     """Return a local picture with its content hash and the type that its bytes have.
 
     Raises:
         PictureError: it is missing, unreadable, not a whole picture, or of a kind that is not taken.
     """
+    data = _bytes(path, FILE_MAX)
+    return _known(path, data, _kind(path, data))
+
+
+def video_from_file(path: Path, max_side: int | None) -> Picture:
+    """Return a local video with its content hash. `max_side`: the pixels that its longer side may have.
+
+    Raises:
+        PictureError: it is missing, unreadable, not a whole MP4, or larger than the model takes.
+    """
+    data = _bytes(path, VIDEO_MAX)
+    try:
+        found = read_container(reader(data), len(data))
+    except ContainerError as error:
+        raise PictureError(f"{path} cannot be used ({error}): the model takes a video, an MP4") from error
+    if found.extension != "mp4":
+        raise PictureError(f"{path} is a QuickTime film, which the upload does not take: convert it to MP4")
+    if max_side is not None and max(found.width, found.height) > max_side:
+        size = f"{found.width} x {found.height}"
+        raise PictureError(f"{path} has {size} pixels; the model takes {max_side:,} a side at most")
+    return _known(path, data, found.extension)
+
+
+def _known(path: Path, data: bytes, extension: str) -> Picture:
+    return Picture(path=path.absolute(), sha256=hashlib.sha256(data).hexdigest(), extension=extension)
+
+
+def _bytes(path: Path, size_max: int) -> bytes:
     try:
         info = path.stat()
         if not stat.S_ISREG(info.st_mode):
             raise PictureError(f"{path} is not a file")
-        if info.st_size > FILE_MAX:
-            raise PictureError(f"{path} is larger than {FILE_MAX // 1_000_000} MB")
-        data = path.read_bytes()
+        if info.st_size > size_max:
+            raise PictureError(f"{path} is larger than {size_max // 1_000_000} MB")
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise PictureError(f"there is no file {path}{_near(path)}") from error
     except (OSError, ValueError) as error:
         raise PictureError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
-    return Picture(path=path.absolute(), sha256=hashlib.sha256(data).hexdigest(), extension=_kind(path, data))
 
 
 def _near(path: Path) -> str:
@@ -126,6 +172,8 @@ def _kind(path: Path, data: bytes) -> str:
         )
     if not data:
         raise PictureError(f"{path} is empty")
+    if data[4:8] == b"ftyp" and data[8:12] not in STILL_BRANDS:
+        raise PictureError(f"{path} is a video: the model takes a picture, a PNG or JPEG")
     raise PictureError(f"{path} is not a PNG or JPEG")
 
 

@@ -105,9 +105,10 @@ class Place(NamedTuple):
     def rows(self) -> Iterator[JobRow]:
         """Yield the row of each job: id, image, prompt, take, seed, model, payload, name, cost."""
         image, prompt, setting, common = self.image, self.prompt, self.setting, self.common
+        place = f"{image}.{prompt}" if image else prompt
         head, tail = setting.frame.around_seed(self.words)
         model, cost, seeded = common.model, setting.cost_micros, common.seed_field is not None
-        at, start, sha256 = setting.frame.payload_at, f"{image}.{prompt}.t", hashlib.sha256
+        at, start, sha256 = setting.frame.payload_at, f"{place}.t", hashlib.sha256
         affixes = setting.namer.affixes(image, prompt)
         before, after = affixes or ("", "")
         begun = sha256(head.encode())  # what comes before the seed is hashed once, and it is nearly all

@@ -22,7 +22,7 @@ from batchrunner.manifest.expand import Expander, text_of
 from batchrunner.manifest.seeds import derive_seed
 from batchrunner.manifest.sources import also
 from batchrunner.manifest.written import Report, Row
-from batchrunner.values import Image, Job, Manifest, Prompt, Shot
+from batchrunner.values import Image, Job, Manifest, Prompt, Shot, pair_name
 
 SWEEP_MIN = 100  # takes from which on derived seeds are compared: below, some 1 in a million pairs
 
@@ -103,8 +103,8 @@ class Same:
         if (id(row), id(there)) in self._said:
             return
         self._said.add((id(row), id(there)))
-        one = f'take {job.take} of "{job.image}" with "{job.prompt}"'
-        two = f'take {other.take} of "{other.image}" with "{other.prompt}"'
+        one = f"take {job.take} of {pair_name(job.image, job.prompt)}"
+        two = f"take {other.take} of {pair_name(other.image, other.prompt)}"
         at = f" ({also(there, row)})" if there is not row else ""
         advice = "leave one out" if what == "the same clip as" else "name what differs in `output.name`"
         self._report.add(row.problem((), f"{one} would be {what} {two}{at}: {advice}"))

@@ -6,11 +6,13 @@ import difflib
 import json
 from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 from typing import Any
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from batchrunner.cards import Card
 from batchrunner.errors import ManifestError, Problem
 from batchrunner.files import schema_text
 from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, Path, path_text
@@ -49,6 +51,42 @@ def problems(document: Document, name: str) -> list[tuple[Path, Problem]]:
     return list(dict.fromkeys(found))  # one error a missing key, each of which names them all
 
 
+def inputs(document: Document, name: str, card: Card | None) -> list[tuple[Path, Problem]]:
+    """Return what is missing to render from, or is there and of no use: that depends on what the model takes.
+
+    A model that nobody knows is taken for one that takes pictures, as most do.
+    """
+    data: dict[str, Any] = document.data
+    there = _meant(validator().schema, data) | {*data}
+    found: list[tuple[Path, bool, str]] = []
+    if card is not None and not card.image_fields:
+        if "images" in data:
+            what = f"{card.id} takes no picture: leave `images` out, and each prompt is made for itself"
+            found.append((("images",), True, what))
+        if not {"prompts", "shots"} & there:
+            found.append(((), False, 'there is nothing to render: give "prompts" or "shots"'))
+    else:
+        found += (((), False, what) for what in _nothing_to_render(there))
+        found += ((path, False, what) for path, what in islice(_without_image(data), PROBLEMS_MAX))
+    return [
+        (path, Problem(name, *document.place(path, key=is_key), path_text(path), what))
+        for path, is_key, what in found
+    ]
+
+
+def _without_image(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Yield the shots and includes that name no picture."""
+    root: Any = validator().schema
+    for section, kind in (("shots", "shot"), ("include", "include")):
+        schema = root["$defs"][kind]
+        choices = {key for choice in schema["oneOf"] for key in choice.get("required", ())}
+        told = data.get(section)
+        whole = isinstance(told, dict)
+        for index, one in enumerate([told] if whole else told if isinstance(told, list) else ()):
+            if isinstance(one, dict) and choices.isdisjoint(one) and not choices & _meant(schema, one):
+                yield (section,) if whole else (section, index), schema["x-message"]
+
+
 def _told(error: ValidationError) -> Iterator[tuple[Path, bool, str]]:
     """Yield path, whether the key is meant, and words, for each thing wrong behind one error."""
     path: Path = tuple(error.absolute_path)
@@ -65,13 +103,11 @@ def _told(error: ValidationError) -> Iterator[tuple[Path, bool, str]]:
             if key not in instance and key not in _meant(schema, instance):
                 yield path, False, f'the key "{key}" is missing'
     elif error.validator == "oneOf":
-        choices = {key for choice in rule for key in choice["required"]}
+        choices = {key for choice in rule for key in choice.get("required", ())}
         if isinstance(instance, dict) and not choices & _meant(schema, instance):
             yield path, False, schema["x-message"]
     elif error.validator == "anyOf":
-        yield from (
-            (path, False, message) for message in _nothing_to_render(_meant(schema, instance) | {*instance})
-        )
+        return  # nothing to render: `inputs` tells it in the words that fit the model
     elif error.validator == "type" and "x-refusal" in schema:
         yield path, False, schema["x-refusal"]
     elif error.validator == "pattern" and "x-message" in schema:

@@ -99,7 +99,8 @@ class Sources:
     def _named(self, section: str, kind: str, entry: Entry) -> Iterator[Row]:
         told = entry.told[kind]
         if kind == "glob":
-            yield from (FileRow(entry, file) for file in find(told, self._folder))
+            usual = "mp4" if self._card is not None and self._card.videos else "png"
+            yield from (FileRow(entry, file) for file in find(told, self._folder, usual))
             return
         file = read_text(self._folder / told, kind)
         self.read.append((told, file.sha256))

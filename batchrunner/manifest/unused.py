@@ -49,7 +49,7 @@ def slips(rows: Sequence[Row], used: Collection[str], card: Card | None) -> None
     """Report columns that nobody uses and whose names are, or nearly are, something else."""
     for table in _tables(rows):
         for name, path in _columns(table, used):
-            if name.casefold() in PAIRED.get(table.section, ()):
+            if name.casefold() in PAIRED.get(table.section, ()) and (card is None or card.image_fields):
                 what = (
                     f"no prompt uses {{{name}}}: a table whose rows have a picture and its words goes under "
                     f"`shots:`, else each image is made with each prompt (or #{name} for a note)"

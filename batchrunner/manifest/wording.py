@@ -13,7 +13,8 @@ from batchrunner.manifest import templates
 from batchrunner.manifest.tables import TableRow
 from batchrunner.manifest.templates import TemplateError
 from batchrunner.manifest.written import Entry, Report, Row
-from batchrunner.values import Image, Prompt, Shot
+from batchrunner.manifest.yamlread import Path
+from batchrunner.values import NO_IMAGE, Image, Prompt, Shot
 
 Rows = Sequence[tuple[Image, Row]]
 
@@ -82,6 +83,10 @@ class Wording:
 
     def _lacks(self, name: str, image: Image, at: Row, prompt: Prompt, row: Row) -> None:
         """Report a name without a word: at the empty cells, else at the prompt."""
+        if image is NO_IMAGE:
+            path, what = _no_word(name, prompt, row)
+            self._report.add(row.problem(path, what))
+            return
         if isinstance(at, Entry) or not at.has(("vars", name)):
             has = {**image.vars, **prompt.vars}
             where = (
@@ -108,7 +113,8 @@ class Wording:
         for image, _at in self._images:
             length = len(templates.fill(prompt.text, {**prompt.vars, **image.vars}))
             if length > self._limit:
-                what = f'with the words of image "{image.id}" it is {length:,} characters long'
+                whose = f'the words of image "{image.id}"' if image.id else "its words"
+                what = f"with {whose} it is {length:,} characters long"
                 self._report.add(row.problem(("text",), f"{what}; the model takes {self._limit:,}"))
                 return
 
@@ -123,6 +129,16 @@ class Wording:
             words = (len(image.vars[name]) for image, _row in self._images if name in image.vars)
             self._longest[name] = max(words, default=0)
         return self._longest[name]
+
+
+def _no_word(name: str, prompt: Prompt, row: Row) -> tuple[Path, str]:
+    """Return what a prompt that has no image beside it lacks, and where."""
+    if row.has(("vars", name)):
+        return ("vars", name), f"is empty: {{{name}}} would be an empty word in a paid prompt"
+    where = (
+        f"add a column for it to {row.table.file.name}" if isinstance(row, TableRow) else "add it to its vars"
+    )
+    return ("text",), f"{{{name}}} has no word: {where}{_hint(name, prompt.vars)}"
 
 
 def _words_place(row: Row) -> tuple[str, ...]:

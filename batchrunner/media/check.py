@@ -1,9 +1,7 @@
 """Whether a file is a whole video: from its bytes, never from its name.
 
-The container is read in plain Python: every box of the file must be complete, the movie header must tell a
-length, one track must be a video, and every sample that its tables name must lie within the file. That
-finds truncated files, error pages and other formats in microseconds. Where PyAV is installed, the whole
-video is decoded once as well, which finds damage inside. Sources: ISO/IEC 14496-12.
+The container is read in plain Python (container.py). Where PyAV is installed, the whole video is decoded once
+as well, which finds damage inside.
 """
 
 from __future__ import annotations
@@ -11,26 +9,13 @@ from __future__ import annotations
 import importlib.util
 import io
 import os
-import struct
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from os import PathLike
-from typing import NamedTuple, TypeAlias
 
+from batchrunner.container import Container, ContainerError, read_container, reader
 from batchrunner.errors import LocalError
 from batchrunner.media.trouble import MediaError
-
-MOOV_MAX = 64 << 20
-BOXES_MAX = 100_000
-SIDE_MAX = 16_384
-_HEADER = struct.Struct(">I4s").unpack_from  # a box begins with its length and its kind
-
-Read: TypeAlias = Callable[[int, int], bytes]  # (from where, how many bytes) -> them, fewer at the end
-Box: TypeAlias = tuple[
-    bytes, int, int
-]  # kind, and where its content starts and ends; plain, since a run makes many
-Span: TypeAlias = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +29,6 @@ class MediaInfo:
     frames: int | None
 
 
-class _Track(NamedTuple):
-    width: int
-    height: int
-    samples: int
-    sample_bytes: int
-    last_chunk: int
-
-
 def inspect(path: str | PathLike[str], data: bytes | None = None, *, decode: bool = True) -> MediaInfo:
     """Check one file; `data`: all of its content, where it is at hand.
 
@@ -60,15 +37,14 @@ def inspect(path: str | PathLike[str], data: bytes | None = None, *, decode: boo
         LocalError: it cannot be read.
     """
     try:
-        info = _read_container(path) if data is None else _container(_reader(data), len(data))
+        found = _read_container(path) if data is None else read_container(reader(data), len(data))
     except OSError as error:
         raise LocalError(f"cannot read {path}: {error.strerror}") from error
-    except (struct.error, IndexError, ZeroDivisionError) as error:
-        raise MediaError("not a whole video: its tables are damaged", bad=True) from error
-    if not decode or not can_decode():
-        return info
-    frames = _decoded_frames(os.fspath(path) if data is None else io.BytesIO(data))
-    return MediaInfo(info.extension, info.seconds, info.width, info.height, frames)
+    except ContainerError as error:
+        raise MediaError(str(error), bad=True) from error
+    decodes = decode and can_decode()
+    frames = _decoded_frames(os.fspath(path) if data is None else io.BytesIO(data)) if decodes else None
+    return MediaInfo(*found, frames)
 
 
 @cache
@@ -77,113 +53,13 @@ def can_decode() -> bool:
     return importlib.util.find_spec("av") is not None
 
 
-def _read_container(path: str | PathLike[str]) -> MediaInfo:
+def _read_container(path: str | PathLike[str]) -> Container:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         size = os.fstat(descriptor).st_size
-        return _container(lambda start, count: os.pread(descriptor, count, start), size)
+        return read_container(lambda start, count: os.pread(descriptor, count, start), size)
     finally:
         os.close(descriptor)
-
-
-def _reader(data: bytes) -> Read:
-    return lambda start, count: data[start : start + count]
-
-
-def _container(read: Read, size: int) -> MediaInfo:
-    head = read(0, 12)
-    if len(head) < 12 or head[4:8] != b"ftyp":
-        raise MediaError(f"not a video: it begins like {_guess(head)}", bad=True)
-    boxes = _boxes(read, 0, size)
-    moov = _first(boxes).get(b"moov")
-    data_bytes = sum(end - start for kind, start, end in boxes if kind == b"mdat")
-    if moov is None or not data_bytes or moov[1] - moov[0] > MOOV_MAX:
-        raise MediaError("not a whole video: its index or its data is missing", bad=True)
-    # From here on all that is looked at lies in the index, which is read once.
-    index = read(moov[0], moov[1] - moov[0])
-    parts = _boxes(_reader(index), 0, moov[1] - moov[0])
-    seconds = _length_s(index, _first(parts))
-    track = next(_video_tracks(index, parts), None)
-    if track is None or not (0 < track.width <= SIDE_MAX and 0 < track.height <= SIDE_MAX):
-        raise MediaError("it has no video track", bad=True)
-    if not seconds > 0 or not track.samples:
-        raise MediaError("the video has no length", bad=True)
-    if track.sample_bytes > data_bytes or track.last_chunk >= size:
-        raise MediaError("not a whole video: its index names more data than there is", bad=True)
-    return MediaInfo("mov" if head[8:12] == b"qt  " else "mp4", seconds, track.width, track.height, None)
-
-
-def _boxes(read: Read, start: int, end: int) -> list[Box]:
-    """Return the boxes that fill a range; they must fill it exactly."""
-    boxes: list[Box] = []
-    while start != end:
-        header = read(start, 16)
-        if len(header) < 8 or len(boxes) == BOXES_MAX:
-            raise MediaError("not a whole video: it is cut off or damaged", bad=True)
-        length, kind = _HEADER(header)
-        content = 8
-        if length == 1:
-            length, content = struct.unpack(">Q", header[8:16])[0], 16
-        elif length == 0:
-            length = end - start
-        if length < content or start + length > end:
-            raise MediaError("not a whole video: it is cut off or damaged", bad=True)
-        boxes.append((kind, start + content, start + length))
-        start += length
-    return boxes
-
-
-def _first(boxes: list[Box]) -> dict[bytes, Span]:
-    """Return where the first box of each kind is."""
-    return {kind: (start, end) for kind, start, end in reversed(boxes)}
-
-
-def _within(index: bytes, span: Span | None) -> dict[bytes, Span]:
-    return _first(_boxes(_reader(index), *span)) if span else {}
-
-
-def _length_s(index: bytes, parts: dict[bytes, Span]) -> float:
-    if b"mvhd" not in parts:
-        raise MediaError("not a whole video: it has no header", bad=True)
-    data = index[slice(*parts[b"mvhd"])]
-    scale, length = struct.unpack(">IQ", data[20:32]) if data[0] == 1 else struct.unpack(">II", data[12:20])
-    return float(length / scale)
-
-
-def _video_tracks(index: bytes, parts: list[Box]) -> Iterator[_Track]:
-    for kind, start, end in parts:
-        if kind != b"trak":
-            continue
-        below = _within(index, (start, end))
-        media = _within(index, below.get(b"mdia"))
-        stbl = _within(index, media.get(b"minf")).get(b"stbl")
-        tkhd, hdlr = below.get(b"tkhd"), media.get(b"hdlr")
-        if hdlr is None or stbl is None or tkhd is None or index[slice(*hdlr)][8:12] != b"vide":
-            continue
-        width, height = struct.unpack(">II", index[slice(*tkhd)][-8:])
-        tables = _within(index, stbl)
-        samples, sample_bytes = _sample_sizes(index, tables)
-        yield _Track(width >> 16, height >> 16, samples, sample_bytes, _last_chunk(index, tables))
-
-
-def _sample_sizes(index: bytes, tables: dict[bytes, Span]) -> tuple[int, int]:
-    if b"stsz" not in tables:
-        return 0, 0
-    data = index[slice(*tables[b"stsz"])]
-    each, count = struct.unpack(">II", data[4:12])
-    if each:
-        return count, each * count
-    return count, sum(struct.unpack(f">{count}I", data[12 : 12 + 4 * count]))
-
-
-def _last_chunk(index: bytes, tables: dict[bytes, Span]) -> int:
-    """Return the highest offset at which a chunk of samples begins."""
-    for kind, letter, width in ((b"stco", "I", 4), (b"co64", "Q", 8)):
-        if kind in tables:
-            data = index[slice(*tables[kind])]
-            (count,) = struct.unpack(">I", data[4:8])
-            return max(struct.unpack(f">{count}{letter}", data[8 : 8 + width * count]), default=0)
-    return 0
 
 
 def _decoded_frames(file: str | io.BytesIO) -> int:
@@ -201,12 +77,3 @@ def _decoded_frames(file: str | io.BytesIO) -> int:
     if not frames:
         raise MediaError("the video cannot be decoded: it has no picture", bad=True)
     return frames
-
-
-def _guess(head: bytes) -> str:
-    if not head:
-        return "an empty file"
-    if head.lstrip()[:1] in {b"<", b"{"}:
-        return "a page or a message"
-    known = {b"\x89PNG": "a PNG", b"\xff\xd8\xff": "a JPEG", b"PK\x03\x04": "a zip archive", b"RIFF": "RIFF"}
-    return next((name for magic, name in known.items() if head.startswith(magic)), "something else")

@@ -18,13 +18,13 @@ from typing import Any
 from batchrunner.clock import Clock, utc_text
 from batchrunner.errors import LocalError
 from batchrunner.media.check import inspect
-from batchrunner.media.download import NOTE, RESUMED_MIN, fetch, forget
-from batchrunner.media.publish import Mark, is_taken, place, publish, sync_folder, write_sidecar
+from batchrunner.media.download import RESUMED_MIN, fetch, forget
+from batchrunner.media.folder import PART, OutputFolder
+from batchrunner.media.publish import Draft, Mark, is_taken, publish, sync_folder
 from batchrunner.media.trouble import MediaError
+from batchrunner.media.verdicts import Files, Verdict, publish_all
 from batchrunner.providers.http import Http
 from batchrunner.values import Attempt, MediaFile
-
-PART, PROBE = ".part", ".probe"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,33 +45,11 @@ class ClipFolder:
         self, http: Http, root: Path, provenance: Provenance, clock: Clock, *, decode: bool = True
     ) -> None:
         self._http = http
-        self._root = root
+        self._folder = OutputFolder(root)
         self._provenance = provenance
         self._clock = clock
         self._decode = decode
-        self._folders: dict[str, str] = {}  # those that are there and looked at, with their paths
-        self._writable: set[str] = set()
         self._marks: dict[str, Mark] = {}  # part files of this run, until they are published
-        self._begun: set[str] = set()  # part files that something may be there of already
-
-    def unwritable(self, name: str) -> str:
-        """Return why files cannot be made beside a clip of that name, or nothing; looks once a folder.
-
-        Asked before a job is paid for. The folder is made where it is missing.
-        """
-        folder = name.rpartition("/")[0]
-        if folder in self._writable:
-            return ""
-        try:
-            probe = self._place(f"{name}.{os.getpid()}{PROBE}")
-            os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            os.unlink(probe)
-        except LocalError as error:
-            return str(error)
-        except OSError as error:
-            return f"cannot write to the folder {self._root / folder}: {error.strerror}"
-        self._writable.add(folder)
-        return ""
 
     def fetch(self, attempt: Attempt, urls: Sequence[str]) -> tuple[MediaFile, ...]:
         """Bring every file of an attempt onto the disk as a part file, whole and checked.
@@ -82,36 +60,40 @@ class ClipFolder:
         """
         return tuple(self._fetch(attempt, index, url) for index, url in enumerate(urls))
 
-    def publish(self, attempt: Attempt) -> tuple[MediaFile, ...]:
-        """Give the fetched files their final names and write the sidecar; durable after `sync`.
+    def publish(self, attempts: Sequence[Attempt]) -> Sequence[Verdict]:
+        """Give the fetched files of some attempts their final names, with a sidecar each; durable on return.
+
+        Returns a verdict for each attempt: its files, a MediaError (`gone`: a part file has vanished), or a
+        LocalError (this disk). All sidecars are written before the first of them is synced: the disk then
+        has one thing to do for all, and not one for each.
+        """
+        drafts: list[Draft] = []
+        try:
+            return publish_all(
+                attempts, lambda one: self._name(one, drafts), lambda files: self._settle(files, drafts)
+            )
+        finally:
+            for draft in drafts:
+                draft.close()
+
+    def _settle(self, files: Sequence[MediaFile], drafts: Sequence[Draft]) -> None:
+        """Make sidecars and names durable: one sync for each folder.
 
         Raises:
-            MediaError: `gone`: a part file has vanished.
             LocalError: this disk.
         """
         try:
-            return self._publish(attempt)
-        except FileNotFoundError as error:
-            raise MediaError(f"the fetched file has vanished: {error.filename}", gone=True) from error
+            for draft in drafts:
+                draft.file()
+            for folder in {os.path.dirname(self._folder.place(file.path)) for file in files}:
+                sync_folder(folder)
         except OSError as error:
-            raise LocalError(f"cannot write {error.filename or self._root}: {error.strerror}") from error
-
-    def sync(self, files: Sequence[MediaFile]) -> None:
-        """Make the names of published files durable: one sync for each folder.
-
-        Raises:
-            LocalError: this disk.
-        """
-        try:
-            for folder in {file.path.rpartition("/")[0] for file in files}:
-                sync_folder(self._folders.get(folder) or self._root / folder)
-        except OSError as error:
-            raise LocalError(f"cannot write {error.filename or self._root}: {error.strerror}") from error
+            raise self._unwritten(error) from error
 
     def _fetch(self, attempt: Attempt, index: int, url: str) -> MediaFile:
         part = self._part(attempt, index)
-        anew = part not in self._begun
-        self._begun.add(part)
+        anew = part not in self._folder.begun
+        self._folder.begun.add(part)
         fetched = fetch(self._http, url, part, anew=anew, clock=self._clock)
         try:
             info = inspect(part, fetched.data, decode=self._decode)
@@ -122,37 +104,37 @@ class ClipFolder:
         path = f"{attempt.name}{_suffix(index)}.{info.extension}"
         return MediaFile(path, fetched.sha256, fetched.size, round(info.seconds, 3), info.width, info.height)
 
-    def _publish(self, attempt: Attempt) -> tuple[MediaFile, ...]:
+    def _name(self, attempt: Attempt, drafts: list[Draft]) -> Files:
+        try:
+            return self._named(attempt, drafts)
+        except FileNotFoundError as error:
+            raise MediaError(f"the fetched file has vanished: {error.filename}", gone=True) from error
+        except OSError as error:
+            raise self._unwritten(error) from error
+
+    def _named(self, attempt: Attempt, drafts: list[Draft]) -> Files:
         for stem in _stems(attempt):
             files = tuple(_renamed(file, index, stem) for index, file in enumerate(attempt.files))
-            finals = [self._place(file.path) for file in files]
-            sidecar = self._place(f"{stem}.json")
+            finals = [self._folder.place(file.path) for file in files]
+            sidecar = self._folder.place(f"{stem}.json")
             taken = any(is_taken(final, file.sha256) for final, file in zip(finals, files, strict=True))
-            if taken or _is_foreign(sidecar, attempt.job):
+            if taken or _is_foreign(sidecar, attempt.job) or any(draft.path == sidecar for draft in drafts):
                 continue
             for index, (final, file) in enumerate(zip(finals, files, strict=True)):
                 part = self._part(attempt, index)
                 publish(part, final, file.sha256, self._marks.pop(part, None))
                 if file.size >= RESUMED_MIN:
                     forget(part)  # what was kept beside it
-                self._begun.discard(part)
-            write_sidecar(sidecar, self._story(attempt, files))
+                self._folder.begun.discard(part)
+            drafts.append(Draft(sidecar, self._story(attempt, files)))
             return files
-        raise LocalError(f"every name for {attempt.name} is taken by other files in {self._root}")
+        raise LocalError(f"every name for {attempt.name} is taken by other files in {self._folder.root}")
 
     def _part(self, attempt: Attempt, index: int) -> str:
-        return self._place(f"{attempt.name}{_suffix(index)}.a{attempt.id}{PART}")
+        return self._folder.place(f"{attempt.name}{_suffix(index)}.a{attempt.id}{PART}")
 
-    def _place(self, relative: str) -> str:
-        """Return a path below the root; a folder is made and looked at once, not for every file."""
-        folder, _, name = relative.rpartition("/")
-        path = self._folders.get(folder)
-        if path is None or name == "..":
-            path = str(place(self._root, relative).parent)
-            notes = (f"{path}/{one}" for one in os.listdir(path) if one.endswith(f"{PART}{NOTE}"))
-            self._begun.update(note.removesuffix(NOTE) for note in notes)
-            self._folders[folder] = path
-        return f"{path}/{name}"
+    def _unwritten(self, error: OSError) -> LocalError:
+        return LocalError(f"cannot write {error.filename or self._folder.root}: {error.strerror}")
 
     def _story(self, attempt: Attempt, files: Sequence[MediaFile]) -> dict[str, Any]:
         common = self._provenance

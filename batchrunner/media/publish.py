@@ -112,21 +112,41 @@ def is_taken(path: StrPath, sha256: str) -> bool:
     return os.path.lexists(path) and not is_ours(path, sha256)
 
 
-def write_sidecar(path: StrPath, data: Mapping[str, Any]) -> None:
-    """Write a JSON file beside a clip, atomically and whole. Its name is durable after `sync_folder`.
+class Draft:
+    """A JSON file beside a clip, written under another name until `file` makes it durable and names it.
 
     Raises:
         OSError: the disk.
     """
-    folder, name = os.path.split(path)
-    draft = f"{folder}/.{name}.tmp"  # the same each time: what a crash left is used up
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-    try:
-        write_all(descriptor, _lines(data).encode())
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.replace(draft, path)
+
+    def __init__(self, path: str, data: Mapping[str, Any]) -> None:
+        self.path = path
+        folder, name = os.path.split(path)
+        self._draft = f"{folder}/.{name}.tmp"  # the same each time: what a crash left is used up
+        how = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._descriptor: int | None = os.open(self._draft, how, 0o666)
+        try:
+            write_all(self._descriptor, _lines(data).encode())
+        except BaseException:
+            self.close()
+            raise
+
+    def file(self) -> None:
+        """Give it its name, atomically and whole. The name is durable after `sync_folder`.
+
+        Raises:
+            OSError: the disk.
+        """
+        if self._descriptor is not None:
+            os.fsync(self._descriptor)
+            self.close()
+            os.replace(self._draft, self.path)
+
+    def close(self) -> None:
+        """Leave it as it is. Safe to call twice."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def _lines(data: Mapping[str, Any]) -> str:

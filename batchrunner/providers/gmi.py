@@ -29,9 +29,9 @@ QUEUE = "/api/v1/ie/requestqueue/apikey"
 KEY_CHECK = "/api/v1/me/api-keys/current"
 
 # The presigned PUT answers 403 unless the type is this literal (observed 2026-09-06: jpg is image/jpg).
-UPLOAD_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "jpg": "image/jpg"}
+UPLOAD_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "jpg": "image/jpg", "mp4": "video/mp4"}
 LIST_BYTES_MAX = 64 << 20  # nothing about paging is known: 20,000 records of some 2 kB may come at once
-PICTURE_MAX = 64 << 20
+PICTURE_MAX = 64 << 20  # more than any file that a manifest may name (manifest/pictures.py)
 LIST_SUSPECT = frozenset({10, 20, 25, 50, 100, 200, 250, 500, 1000})  # lengths that look like a page
 BARE_REFUSALS = frozenset({401, 402, 403, 429})  # of a call that may be repeated; a POST must say more
 

@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from batchrunner.media import verdicts
 from batchrunner.media.trouble import MediaError
+from batchrunner.media.verdicts import Files, Verdict
 from batchrunner.rehearsal.world import World
 from batchrunner.values import Attempt, MediaFile
 
@@ -58,8 +60,11 @@ class Shelf:
         self.parts[attempt.id] = MediaFile(f"{attempt.name}.mp4", sha256, SIZE, 5.0, 64, 64)
         return (self.parts[attempt.id],)
 
-    def publish(self, attempt: Attempt) -> tuple[MediaFile, ...]:
+    def publish(self, attempts: Sequence[Attempt]) -> Sequence[Verdict]:
         """See `Clips`."""
+        return verdicts.publish_all(attempts, self._name, self._settle)
+
+    def _name(self, attempt: Attempt) -> Files:
         for file in attempt.files:
             there = self.names.get(file.path)
             if there is not None and there.sha256 == file.sha256:
@@ -77,8 +82,7 @@ class Shelf:
                 os.truncate(path, SIZE)
         return attempt.files
 
-    def sync(self, files: Sequence[MediaFile]) -> None:
-        """See `Clips`."""
+    def _settle(self, files: Sequence[MediaFile]) -> None:
         for file in files:
             if file.path in self.names:
                 self.names[file.path].durable = True

@@ -11,6 +11,8 @@ from batchrunner.errors import LocalError
 from batchrunner.standing import state_path
 from batchrunner.store import accounts, gallery, reading
 from batchrunner.store.database import explained, open_readonly
+from batchrunner.store.lock import is_locked
+from batchrunner.store.runs import PastRun, past_runs
 from batchrunner.values import HeldJob, Totals
 
 Row: TypeAlias = Mapping[str, Any]
@@ -21,6 +23,7 @@ class Night:
     """A campaign as its state table has it. Rows are the tables' own, times are texts in UTC.
 
     `stories`: the events of those jobs that did not go plainly. `last`: when anything last happened.
+    `at_work`: the last run goes on.
     """
 
     campaign: Row
@@ -29,8 +32,9 @@ class Night:
     attempts: tuple[Row, ...]
     stories: tuple[Row, ...]
     held: tuple[HeldJob, ...]
-    runs: tuple[str, ...]
+    runs: tuple[PastRun, ...]
     last: str | None
+    at_work: bool = False
 
 
 def read_night(folder: Path, campaign: str) -> Night:
@@ -48,6 +52,7 @@ def read_night(folder: Path, campaign: str) -> Night:
             if row is None:
                 raise LocalError(f"{path} is not a state table of batchrunner")
             with accounts.snapshot(db):
+                runs = past_runs(db)
                 return Night(
                     campaign=row,
                     totals=reading.totals(db),
@@ -55,8 +60,9 @@ def read_night(folder: Path, campaign: str) -> Night:
                     attempts=tuple(gallery.attempts(db)),
                     stories=tuple(gallery.stories(db)),
                     held=tuple(reading.held_jobs(db)),
-                    runs=tuple(gallery.runs(db)),
+                    runs=tuple(runs),
                     last=gallery.last_word(db),
+                    at_work=bool(runs) and runs[-1].ended_us is None and is_locked(path.with_suffix(".lock")),
                 )
         finally:
             db.close()

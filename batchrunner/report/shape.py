@@ -10,15 +10,18 @@ import json
 import shlex
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from batchrunner.clock import utc_us
 from batchrunner.report.gather import Night, Row
+from batchrunner.report.marks import TURNS, visible
 from batchrunner.report.secrets import REDACTED, shown, shown_value, without
 from batchrunner.rules.states import LIVE
+from batchrunner.standing import end_words
+from batchrunner.store.runs import PastRun
 from batchrunner.telling import Story, standing_now, tell
 from batchrunner.values import UPLOAD, AttemptState, HeldJob, JobState, canonical
 from batchrunner.ways import Way, failed_ways, held_ways
@@ -44,7 +47,8 @@ class Fields:
         told = json.loads(card)
         rules = told["parameters"]["properties"]
         words = (name for name, rule in rules.items() if rule.get("type") == "string" and "enum" not in rule)
-        return cls(frozenset(told["images"]), told["prompt"]["field"], told.get("seed"), frozenset(words))
+        files = (*told["images"], *(one["field"] for one in told.get("videos", ())))
+        return cls(frozenset(files), told["prompt"]["field"], told.get("seed"), frozenset(words))
 
     def private(self, payload: Mapping[str, Any]) -> dict[str, str]:
         """Return what somebody has written or photographed: prompts, and where pictures are."""
@@ -55,7 +59,7 @@ class Fields:
         """Return the settings of a payload as texts."""
         left = self.images | {self.prompt, self.seed}
         return {
-            name: value if isinstance(value, str) else canonical(value)
+            name: visible(value if isinstance(value, str) else canonical(value))
             for name, value in payload.items()
             if name not in left and not (isinstance(value, str) and value.startswith(UPLOAD))
         }
@@ -106,7 +110,8 @@ def night_data(
         "run": run,
         "retry": f"batchrunner retry {night.campaign['slug']} && {run}",
         "asOf": _ms(night.last),
-        "runs": [_ms(at) for at in night.runs],
+        "runs": [_run(run, redact=redact) for run in night.runs],
+        "atWork": night.at_work,
         "spent": night.totals.spent_micros,
         "reserved": night.totals.reserved_micros,
         "settings": [{"name": name, "values": values} for name, values in varied.items()],
@@ -151,7 +156,7 @@ class _Maker:
             "listed": row["position"] is not None,
             "seed": row["seed"],
             "set": list(chosen.values()),
-            "text": shown(str(payload.get(self.fields.prompt, ""))),
+            "text": visible(shown(str(payload.get(self.fields.prompt, "")))),
             "ratio": _ratio(payload),
             "payload": _pretty(shown_value(payload)),
             "cut": shown_value(payload) != payload,
@@ -160,11 +165,11 @@ class _Maker:
             "price": row["cost_usd_micros"],
             "request": next((one["request_id"] for one in reversed(tries) if one["request_id"]), None),
             "why": _why(row, held),
-            "now": shown(standing_now(story)[0]) if row["state"] != JobState.DONE else None,
+            "now": visible(shown(standing_now(story)[0])) if row["state"] != JobState.DONE else None,
             "stake": held.at_stake_micros if held else None,
             "do": self._ways(row, held),
             "tries": [self._try(one, row) for one in tries],
-            "story": [[one.at_us // 1000, shown(one.text)] for one in tell(story)],
+            "story": [[one.at_us // 1000, visible(shown(one.text))] for one in tell(story)],
             **self._clip(row, tries),
         }
         return {key: value for key, value in told.items() if value not in (None, [], False, "")}
@@ -210,9 +215,22 @@ class _Maker:
             "state": one["state"],
             "at": [_ms(time) for time in times],
             "lost": _ms(one["lost_at"]),
-            "why": shown(why) if why else None,
+            "why": visible(shown(why)) if why else None,
         }
         return {key: value for key, value in told.items() if value is not None}
+
+
+def _run(run: PastRun, *, redact: bool) -> dict[str, Any]:
+    """Return how a run ended, or that it did not; `redact`: without the particulars."""
+    why = end_words(replace(run, detail="") if redact else run)
+    told = {
+        "began": run.began_us // 1000,
+        "wrote": run.last_us // 1000,
+        "ended": run.ended_us // 1000 if run.ended_us else None,
+        "why": visible(shown(why)) if run.ended_us else None,
+        "code": run.exit_code,
+    }
+    return {key: value for key, value in told.items() if value is not None}
 
 
 def _payload(row: Row, tries: list[Row]) -> dict[str, Any]:
@@ -233,7 +251,9 @@ def _why(row: Row, held: HeldJob | None) -> str | None:
     if row["state"] == JobState.DONE:
         return None
     told = (held.detail or held.reason) if held else (row["detail"] or row["reason"])
-    return shown(str(told).replace("_", " ") if told and " " not in told else told) if told else None
+    if not told:
+        return None
+    return visible(shown(str(told).replace("_", " ") if " " not in told else told))
 
 
 def _ratio(payload: Mapping[str, Any]) -> list[int] | None:
@@ -242,7 +262,8 @@ def _ratio(payload: Mapping[str, Any]) -> list[int] | None:
 
 
 def _pretty(payload: Mapping[str, Any]) -> str:
-    return json.dumps(payload, indent=2, sort_keys=True, ensure_ascii=False)
+    text = json.dumps(payload, indent=2, sort_keys=True, ensure_ascii=False)
+    return TURNS.sub(lambda mark: f"\\u{ord(mark[0]):04x}", text)  # the same to whatever reads JSON
 
 
 def _ms(text: str | None) -> int | None:

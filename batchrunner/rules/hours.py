@@ -12,6 +12,8 @@ from datetime import date, datetime, time, timedelta, tzinfo
 
 LENGTH = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?", re.IGNORECASE)
 LENGTH_MAX_S = 366 * 86_400
+CLOCK = re.compile(r"\d{2}:\d{2}(:\d{2})?")
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2})?(Z|[+-]\d{2}:\d{2})?)?")
 WINDOW = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
 
 
@@ -56,14 +58,12 @@ def window(text: str) -> Window:
 def until_us(text: str, now_us: int, zone: tzinfo | None = None) -> int:
     """Read `07:00` (the next time the clock shows it) or `2026-11-24T07:00`; return microseconds UTC.
 
+    A day alone is its beginning; a time with its day may have an offset, `Z` or `+02:00`.
+
     Raises:
         ValueError: it is neither, or has passed; the message says so.
     """
-    try:
-        clock = time.fromisoformat(text) if ":" in text[:3] else None
-        day = None if clock else datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError("a time is written like 07:00, or with its day like 2026-11-24T07:00") from None
+    clock, day = _read(text)
     if clock is not None:
         today = _local(now_us, zone).date()
         times = (_moment_us(today + timedelta(days=days), clock, zone) for days in (0, 1, 2))
@@ -73,6 +73,17 @@ def until_us(text: str, now_us: int, zone: tzinfo | None = None) -> int:
     if at_us <= now_us:
         raise ValueError(f"{text} has passed already")
     return at_us
+
+
+def _read(text: str) -> tuple[time | None, datetime | None]:
+    try:
+        if CLOCK.fullmatch(text):
+            return time.fromisoformat(text), None
+        if DAY.fullmatch(text):
+            return None, datetime.fromisoformat(text)
+    except ValueError:  # 25:00
+        pass
+    raise ValueError("a time is written like 07:00, or with its day like 2026-11-24T07:00")
 
 
 def length_s(text: str) -> float:

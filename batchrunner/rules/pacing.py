@@ -36,6 +36,7 @@ REST = 100.0  # and so many times the last wait: trying costs a hundredth of the
 CUT = 0.7
 WAIT_S, WAIT_MAX_S = 1.0, 300.0  # after a refusal that asks for no other, and after many
 FORGET = 0.9995  # what a cap was wrong by, with each acceptance
+REFUSED_KEPT = 64  # the last so many are remembered: what was sent with them is over soon
 SPREAD = (0.3, 1.3, 2.85)  # gaps since the last submission, the one before, and the one before that
 HOUR_DOUBT, HOUR_SLACK = 3.0, 0.003
 SLACK = 0.03  # by which a measure may be off: what is finished is seen late, what is sent arrives late
@@ -43,11 +44,12 @@ SLACK = 0.03  # by which a measure may be off: what is finished is seen late, wh
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What was measured when a submission was sent: so many others came before it."""
+    """What was measured when a submission was sent: so many others came before it. `number` is its own."""
 
     minute: int
     hour: int
     slots: int
+    number: int = 0
 
 
 @dataclass(slots=True)
@@ -112,6 +114,9 @@ class Pace:
             if limit is not None
         ]
         self._times: list[float] = []  # of what was taken or is on the wire, over the last hour
+        self._number = 0  # of the next submission
+        # Refused, and how many had been sent when that was known: those in between were measured too high.
+        self._refused: deque[tuple[int, int]] = deque(maxlen=REFUSED_KEPT)
         self._not_before_s = float("-inf")
         self._minute, self._slots = Cap(), Cap()
         # Within the first hour its count only grows, so it always looks guilty.
@@ -160,6 +165,7 @@ class Pace:
         """Count one submission."""
         for _length, _limit, seen in self._windows:
             seen.append(now_s)
+        self._number += 1
         self._times.append(now_s)
         old = bisect_left(self._times, now_s - HOUR_S - WINDOW_SPARE_S)
         if old > len(self._times) // 2:
@@ -167,7 +173,7 @@ class Pace:
 
     def sent(self, now_s: float, in_flight: int) -> Sent:
         """Measure for a submission at a time, not counting itself; `in_flight`: others, then."""
-        return Sent(self._count(now_s, MINUTE_S), self._count(now_s, HOUR_S), in_flight)
+        return Sent(self._count(now_s, MINUTE_S), self._count(now_s, HOUR_S), in_flight, self._number)
 
     def accepted(self, sent: Sent, now_s: float) -> None:
         """The provider took a submission."""
@@ -197,6 +203,7 @@ class Pace:
         """
         if sent_s in self._times:
             self._times.remove(sent_s)
+        self._refused.append((sent.number, self._number))
         if late and not self.told_late:  # so what was taken until now says nothing
             self.told_late = True
             for cap in (self._minute, self._hour, self._slots):
@@ -226,7 +233,9 @@ class Pace:
     # --- the parts ------------------------------------------------------------------------------------
 
     def _measures(self, sent: Sent) -> list[tuple[Cap, int]]:
-        return [(self._minute, sent.minute), (self._hour, sent.hour), (self._slots, sent.slots)]
+        less = sum(first < sent.number < known for first, known in self._refused)
+        measures = ((self._minute, sent.minute), (self._hour, sent.hour), (self._slots, sent.slots))
+        return [(cap, max(0, measure - less)) for cap, measure in measures]
 
     def _obeyed(self) -> list[Cap]:
         """Return the caps that explain best what was refused; none while nothing was."""

@@ -2,7 +2,8 @@
 
 A picture that was refused for itself in two jobs is suspect, and so are a picture and a prompt that were
 moderated together twice. If moderation met a picture under different prompts, the picture is suspect; if
-it met a prompt with different pictures, the prompt is. And a model that refuses its first three jobs for
+it met a prompt with different pictures, the prompt is. Where the model takes no picture (an empty image id),
+only a prompt can be suspect. And a model that refuses its first three jobs for
 the same reason has something against the manifest, not against one job of it.
 """
 
@@ -52,12 +53,15 @@ class Suspects:
 
     def failed(self, job: str, image: str, prompt: str, reason: Reason) -> list[Suspect]:
         """Note a failed job, and return what has become suspect by it."""
-        if reason is Reason.PICTURE:
+        if reason is Reason.PICTURE and image:
             self._pictures[image].add(job)
             return [Suspect(image, None)] if len(self._pictures[image]) >= TWICE else []
         if reason is not Reason.MODERATION:
             return []
         self._moderated.add((image, prompt, job))
+        if not image:
+            alone = sum(its_prompt == prompt for _image, its_prompt, _job in self._moderated)
+            return [Suspect(None, prompt)] if alone >= TWICE else []
         prompts = {other for its_image, other, _job in self._moderated if its_image == image}
         images = {other for other, its_prompt, _job in self._moderated if its_prompt == prompt}
         together = sum(one[:2] == (image, prompt) for one in self._moderated)

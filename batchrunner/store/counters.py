@@ -8,11 +8,14 @@ transaction. New jobs come in bulk, where a trigger would double the time: whoev
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from sqlite_utils import Database
 
-from batchrunner.values import AttemptState, JobState, Totals
+from batchrunner.rules.expected import Shown
+from batchrunner.rules.states import CLOSED
+from batchrunner.values import AttemptState, JobState, Order, Totals
 
 UNPRICED = -1  # stands for no price in `job_tallies`: a key may not be NULL
 
@@ -87,6 +90,36 @@ def pending(db: Database) -> tuple[int, int | None, int]:
     priced = all(cost != UNPRICED for cost, _jobs in rows)
     cost = sum(cost * jobs for cost, jobs in rows) if priced else None
     return sum(jobs for _cost, jobs in rows), cost, max((0, *(cost for cost, _jobs in rows)))
+
+
+def pending_in_order(db: Database, order: Order) -> list[tuple[int, int]]:
+    """Return price and number of the listed jobs that wait, in the order in which they start.
+
+    As written, settings take turns: then what one costs on average stands for all. Jobs without a price are
+    left out.
+    """
+    if order == "written":
+        jobs, cost, _dearest = pending(db)
+        return [(-(-cost // jobs), jobs)] if jobs and cost is not None else []
+    return db.execute(
+        f"""SELECT cost_usd_micros, count(*) FROM jobs {_BY_COVERAGE}
+            WHERE state = 'pending' AND position IS NOT NULL AND cost_usd_micros IS NOT NULL
+            GROUP BY take, cost_usd_micros ORDER BY take, cost_usd_micros"""
+    ).fetchall()
+
+
+def shown(db: Database) -> Shown:
+    """Return what the jobs that ended have shown, as far as it need not be added up row by row."""
+    jobs: Counter[str] = Counter()
+    price = 0
+    for state, cost, count in _rows(db, "job_tallies", _COUNT_JOBS, "state, cost_usd_micros, jobs"):
+        if state in {JobState.DONE, JobState.FAILED}:
+            jobs[state] += count
+            price += count * max(0, cost)
+    columns = "state, spent_usd_micros"
+    spent = dict(_rows(db, "attempt_tallies", _COUNT_ATTEMPTS, columns))
+    paid = sum(spent.get(state, 0) for state in (AttemptState.DONE, *CLOSED))
+    return Shown(jobs[JobState.DONE] + jobs[JobState.FAILED], jobs[JobState.FAILED], price, paid)
 
 
 def _rows(db: Database, name: str, count: str, columns: str) -> list[tuple[Any, ...]]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
+from batchrunner.store.runs import BEGAN, ENDED
 from batchrunner.store.schema import UNUSUAL
 
 
@@ -33,12 +34,6 @@ def stories(db: Database) -> list[dict[str, Any]]:
     return [{**row, "evidence": json.loads(row["evidence"] or "{}")} for row in rows]
 
 
-def runs(db: Database) -> list[str]:
-    """Return when each run of the campaign began, in UTC."""
-    rows = db.execute(f"SELECT at FROM events WHERE kind = 'run' AND {UNUSUAL} ORDER BY id").fetchall()
-    return [at for (at,) in rows]
-
-
 def last_word(db: Database) -> str | None:
     """Return when something last happened, in UTC: how old what the table says is."""
     row = db.execute("SELECT at FROM events ORDER BY id DESC LIMIT 1").fetchone()
@@ -46,6 +41,8 @@ def last_word(db: Database) -> str | None:
 
 
 def last_change(db: Database) -> str | None:
-    """Return when anything but the start of a run last happened, in UTC."""
-    row = db.execute("SELECT at FROM events WHERE kind <> 'run' ORDER BY id DESC LIMIT 1").fetchone()
+    """Return when anything but the start or the end of a run last happened, in UTC."""
+    row = db.execute(
+        f"SELECT at FROM events WHERE kind NOT IN ('{BEGAN}', '{ENDED}') ORDER BY id DESC LIMIT 1"
+    ).fetchone()
     return row[0] if row else None

@@ -1,8 +1,9 @@
 """One runner a campaign: a kernel lock on a file of its own.
 
 The lock file is separate from the state table, because closing any descriptor of a SQLite file drops the
-locks that SQLite holds on it. The kernel drops this lock when its owner dies, however it dies, so there
-is nothing to clean up and no process id to guess about; who has it is written down only for people.
+locks that SQLite holds on it. The kernel drops this lock when its owner dies, however it dies, and with it
+the clip process that inherits it (media/apart.py) and ends at once. So there is nothing to clean up; who has
+it is written down for people, and to tell a runner that works from one that is dead.
 
 The file also keeps the epoch that the state table had last. A table with a lower one was deleted, or put
 back from an old copy, and has forgotten something. And it keeps how the table was left (store/left.py), from
@@ -16,12 +17,15 @@ import fcntl
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from batchrunner.clock import Clock, utc_text
 from batchrunner.errors import LocalError, LockedError
 from batchrunner.store.left import Left, left, told
+
+ENDING_S, LOOK_S = 10.0, 0.02  # how long what a dead runner started may take to end, and how often to look
 
 
 class Lock:
@@ -39,6 +43,11 @@ class Lock:
         self.left = told(found.get("left"))
         self._noted = self.epoch
         self.note(self.epoch)
+
+    @property
+    def descriptor(self) -> int:
+        """Whoever inherits it keeps the lock while it lives."""
+        return self._descriptor
 
     def note(self, epoch: int, left: Left | None = None) -> None:
         """Write down who has the lock, and the epoch that the state table has now.
@@ -68,8 +77,10 @@ class Lock:
 
 
 @contextlib.contextmanager
-def runner_lock(path: Path, since: str) -> Iterator[Lock]:
-    """Hold the lock at `path` and write this process, this host and `since` into it.
+def runner_lock(path: Path, clock: Clock) -> Iterator[Lock]:
+    """Hold the lock at `path` and write this process, this host and the time into it.
+
+    Where its last owner is dead, what it started is just ending: that is waited for.
 
     Raises:
         LockedError: another process holds it; the text names the one in the file.
@@ -80,13 +91,36 @@ def runner_lock(path: Path, since: str) -> Iterator[Lock]:
     except OSError as error:
         raise LocalError(f"cannot make the lock file {path}: {error.strerror}") from error
     try:
+        _take(descriptor, clock)
+        yield Lock(path, descriptor, utc_text(clock.now_us()))
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, clock: Clock) -> None:
+    until_s = clock.elapsed_s() + ENDING_S
+    while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise LockedError(f"another runner has this campaign: {_owner_text(descriptor)}") from None
-        yield Lock(path, descriptor, since)
-    finally:
-        os.close(descriptor)
+            if clock.elapsed_s() > until_s or not _is_dead(_read(descriptor)):
+                raise LockedError(f"another runner has this campaign: {_owner_text(descriptor)}") from None
+            clock.pause(LOOK_S)
+        else:
+            return
+
+
+def _is_dead(owner: Mapping[str, Any]) -> bool:
+    """Tell whether the owner is known to have ended: it was a process of this host, and is none any more."""
+    if owner.get("host") != socket.gethostname() or not isinstance(owner.get("pid"), int):
+        return False
+    try:
+        os.kill(owner["pid"], 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def is_locked(path: Path) -> bool:

@@ -11,7 +11,7 @@ from sqlite_utils import Database
 from batchrunner.clock import utc_text, utc_us
 from batchrunner.rules.states import CLOSED, LIVE
 from batchrunner.store import counters
-from batchrunner.store.schema import table
+from batchrunner.store.schema import UNUSUAL, table
 from batchrunner.values import (
     Attempt,
     AttemptState,
@@ -202,14 +202,24 @@ def upload_url(db: Database, origin: str, account: str, sha256: str) -> str | No
 
 
 def recent_job_s(db: Database) -> float | None:
-    """Return the mean time between finished clips, in seconds, over the newest 200 of the newest run."""
-    count, span_s = db.execute(
-        """SELECT count(*), (julianday(max(closed_at)) - julianday(min(submitted_at))) * 86400 FROM
+    """Return the mean time between finished clips, in seconds, over the newest 200 of the newest run.
+
+    For how long the machine was asleep meanwhile does not count.
+    """
+    count, first, last, epoch = db.execute(
+        """SELECT count(*), min(submitted_at), max(closed_at), epoch FROM
            (SELECT closed_at, submitted_at, epoch FROM attempts
             WHERE state = 'done' ORDER BY id DESC LIMIT 200)
            WHERE epoch = (SELECT max(epoch) FROM campaign)"""
     ).fetchone()
-    return span_s / count if count else None
+    if not count:
+        return None
+    (asleep_s,) = db.execute(
+        f"""SELECT coalesce(sum(json_extract(evidence, '$.asleep_s')), 0) FROM events
+            WHERE kind = 'suspend' AND {UNUSUAL} AND epoch = ? AND at BETWEEN ? AND ?""",
+        [epoch, first, last],
+    ).fetchone()
+    return max(0.0, (utc_us(last) - utc_us(first)) / 1e6 - float(asleep_s)) / int(count)
 
 
 def pending_cost(db: Database) -> int | None:

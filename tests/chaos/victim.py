@@ -4,6 +4,10 @@ The product has no failpoints. This launcher wraps the functions at which someth
 the machine, so that the process sends itself SIGKILL when it passes the named point for the Nth time; then it
 calls the real command line. `commit` points lie inside a transaction: its rows are written, COMMIT is not
 carried out yet.
+
+The clip process is a victim too (`python -m tests.chaos.victim FD …`, with the point in the environment).
+What is passed there kills the runner first and then itself; with ONLY_CLIPS, a file that is not there yet,
+itself alone, and only once.
 """
 
 from __future__ import annotations
@@ -19,13 +23,14 @@ from typing import Any
 from urllib3.connection import HTTPConnection
 
 from batchrunner.cli import main
-from batchrunner.media import clips, download, publish
+from batchrunner.media import apart, clips, download, helper, publish
 from batchrunner.media.clips import ClipFolder
 from batchrunner.providers.gmi import Gmi
 from batchrunner.store.changes import Change, Intended, Moved
 from batchrunner.store.tables import Store
 from batchrunner.values import AttemptState
 
+POINT, ONLY_CLIPS = "BATCHRUNNER_VICTIM", "BATCHRUNNER_VICTIM_ONLY_CLIPS"
 # What has a `before` and an `after`: whose function, its name, the threads in which it counts ("" for all).
 CALLS: dict[str, tuple[Any, str, str]] = {
     "open": (Store, "__init__", ""),  # the lock is held, the state table is made and migrated
@@ -61,11 +66,31 @@ class Trap:
         with self._lock:
             self._left -= 1
             if self._left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+                self._kill()
+
+    def _kill(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
 
     def sprung_next(self, point: str) -> bool:
         """Tell whether passing this point now would kill."""
         return point == self._point and self._left == 1
+
+
+class ClipTrap(Trap):
+    """The same in the clip process."""
+
+    def __init__(self, point: str, nth: int) -> None:
+        super().__init__(point, nth)
+        self._once = os.environ.get(ONLY_CLIPS)
+        if self._once is not None and os.path.lexists(self._once):
+            self._point = ""  # it has died of it before
+
+    def _kill(self) -> None:
+        if self._once is None:
+            os.kill(os.getppid(), signal.SIGKILL)
+        else:
+            os.close(os.open(self._once, os.O_CREAT))
+        super()._kill()
 
 
 def arm(trap: Trap) -> None:
@@ -140,7 +165,17 @@ def _pass_all(trap: Trap, names: set[str], when: str) -> None:
         trap.passed(f"{name}.{when}")
 
 
+def _trap(kind: type[Trap], told: str) -> Trap:
+    point, _, nth = told.partition(":")
+    return kind(point, int(nth))
+
+
 if __name__ == "__main__":
-    _point, _, _nth = sys.argv.pop(1).partition(":")
-    arm(Trap(_point, int(_nth)))
-    main()
+    if POINT in os.environ:
+        arm(_trap(ClipTrap, os.environ[POINT]))
+        helper.main()
+    else:
+        os.environ[POINT] = sys.argv.pop(1)
+        apart.HELPER = "tests.chaos.victim"
+        arm(_trap(Trap, os.environ[POINT]))
+        main()

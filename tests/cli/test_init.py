@@ -12,6 +12,7 @@ import pytest
 from batchrunner.cli.init import EXAMPLES
 from batchrunner.files import demo_folder
 from batchrunner.manifest.load import load
+from tests.manifest.test_bad import BAD
 from tests.shell import Shell, against
 
 
@@ -37,6 +38,31 @@ def test_a_folder_of_pictures_becomes_a_manifest(shell: Shell, tmp_path: Path) -
     assert "12 jobs, at most $1.80 on the paid queue" in text
     assert "# 1 more left out: convert them to PNG or JPEG" in text
     assert shell.run("validate", "my-photos.yaml").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "jobs", "images"),
+    [
+        (("--model", "wan2.6-t2v", "--prompt", "A fox", "--prompt", "An owl"), "night", 4, 0),
+        (("--model", "wan2.7-t2v", "--from", "words.csv"), "words", 2, 0),
+        (("my films", "--model", "pixverse-v6-extend"), "my-films", 2, 1),
+        (("--model", "pixverse-v6-transition"), "night", 2, 1),
+    ],
+)
+def test_a_model_may_be_named(
+    tmp_path: Path, words: tuple[str, ...], name: str, jobs: int, images: int
+) -> None:
+    """What it takes is what is looked for; a model of words alone needs nothing but words."""
+    folder = tmp_path / "night"
+    (folder / "my films").mkdir(parents=True)
+    shutil.copy(BAD / "files" / "films" / "clip.mp4", folder / "my films")
+    (folder / "words.csv").write_text("prompt,duration\nA fox looks up,8\n", encoding="utf-8")
+    done = Shell(folder).run("init", *words)
+    manifest, card = load(folder / f"{name}.yaml")
+
+    assert done.out.startswith(f"wrote {name}.yaml: {jobs} job"), done.err
+    assert card.id == manifest.model == words[words.index("--model") + 1]
+    assert len([image for image in manifest.images if image.id]) == images
 
 
 def test_without_words_some_are_suggested(shell: Shell, tmp_path: Path) -> None:
@@ -87,6 +113,14 @@ def test_a_table_becomes_a_manifest(
         (("--from", "gone.csv"), "gone.csv:2"),
         (("state", "--prompt", "x"), "there are no pictures in state"),
         (("--example", "lookbook", "--prompt", "x"), "laid out as it is"),
+        (("--example", "lookbook", "--model", "wan2.6-t2v"), "laid out as it is"),
+        (("--model", "wan26-t2v"), 'unknown model "wan26-t2v": did you mean wan2.6-t2v'),
+        (
+            ("my [photos]", "--model", "pixverse-v6-extend", "--prompt", "x"),
+            "there are no videos in my [photos]",
+        ),
+        (("my [photos]", "--model", "pixverse-v6-transition"), "does not tell which belong together"),
+        (("--from", "odd.csv", "--model", "wan2.6-t2v"), "no column for words (prompt or text)"),
         (("--from", "odd.csv", "--prompt", "x"), "leave FOLDER and --prompt away"),
         (("--example", "x"), "'x' is not one of"),
     ],

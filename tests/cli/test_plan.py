@@ -103,9 +103,29 @@ def test_what_is_expected_rests_on_what_ended(tmp_path: Path) -> None:
     told = shell.inside("plan", "night.yaml")
 
     assert (
-        "  as expected $1.80: of 32 jobs that ended here 25.0% failed (8); $3.60 of $4.80 was paid"
-        in told.out.splitlines()
+        "  as expected $1.80 ($1.27 to $2.30): of 32 jobs that ended here 25.0% failed (8); "
+        "$3.60 of $4.80 was paid" in told.out.splitlines()
     )
+    assert shell.inside("plan", "night.yaml", "--json").json["expected_range"] == [1.265245, 2.298392]
+
+
+def test_the_finish_is_where_the_budget_ends_it(tmp_path: Path) -> None:
+    """After so many jobs, in less time than all would take; with a budget for all, nothing is said of it."""
+    shell = Shell(tmp_path)
+    path = tmp_path / write(tmp_path)
+    whole = shell.inside("plan", path.name, "--json").json
+    path.write_text(path.read_text(encoding="utf-8") + "limits: {budget: 2.0}\n", encoding="utf-8")
+    short = shell.inside("plan", path.name)
+    told = shell.inside("plan", path.name, "--json").json
+    more = shell.inside("run", path.name, "--dry-run", "--budget", "2.30").out
+    none = shell.inside("run", path.name, "--dry-run", "--budget", "0.10").out
+
+    assert (whole["within"], told["within"]) == (None, 13)
+    assert "  the budget ends it after about 13 jobs, in about " in short.out
+    assert told["finish"] < whole["finish"]
+    assert list(Draft202012Validator(SCHEMA).iter_errors(told)) == []
+    assert "the budget ends it after about 15 jobs" in more
+    assert "no job fits into what is left of the budget" in none
 
 
 def test_before_the_first_run_the_finish_rests_on_the_card(tmp_path: Path) -> None:

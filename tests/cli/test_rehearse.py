@@ -205,7 +205,7 @@ def test_what_was_learned_decides_how_long_it_takes(tmp_path: Path) -> None:
         (("nothing.yaml",), "cannot read the manifest nothing.yaml"),
         (
             ("night.yaml", "--until", "2030-01-01T07:00", "--at", "2030-01-01T22:00"),
-            "--until is not after --at",
+            "2030-01-01T07:00 is not after --at",
         ),
         (("night.yaml", "--weather", "snow"), "'snow' is not one of"),
     ],
@@ -244,3 +244,16 @@ def learn(folder: Path, name: str, took_s: int) -> None:
             "UPDATE attempts SET accepted_at = '2029-01-01T00:00:00.000000Z', ready_at = ?",
             [f"2029-01-01T{took_s // 3600:02}:00:00.000000Z"],
         )
+
+
+def test_until_is_reckoned_from_the_start_that_was_named(tmp_path: Path) -> None:
+    """In whichever order: a night of 2030 ends on its own morning, not on the next one from now."""
+    shell = Shell(tmp_path)
+    words = ("rehearse", shell.write(takes=400), "--nights", "1", "--json", "--in-flight", "1")
+    times = ("--until", "23:00", "--at", "2030-01-01T22:00")
+    told = shell.inside(*words, *times).json
+    turned = shell.inside(*words, *times[2:], *times[:2]).json
+
+    assert told["finish"] == turned["finish"]
+    assert list(told["exit_codes"]) == ["10"]
+    assert utc_us(told["finish"][1]) - utc_us(told["start"]) <= 3_700_000_000

@@ -287,7 +287,7 @@ def test_the_state_table_is_plain_sqlite(tmp_path: Path) -> None:
         (row,) = db.execute("SELECT state, cost_usd_micros, request_id IS NOT NULL FROM attempts").fetchall()
         db.close()
 
-        assert kinds == ["run", "intent", "accepted", "ready", "fetched", "published"]
+        assert kinds == ["run", "intent", "accepted", "ready", "fetched", "published", "run ended"]
         assert row == ("done", 150_000, 1)
 
 

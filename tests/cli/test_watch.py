@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -54,20 +55,78 @@ def test_a_terminal_gets_one_view(tmp_path: Path) -> None:
 
 
 def test_watching_is_for_people(tmp_path: Path) -> None:
-    """With `--json` it is refused, with what to do instead; a campaign that is not there is told."""
-    shell = Shell(tmp_path)
-
-    assert "leave --json away" in shell.run("status", "night", "--watch", "--json").err
-    assert "there is no state table" in shell.run("status", "night", "--watch").err
+    """With `--json` it is refused, with what to do instead."""
+    assert "leave --json away" in Shell(tmp_path).run("status", "night", "--watch", "--json").err
 
 
-def test_status_after_a_kill_tells_what_is_in_doubt(tmp_path: Path) -> None:
-    """And that the next run settles it; afterwards it says no more of it."""
+def test_watching_may_begin_before_the_first_run(tmp_path: Path) -> None:
+    """It says that it waits, and goes on when the state table comes."""
+    with against(tmp_path) as shell:
+        watching = shell.start("status", "night", "--watch")
+        assert watching.stdout is not None
+        first = watching.stdout.readline()
+        shell.run("run", shell.write(takes=1))
+        shown = watching.stdout.readline()
+        watching.send_signal(signal.SIGINT)
+        out, err = watching.communicate(timeout=30)
+
+    assert "night: waiting for its first run: there is no state table state/night.db yet" in first
+    assert " of 1 job done" in shown + out
+    assert (watching.returncode, err) == (0, "")
+
+
+def test_status_after_a_kill_tells_what_is_in_doubt_and_that_the_run_did_not_end_by_itself(
+    tmp_path: Path,
+) -> None:
+    """While it goes on that is said; and once another run has ended, why that did."""
     with against(tmp_path, replace(QUICK, submit_script=("hang:30",))) as shell:
         process = shell.start("run", shell.write(takes=1))
         wait_for(lambda: shell.ledger()["posts"] > 0)
+        during, during_json = shell.run("status", "night").out, shell.run("status", "night", "--json").json
         process.kill()
         process.communicate()
+        told, told_json = shell.run("status", "night").out, shell.run("status", "night", "--json").json
+
+    assert "  a run is at work since 20" in during
+    assert "1 submission without an answer so far\n" in during
+    assert (during_json["last_run"]["at_work"], during_json["last_run"]["ended"]) == (True, None)
+    assert "1 submission without an answer so far: run again; it looks for them first" in told
+    ended = r"  the last run, of 20\S+ \S+, did not end by itself .*: its last word is of \d\d:\d\d\n"
+    assert re.search(ended, told)
+    assert told.endswith("\ngo on with: batchrunner run night.yaml\n")
+    assert (told_json["last_run"]["at_work"], told_json["last_run"]["exit_code"]) == (False, None)
+
+
+def test_status_tells_when_and_why_the_last_run_stopped_and_what_to_do_now(tmp_path: Path) -> None:
+    """In the words of that run, until something else has happened."""
+    with against(tmp_path) as shell:
+        ended = shell.run("run", shell.write(takes=3), "--max-new", "1")
+        told = shell.run("status", "night").out
+        last = shell.run("status", "night", "--json").json["last_run"]
+        shell.run("run", "night.yaml")
+        done = shell.run("status", "night").out
+
+    assert re.search(
+        r"  the last run, 20\S+ \S+?( to \S+)?, stopped: enough: as many new submissions as were asked for"
+        r" \(exit 10\)\n",
+        told,
+    )
+    assert told.splitlines()[-1] == ended.err.splitlines()[-1]
+    assert (last["stop"], last["exit_code"]) == ("enough", 10)
+    assert last["began"] < last["ended"]
+    assert ", every job was done (exit 0)\n" in done
+    assert done.splitlines()[-1].startswith("clips: ")
+
+
+def test_status_tells_of_an_error_that_ended_the_last_run(tmp_path: Path) -> None:
+    """As far as the state table can still be written."""
+    with against(tmp_path) as shell:
+        shell.run("run", shell.write(takes=1), "--max-new", "0")
+        (tmp_path / "outputs" / "night").rename(tmp_path / "aside")
+        (tmp_path / "outputs" / "night").write_text("in the way", encoding="utf-8")
+        failed = shell.run("run", "night.yaml")
         told = shell.run("status", "night").out
 
-    assert "1 submission without an answer so far: if no run is at work, run again" in told
+    assert failed.code == 8
+    assert "ended with an error: cannot write to the folder" in told
+    assert "(exit 8)" in told

@@ -15,8 +15,8 @@ from PIL import Image, ImageChops, ImageStat
 from batchrunner.emulator.camera import CLOSE, FPS, framing_at, shot_of
 from batchrunner.emulator.pictures import BadPictureError, drawn, read, still
 from batchrunner.emulator.process import EmbeddedEmulator
-from batchrunner.emulator.render import encode
-from tests.emulator.client import PAYLOAD, Client, picture, send
+from batchrunner.emulator.render import encode, last_frame
+from tests.emulator.client import PAYLOAD, Client, emulator, picture, send
 
 
 def clip(path: Path, *colours: str, **changes: Any) -> bytes:
@@ -144,6 +144,56 @@ def test_two_pictures_melt_into_one_another(tmp_path: Path) -> None:
 
     assert first[0] > first[2]
     assert last[2] > last[0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "size"),
+    [({"size": "1280*720"}, (1280, 720)), ({"ratio": "9:16", "resolution": "720P"}, (720, 1280))],
+)
+def test_the_size_follows_what_other_models_call_it(asked: dict[str, str], size: tuple[int, int]) -> None:
+    """Pixels outright, or a ratio."""
+    shot = shot_of({"prompt": "Pan", **asked}, (100, 100))
+
+    assert size == (shot.width, shot.height)
+
+
+@pytest.mark.parametrize("data", [b"", b"nonsense", b"\0\0\0\x20ftypisom", picture()])
+def test_what_is_no_film_is_said(data: bytes) -> None:
+    """Of a picture too."""
+    with pytest.raises(BadPictureError):
+        last_frame(data)
+
+
+def test_a_film_is_gone_on_with_from_where_it_ends(tmp_path: Path) -> None:
+    """A transition from red to blue ends blue, and so begins what follows it."""
+    film = clip(tmp_path, "red", "blue", quality="360p", aspect_ratio="4:3")
+    asked: dict[str, Any] = {
+        "model": "pixverse-v6-extend",
+        "image_url": None,
+        "aspect_ratio": None,
+        "duration": 1,
+    }
+    with emulator(tmp_path / "root", canned=False) as client:
+        url = client.media_url(video=client.upload(film, "mp4", "video/mp4"), **asked)
+        shown = frames(send("GET", url).body)
+        refused = client.post(video=client.upload(picture()), **asked)
+
+    assert ((480, 360), FPS) == (shown[0].size, len(shown))
+    assert difference(shown[0], frames(film)[-1]) < difference(shown[0], frames(film)[0])
+    assert 400 == refused.status
+
+
+def test_words_alone_make_a_picture_that_follows_them_and_the_seed(tmp_path: Path) -> None:
+    """The same take shows the same at every quality; another seed, or other words, show something else."""
+    asked: dict[str, Any] = {"model": "pixverse-v5.6-t2v", "image_url": None, "generate_audio_switch": None}
+    with emulator(tmp_path, canned=False) as client:
+        made = [
+            frames(send("GET", client.media_url(**asked, **one)).body)[0].resize((64, 36))
+            for one in ({}, {"quality": "540p"}, {"seed": 8}, {"prompt": "Slow push-in on an owl"})
+        ]
+
+    assert difference(made[0], made[1]) < 3
+    assert min(difference(made[0], made[2]), difference(made[0], made[3])) > 3
 
 
 def test_a_made_up_picture_depends_on_its_address_alone() -> None:

@@ -61,7 +61,7 @@ def test_a_first_night_goes_by_the_rule_of_thumb_of_the_card(tmp_path: Path) -> 
     last = late.run()
 
     assert (last.stop, late.provider.ledger.posts) == (Stop.DEADLINE, 0)
-    assert "a job takes up to 5 min" in last.detail
+    assert "may be late: it takes up to 5 min" in last.detail
     assert (early.run().stop, early.provider.ledger.posts) == (None, 4)
 
 

@@ -15,11 +15,12 @@ from batchrunner.engine.pool import Pool
 from batchrunner.engine.progress import Progress
 from batchrunner.engine.run import Tools
 from batchrunner.engine.steps import Stop, Terms
+from batchrunner.media.verdicts import Verdict
 from batchrunner.rules.polling import Schedule
 from batchrunner.rules.states import EventKind
 from batchrunner.store import reading
 from batchrunner.store.tables import Store
-from batchrunner.values import Attempt, AttemptState, Job, JobState, Limits, MediaFile, Picture, Recovery
+from batchrunner.values import Attempt, AttemptState, Job, JobState, Limits, Picture, Recovery
 from tests.fakes import FakeClips, FakeProvider, Inline, ManualClock, a_job, a_manifest, a_random
 
 TERMS = Terms(
@@ -444,12 +445,12 @@ class Losing(FakeClips):
         super().__init__()
         self.times = times
 
-    def publish(self, attempt: Attempt) -> tuple[MediaFile, ...]:
-        """Lose it, or publish it."""
+    def publish(self, attempts: Sequence[Attempt]) -> Sequence[Verdict]:
+        """Lose them, or publish them."""
         if self.times:
             self.times -= 1
-            self.parts.pop(attempt.id, None)
-        return super().publish(attempt)
+            self.parts.clear()
+        return super().publish(attempts)
 
 
 @pytest.mark.parametrize(

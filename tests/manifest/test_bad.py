@@ -142,6 +142,8 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "loop.png").symlink_to("loop.png")
     with (tmp_path / "large.png").open("wb") as file:
         file.truncate(20_000_001)
+    with (tmp_path / "large.mp4").open("wb") as file:
+        file.truncate(50_000_001)
     return tmp_path
 
 

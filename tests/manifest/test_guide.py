@@ -17,13 +17,14 @@ REST = 'images: [{id: a, url: "https://example.com/a.png"}]\nprompts: [{id: p, t
 SHOWN = re.findall(r"```yaml\n(.*?)```", GUIDE, re.DOTALL)
 
 
-@pytest.mark.parametrize("text", SHOWN, ids=["images", "shots", "combinations", "notify"])
+@pytest.mark.parametrize("text", SHOWN, ids=["images", "words", "shots", "combinations", "notify"])
 def test_what_the_guide_shows_is_right(text: str, tmp_path: Path) -> None:
     """Beside files as it speaks of."""
     furnish(tmp_path)
     (tmp_path / "words.txt").write_text("Drift past\nOrbit {subject}\n")
     rest = "" if re.search("^(images|shots):", text, re.MULTILINE) else REST
-    manifest, _card = load_bytes((HEAD + text + rest).encode(), tmp_path / "night.yaml")
+    head = HEAD.replace("model: pixverse-v5.6-i2v\n", "") if text.startswith("model:") else HEAD
+    manifest, _card = load_bytes((head + text + rest).encode(), tmp_path / "night.yaml")
 
     assert manifest.images or manifest.shots
 
@@ -35,6 +36,7 @@ def test_what_the_guide_shows_is_right(text: str, tmp_path: Path) -> None:
         f"{textfile.SIZE_MAX >> 20} MiB, {textfile.ROWS_MAX:,} rows, {csvread.CELL_MAX:,} characters a cell",
         f"files of one pattern | {folder.FILES_MAX:,}",
         f"a local picture | {pictures.FILE_MAX // 1_000_000} MB",
+        f"a local video | {pictures.VIDEO_MAX // 1_000_000} MB",
         f"an address | {pictures.URL_MAX:,} characters",
         f"takes | {entries.TAKES_MAX:,}",
         f"combinations of the matrix | {settings.COMBINATIONS_MAX:,}",

@@ -53,6 +53,7 @@ def test_the_name_in_an_address_is_that_of_its_path(rest: str) -> None:
         f"https://example.com/{'a' * 2048}",
         "https:///a.png",
         "http://example.com/a.png",
+        "https://example.com/a.MP4?size=1",
     ],
 )
 def test_an_address_that_the_provider_cannot_fetch_is_refused(url: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from batchrunner.errors import LocalError
-from batchrunner.media.publish import is_ours, is_taken, place, publish, sha256_of, write_sidecar
+from batchrunner.media.publish import Draft, is_ours, is_taken, place, publish, sha256_of
 from batchrunner.media.trouble import MediaError
 
 CLIP = b"a whole clip"
@@ -146,8 +146,8 @@ def test_a_file_where_a_folder_should_be_is_told(tmp_path: Path) -> None:
 def test_a_sidecar_is_readable_json_and_replaces_the_old_one(tmp_path: Path) -> None:
     """A line for each key, whole at every moment, and no draft is left."""
     path = tmp_path / "clip.json"
-    write_sidecar(path, {"job": "old"})
-    write_sidecar(path, {"job": "fox.t1", "payload": {"prompt": "Füchse 🦊"}})
+    for story in ({"job": "old"}, {"job": "fox.t1", "payload": {"prompt": "Füchse 🦊"}}):
+        Draft(str(path), story).file()
 
     assert {"job": "fox.t1", "payload": {"prompt": "Füchse 🦊"}} == json.loads(path.read_bytes())
     assert "Füchse" in path.read_text(encoding="utf-8")

@@ -16,6 +16,7 @@ from batchrunner.manifest.expand import expand
 from batchrunner.manifest.load import load_bytes
 from batchrunner.rules.states import EventKind
 from batchrunner.store.changes import Change, Intended, JobRuled, Moved, Noted
+from batchrunner.store.runs import end_of_run
 from batchrunner.store.tables import Store
 from batchrunner.values import Attempt, AttemptState, Job, JobState, MediaFile, Reason
 from tests.fakes import START_US
@@ -23,15 +24,13 @@ from tests.fakes import START_US
 MANIFEST = """\
 version: 1
 campaign: {campaign}
-model: pixverse-v5.6-i2v
+model: {model}
 provider: gmi
 seed: 7
 takes: {takes}
 parameters: {{aspect_ratio: "{ratio}"}}
 matrix: {{quality: {qualities}}}
-images:
-{images}
-prompts:
+{images}prompts:
 {prompts}
 """
 SECOND = 1_000_000
@@ -46,6 +45,7 @@ class NightMaker:
     films: Sequence[Path] = ()
     images: Sequence[str] = ("fox", "harbour", "lighthouse")
     prompts: Sequence[tuple[str, str]] = (("push-in", "Slow push-in, soft light"), ("drift", "Camera drifts"))
+    model: str = "pixverse-v5.6-i2v"
     takes: int = 2
     qualities: Sequence[str] = ("540p",)
     ratio: str = "16:9"
@@ -53,6 +53,8 @@ class NightMaker:
     slots: int = 8
     fate: Fate = lambda _number, _job: "done"
     url: str = "https://example.com/{image}.png"
+    stopped: str | None = None  # why the last run ended before its work did, in a word
+    killed: bool = False  # it left no word of an end
     pauses: Sequence[int] = ()  # jobs before which nothing happens for half a day
     _ids: int = 0
     _free: list[int] = field(default_factory=list)
@@ -72,10 +74,12 @@ class NightMaker:
         """Write the state table and the clips."""
         self.state.mkdir(parents=True, exist_ok=True)
         self.folder.mkdir(parents=True, exist_ok=True)
-        images = "\n".join(f'  - {{id: {one}, url: "{self.url.format(image=one)}"}}' for one in self.images)
+        rows = (f'  - {{id: {one}, url: "{self.url.format(image=one)}"}}\n' for one in self.images)
+        images = "".join(["images:\n", *rows]) if self.images else ""
         prompts = "\n".join(f"  - id: {id_}\n    text: {json.dumps(text)}" for id_, text in self.prompts)
         text = MANIFEST.format(
             campaign=self.campaign,
+            model=self.model,
             takes=self.takes,
             ratio=self.ratio,
             qualities=list(self.qualities),
@@ -93,8 +97,12 @@ class NightMaker:
             for number, job in enumerate(jobs):
                 if number in self.pauses:
                     self._free = [max(self._free) + 43_200 * SECOND] * self.slots
+                    store.take_over()
                     store.commit([Noted("run", self._free[0], evidence={"version": "1"})])
                 self._play(store, number, job, self.fate(number, job))
+            if not self.killed:
+                words = "it was so" if self.stopped else ""
+                store.commit([end_of_run(max(self._free) + SECOND, 10 if words else 0, self.stopped, words)])
         finally:
             store.close()
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -73,6 +74,19 @@ def test_every_job_is_in_the_grid_and_every_still_is_shown(browser: Browser, pat
         assert seen.page.locator("section.image").nth(0).locator(".cell").count() == 2
         assert seen.page.locator(".cell").nth(0).locator("h5").all_inner_texts() == ["540p", "1080p"]
         assert not [url for url in seen.requests if url.endswith(".mp4")]
+
+
+def test_clips_of_words_alone_stand_together_by_prompt(browser: Browser, tmp_path: Path) -> None:
+    """Under one heading, and nowhere is an image named that there is not."""
+    night = NightMaker(tmp_path, images=(), model="pixverse-v5.6-t2v").make()
+    with opened(browser, write_report(night.state, night.campaign)) as seen:
+        headings = [seen.page.locator(f"section.image {one}").all_inner_texts() for one in ("h3", "h4")]
+        seen.page.locator(".clip button", has_text="Details").first.click()
+
+        assert headings == [["All prompts"], ["push-in", "drift"]]
+        assert seen.page.locator("#sheet-title").inner_text() == "push-in · take 1"
+        labels = "[...document.querySelectorAll('[aria-label]')].map(one => one.ariaLabel).join()"
+        assert "undefined" not in seen.page.evaluate(labels) + seen.page.locator("body").inner_text()
 
 
 def test_a_clip_plays_while_it_is_pointed_at(browser: Browser, path: Path) -> None:
@@ -253,6 +267,18 @@ def test_the_sheet_is_walked_by_arrow_keys_and_closed_by_escape(browser: Browser
         assert page.locator("dialog video").count() == 0
 
 
+def test_the_top_says_how_the_last_run_ended(browser: Browser, path: Path, tmp_path: Path) -> None:
+    """By itself, or not."""
+    killed = NightMaker(tmp_path, killed=True).make()
+    with opened(browser, path) as seen:
+        assert re.fullmatch(
+            r"The last run, \w{3} \d+ \w+ \d{4}, [\d:]{8} to [\d:]{8}, every job was done \(exit 0\)\.",
+            seen.page.locator("#last-run").inner_text(),
+        )
+    with opened(browser, write_report(killed.state, killed.campaign)) as seen:
+        assert "did not end by itself (a kill, " in seen.page.locator("#last-run").inner_text()
+
+
 def test_the_night_is_drawn_and_told_in_words(browser: Browser, path: Path) -> None:
     """A bar leads to its job."""
     with opened(browser, path) as seen:
@@ -262,7 +288,7 @@ def test_the_night_is_drawn_and_told_in_words(browser: Browser, path: Path) -> N
         chart.click(position={"x": 3, "y": 82})
 
         assert words.startswith("22 submissions in ")
-        assert "At most 9 jobs on the way at once." in words
+        assert "At most 9 jobs at the provider at once." in words
         assert chart.locator("path.bar").count() == 4
         assert page.locator("dialog[open] #sheet-title").count() == 1
         assert page.get_by_role("table").get_by_role("row").count() == 3
@@ -317,6 +343,19 @@ def test_without_stills_only_what_is_near_the_window_loads(
 
         assert seen.shown() == 160
         assert 0 < loaded < 80
+
+
+def test_every_run_is_listed_with_how_it_ended(browser: Browser, tmp_path: Path) -> None:
+    """The first of two left no word of its end."""
+    two = NightMaker(tmp_path, pauses=(6,)).make()
+    with opened(browser, write_report(two.state, two.campaign)) as seen:
+        seen.page.get_by_text("2 runs").click()
+        rows = [
+            row.inner_text() for row in seen.page.get_by_role("table", name="Runs").locator("tbody tr").all()
+        ]
+
+    assert "did not end by itself" in rows[0]
+    assert "every job was done (exit 0)" in rows[1]
 
 
 def test_idle_hours_are_cut_out_of_the_picture_however_many(browser: Browser, tmp_path: Path) -> None:

@@ -89,6 +89,38 @@ def test_what_failed_and_is_held_has_its_reason_and_its_story(troubled: NightMak
     assert jobs[-1]["tries"][0]["at"] == sorted(jobs[-1]["tries"][0]["at"])
 
 
+def test_the_page_tells_how_the_last_run_ended(tmp_path: Path) -> None:
+    """Why, with its exit code; that it was killed; to strangers, without the particulars."""
+    stopped = NightMaker(tmp_path / "stopped", stopped="deadline").make()
+    last = told(stopped)["runs"][-1]
+    redacted = data_of(write_report(stopped.state, "night", redact=True))["runs"][-1]
+    killed = told(NightMaker(tmp_path / "killed", killed=True).make())["runs"][-1]
+
+    assert last["began"] < last["ended"]
+    assert (last["why"], last["code"]) == ("stopped: deadline: it was so", 10)
+    assert redacted["why"] == "stopped: deadline"
+    assert killed.keys() == {"began", "wrote"}
+
+
+def test_marks_that_turn_text_round_are_written_out(tmp_path: Path) -> None:
+    """In words, and in the payload in such a way that it stays the same to whatever reads it."""
+    words, arabic = "a fox \u202egpj.exe\u202c runs", "\u200fثعلب"
+    maker = NightMaker(
+        tmp_path,
+        prompts=(("push", words), ("drift", arabic)),
+        fate=lambda _number, job: f"failed:not allowed: {job.payload['prompt']}",
+    ).make()
+    first, _, other = told(maker)["jobs"][:3]
+
+    assert not re.search(
+        "[\u202a-\u202e\u2066-\u2069]", "".join([first["text"], first["why"], first["payload"]])
+    )
+    assert first["text"] == "a fox [U+202E]gpj.exe[U+202C] runs"
+    assert "not allowed: a fox [U+202E]gpj" in first["why"]
+    assert json.loads(first["payload"])["prompt"] == words
+    assert other["text"] == arabic
+
+
 def test_every_command_on_the_page_is_one_that_the_program_takes(troubled: NightMaker) -> None:
     """Parsed by the command line itself, and none is missing that `status` would name."""
     data = told(troubled)

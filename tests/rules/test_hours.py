@@ -26,6 +26,9 @@ def us(text: str) -> int:
         ("2026-11-23T21:00", "2026-11-25T07:00", "2026-11-25T06:00"),
         ("2026-11-23T21:00", "2026-11-25 07:00", "2026-11-25T06:00"),
         ("2026-11-23T21:00", "2026-11-25T07:00Z", "2026-11-25T07:00"),
+        ("2026-11-23T21:00", "2026-11-25T07:00:30+02:00", "2026-11-25T05:00:30"),
+        ("2026-11-23T21:00", "2026-11-25", "2026-11-24T23:00"),
+        ("2026-11-23T21:00", "07:00:30", "2026-11-24T06:00:30"),
         # Spring: the clock goes from 02:00 to 03:00 on 29 March 2026; 02:30 is skipped.
         ("2026-03-28T21:00", "07:00", "2026-03-29T05:00"),
         ("2026-03-28T21:00", "02:30", "2026-03-29T01:30"),
@@ -40,7 +43,10 @@ def test_until_is_the_next_time_that_a_clock_shows_it(now: str, text: str, expec
     assert until_us(text, us(now), BERLIN) == us(expected)
 
 
-@pytest.mark.parametrize("text", ["", "7", "25:00", "07:60", "soon", "2026-13-01", "tomorrow 07:00"])
+NO_TIMES = ["", "7", "0700", "T07:00", "07:00Z", "20261125", "2026-W48-2", "25:00", "07:60", "soon"]
+
+
+@pytest.mark.parametrize("text", [*NO_TIMES, "2026-13-01", "tomorrow 07:00"])
 def test_what_is_no_time_is_told_what_one_is(text: str) -> None:
     """With both forms."""
     with pytest.raises(ValueError, match=r"07:00, or with its day like 2026-11-24T07:00"):

@@ -174,6 +174,26 @@ def test_what_the_provider_asks_for_is_waited_out() -> None:
     assert pace.ready_at_s(2.0, 0) >= 46.0
 
 
+def test_a_request_refused_later_does_not_count_for_those_that_were_sent_before_its_word() -> None:
+    """It took no room at the provider: else every late word would make the limit look higher than it is."""
+    pace, sent = Pace(UNLIMITED), []
+
+    def send(at_s: float, in_flight: int) -> None:
+        sent.append((pace.sent(at_s, in_flight), at_s))
+        pace.submitted(at_s)
+
+    for number in range(20):
+        send(3.0 * number, number)
+    pace.refused(*sent[19], now_s=57.5, late=True)  # the twentieth, after nineteen
+    send(58.0, 19)  # is one too many in turn
+    send(60.6, 20)  # fits: the first is older than a minute, and the one before was not taken
+    pace.refused(*sent[20], now_s=62.0, late=True)
+    for one, _at_s in (*sent[:19], sent[21]):
+        pace.accepted(one, 140.0)
+
+    assert pace.found()["submits_per_minute"] == 19
+
+
 def test_refusals_in_a_row_make_waits_grow_and_those_of_one_moment_are_one() -> None:
     """Eight POSTs that were on the wire together say no more than one of them."""
     pace, waits = Pace(UNLIMITED), []

@@ -34,6 +34,16 @@ def test_moderation_points_at_what_both_have(second: tuple[str, str], expected: 
     assert suspects.failed("2", *second, Reason.MODERATION) == [expected]
 
 
+def test_without_pictures_only_a_prompt_is_suspect() -> None:
+    """What all jobs have in common, no picture, says nothing against any: other prompts are still sent."""
+    suspects = Suspects()
+    for job, prompt in (("1", "pan"), ("2", "zoom"), ("3", "tilt")):
+        assert suspects.failed(job, "", prompt, Reason.MODERATION) == []
+        assert suspects.failed(job, "", prompt, Reason.PICTURE) == []
+
+    assert suspects.failed("4", "", "zoom", Reason.MODERATION) == [Suspect(None, "zoom")]
+
+
 def test_moderation_of_things_apart_makes_nothing_suspect() -> None:
     """Nothing in common."""
     suspects = Suspects()

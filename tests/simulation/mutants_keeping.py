@@ -10,6 +10,7 @@ from typing import Any
 from batchrunner.engine import actions, deciding, fetching, lifecycle, loop
 from batchrunner.engine.intake import Intake
 from batchrunner.engine.steps import Step
+from batchrunner.media import verdicts
 from batchrunner.rehearsal.table import Table
 from batchrunner.rules import budget, retry, states
 from batchrunner.rules.states import EventKind
@@ -192,7 +193,7 @@ def published_before_the_hash_is_committed() -> list[Patch]:
     def early(action: Any, provider: Any, clips: Any) -> Any:
         outcome = real(action, provider, clips)
         if isinstance(action, actions.Download) and isinstance(outcome, actions.Downloaded) and outcome.files:
-            clips.publish(dataclasses.replace(action.attempt, files=outcome.files))
+            clips.publish([dataclasses.replace(action.attempt, files=outcome.files)])
         return outcome
 
     return [(loop, "perform", early)]
@@ -202,10 +203,10 @@ def published_before_the_hash_is_committed() -> list[Patch]:
 def names_not_synced() -> list[Patch]:
     """A rename that was not synced is gone after a power cut."""
 
-    def unsynced(attempts: Any, clips: Any) -> Any:
-        return tuple(actions._name(attempt, clips) for attempt in attempts)
+    def unsynced(attempts: Any, name: Any, _settle: Any) -> Any:
+        return tuple(verdicts._named(attempt, name) for attempt in attempts)
 
-    return [(actions, "_publish", unsynced)]
+    return [(verdicts, "publish_all", unsynced)]
 
 
 # --- two runners, and the table -----------------------------------------------------------------------

@@ -34,6 +34,7 @@ from batchrunner.rehearsal.stage import Call, Scene, Stage
 from batchrunner.rehearsal.weather import WEATHERS, draw
 from batchrunner.rehearsal.world import Crash, Mind, World
 from batchrunner.rules.hours import until_us
+from batchrunner.standing import read_status
 from batchrunner.store.database import open_readonly
 
 JOBS, PRICE = 240, 0.15
@@ -86,7 +87,8 @@ night: {done} of 240 jobs done
 {held_row}  spent ${spent:.2f} in all, ${reserved:.2f} reserved for open ones
   this run: {sent} submissions, {fetched} downloads, {lasted}
   the machine was asleep for 20 min meanwhile
-{doubt}{held}  stopped: deadline: {left} to 2026-11-24 07:00, and a job takes up to {likely}
+{doubt}{held}\
+  stopped: deadline: a job begun {left} before 2026-11-24 07:00 may be late: it takes up to {likely}
 clips: {folder}
 {pending} jobs left, some {rest} at the pace of this run; go on with: batchrunner run {manifest}
 """
@@ -267,6 +269,9 @@ def test_the_lengths_of_time_that_are_told_are_right(night: GoldenNight) -> None
     assert 1800 <= seconds(away["away"]) <= 1900
     assert 200 < seconds(morning["left"]) <= seconds(morning["likely"]) < 600
     assert abs(seconds(morning["rest"]) - left * pace_s) <= 60
+    standing = read_status(night.stage.state_path.parent, "night")
+    assert standing.finish_s is not None
+    assert abs(standing.finish_s - left * pace_s) <= 0.1 * left * pace_s  # asleep, it made no pace
 
 
 def test_nothing_was_paid_twice_and_nothing_is_lost(night: GoldenNight) -> None:
@@ -294,9 +299,18 @@ def test_the_page_tells_the_night(night: GoldenNight, page: dict[str, Any]) -> N
     assert states.count("pending") == JOBS - morning.done - states.count("held")
     assert page["spent"] == round(morning.done * PRICE * 1e6)
     assert page["run"].startswith("batchrunner run ")
-    assert [f"{datetime.fromtimestamp(at / 1e3, UTC):%H:%M}" for at in page["runs"]] == [
+    assert [f"{datetime.fromtimestamp(run['began'] / 1e3, UTC):%H:%M}" for run in page["runs"]] == [
         start.at for start in night.starts
     ]
+    assert [run.get("why", "killed").partition(": ")[2].partition(": ")[0] for run in page["runs"]] == [
+        "",
+        "",
+        "outage",
+        "",
+        "credentials",
+        "deadline",
+    ]
+    assert [run.get("code", KILLED) for run in page["runs"]] == [start.code for start in night.starts]
     assert not any(job.get("gone") for job in page["jobs"])
 
 
@@ -345,7 +359,7 @@ def spans(out: str) -> dict[str, str]:
     patterns = {
         "away": r"from the provider for (.*?):",
         "trouble": r"from the provider for .*?: (.*)",
-        "left": r"deadline: (.*?) to 2026",
+        "left": r"a job begun (.*?) before 2026",
         "likely": r"takes up to (.*)",
         "rest": r"left, some (.*?) at the pace",
     }

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from batchrunner.clock import SystemClock
 from batchrunner.errors import LocalError
 from batchrunner.store.database import SMALL, open_database
 from batchrunner.store.left import Left, left, told
 from batchrunner.store.lock import is_locked, runner_lock
 
-SINCE = "2026-11-23T00:00:00Z"
+CLOCK = SystemClock()
 
 
 def filled(path: Path, size: int) -> None:
@@ -106,13 +107,13 @@ def test_the_word_stands_from_the_end_of_a_run_to_the_beginning_of_the_next(tmp_
     """A run that dies has taken it back."""
     path, lock_path = tmp_path / "x.db", tmp_path / "x.lock"
     open_database(path).close()
-    with runner_lock(lock_path, SINCE) as lock:
+    with runner_lock(lock_path, CLOCK) as lock:
         first = lock.left
         lock.note(7)
         lock.leave(path)
-    with runner_lock(lock_path, SINCE) as lock:
+    with runner_lock(lock_path, CLOCK) as lock:
         second, epoch = lock.left, lock.epoch
-    with runner_lock(lock_path, SINCE) as lock:
+    with runner_lock(lock_path, CLOCK) as lock:
         third = lock.left
 
     assert (first, second, third, epoch) == (None, left(path), None, 7)
@@ -128,7 +129,7 @@ def test_a_lock_is_seen_from_outside(tmp_path: Path) -> None:
     """Without taking it."""
     path = tmp_path / "x.lock"
     before = is_locked(path)
-    with runner_lock(path, SINCE):
+    with runner_lock(path, CLOCK):
         during = is_locked(path)
 
     assert (before, during, is_locked(path)) == (False, True, False)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from batchrunner.clock import SystemClock, utc_text
 from batchrunner.errors import InvariantError, LocalError, LockedError
 from batchrunner.rules.states import TRANSITIONS, EventKind
 from batchrunner.store import reading
@@ -23,7 +24,7 @@ from batchrunner.store.database import PRAGMAS, immediate, open_database, open_r
 from batchrunner.store.lock import runner_lock
 from batchrunner.store.tables import Store
 from batchrunner.values import Attempt, AttemptState, Job, JobState
-from tests.fakes import START_US, a_job, a_manifest
+from tests.fakes import START_US, ManualClock, a_job, a_manifest
 
 
 def opened(folder: Path, jobs: list[Job], text_hash: str = "0" * 64) -> Store:
@@ -187,9 +188,9 @@ def test_a_runner_that_was_taken_over_cannot_write(tmp_path: Path) -> None:
 def test_the_second_runner_is_told_who_has_the_lock(tmp_path: Path) -> None:
     """Process, host and since when."""
     with (
-        runner_lock(tmp_path / "x.lock", "2026-11-23T00:00:00Z"),
-        pytest.raises(LockedError, match=f"process {os.getpid()} on .*, since 2026-11-23"),
-        runner_lock(tmp_path / "x.lock", "2026-11-24T00:00:00Z"),
+        runner_lock(tmp_path / "x.lock", ManualClock()),
+        pytest.raises(LockedError, match=f"process {os.getpid()} on .*, since {utc_text(START_US)}"),
+        runner_lock(tmp_path / "x.lock", SystemClock()),
     ):
         pass
 

@@ -1,4 +1,4 @@
-// The clips: a section for each image, a cell for each prompt, takes and settings side by side in it; and the filters.
+// The clips: a section for each image (one without a name where there are none), a cell for each prompt, takes and settings side by side in it; and the filters.
 
 const sized = { s: 132, m: 208, l: 340 }; // how wide a clip is at least, in pixels
 const MANY = 300; // from here on what is far from the window is not laid out: its height is a guess, and the page shifts
@@ -68,13 +68,13 @@ function cell(some, number, image) {
             {
               type: "button",
               class: "quiet all",
-              "aria-label": `Play all clips of ${some[0][0].image}, ${some[0][0].prompt}`,
+              "aria-label": `Play all clips of ${pair(some[0][0]).join(", ")}`,
               onclick: () => playAll(element),
             },
             "Play all",
           )
         : null,
-      make("p", { title: some[0][0].text ?? "" }, some[0][0].text ?? ""),
+      make("p", { dir: "auto", title: some[0][0].text ?? "" }, some[0][0].text ?? ""),
     ),
     make("div", {}, takes.flat()),
   );
@@ -107,7 +107,7 @@ function showGrid() {
       make(
         "header",
         {},
-        make("h3", { id: `image-${index}` }, image),
+        make("h3", { id: `image-${index}` }, image ?? "All prompts"),
         make("span", { class: "muted" }, count(some.length, "job")),
       ),
       make(

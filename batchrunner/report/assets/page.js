@@ -4,6 +4,53 @@ function stat(name, value, more) {
   return make("div", {}, make("dt", {}, name), make("dd", {}, value, more ? make("small", {}, more) : null));
 }
 
+const BY_FORCE = "did not end by itself (a kill, a power cut, a full disk?)";
+const codeOf = (run) => (run.code === undefined ? "" : ` (exit ${run.code})`);
+
+/** When the last run was, and why it ended. */
+function lastRun() {
+  const run = night.runs.at(-1);
+  if (!run) return null;
+  const later = (ms) => (day(ms) === day(run.began) ? SECOND.format(ms) : moment(ms));
+  if (run.ended)
+    return `The last run, ${moment(run.began)} to ${later(run.ended)}, ${run.why}${codeOf(run)}.`;
+  return night.atWork
+    ? `A run is at work since ${moment(run.began)}.`
+    : `The last run, of ${moment(run.began)}, ${BY_FORCE}: its last word is of ${later(run.wrote)}.`;
+}
+
+/** Every start of the command, and how it ended. */
+function runs() {
+  if (night.runs.length < 2) return null;
+  const rows = night.runs.map((run, index) => {
+    const atWork = night.atWork && index === night.runs.length - 1;
+    const how = run.ended ? `${run.why}${codeOf(run)}` : atWork ? "at work" : BY_FORCE;
+    return make(
+      "tr",
+      {},
+      make("th", { scope: "row" }, moment(run.began)),
+      make("td", {}, atWork ? "–" : moment(run.ended ?? run.wrote)),
+      make("td", { class: "how" }, how),
+    );
+  });
+  const heads = ["began", "ended", "how"].map((text) =>
+    make("th", { scope: "col", class: text === "how" ? "how" : null }, text),
+  );
+  const table = make(
+    "table",
+    {},
+    make("caption", {}, "Runs"),
+    make("thead", {}, make("tr", {}, heads)),
+    make("tbody", {}, rows),
+  );
+  return make(
+    "details",
+    { class: "costs" },
+    make("summary", {}, count(night.runs.length, "run")),
+    make("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Runs" }, table),
+  );
+}
+
 function showTop() {
   const by = grouped(jobs, stateOf);
   const number = (state) => by.get(state)?.length ?? 0;
@@ -33,6 +80,7 @@ function showTop() {
       { class: "muted" },
       `${night.model} · ${night.provider === "emulator" ? "emulator, play money" : night.provider}${night.asOf ? ` · as of ${moment(night.asOf)}` : ""}`,
     ),
+    make("p", { id: "last-run", class: "muted" }, lastRun()),
     bar,
     make(
       "ul",
@@ -97,7 +145,8 @@ function troubleOf(title, some, lead) {
         "p",
         { class: "why" },
         tag(list[0]),
-        ` ${why}`,
+        " ",
+        make("bdi", {}, why),
         list.length > 1 ? make("span", { class: "muted" }, ` · ${count(list.length, "job")}`) : null,
       ),
       make("ul", {}, items.slice(0, SHOWN)),

@@ -114,7 +114,7 @@ function fill(job) {
         make(
           "h2",
           { id: "sheet-title", tabindex: "-1" },
-          [job.image, job.prompt, `take ${job.take}`, ...(job.set ?? [])].join(" · "),
+          [...pair(job), `take ${job.take}`, ...(job.set ?? [])].join(" · "),
         ),
         stateOf(job) === "done" ? null : tag(job),
         job.listed ? null : make("span", { class: "tag" }, "no longer in the manifest"),
@@ -135,7 +135,7 @@ function fill(job) {
     make(
       "div",
       { class: "halves" },
-      make("div", {}, stage(job), make("p", { class: "words" }, job.text), files(job)),
+      make("div", {}, stage(job), make("p", { class: "words", dir: "auto" }, job.text), files(job)),
       make(
         "div",
         {},

@@ -83,14 +83,14 @@ function lanes(all) {
   return free.length;
 }
 
-/** How many were on their way, as steps: [[ms, number], …]. */
-function density(all) {
+/** How many were on their way, as steps: [[ms, number], …]; a place that is taken at once counts once. */
+function density(all, until = (bar) => bar.to) {
   const edges = all
     .flatMap((bar) => [
       [bar.from, 1],
-      [bar.to, -1],
+      [until(bar), -1],
     ])
-    .sort((a, b) => a[0] - b[0] || b[1] - a[1]);
+    .sort((a, b) => a[0] - b[0] || a[1] - b[1]);
   let now = 0;
   return edges.map(([ms, by]) => [ms, (now += by)]);
 }
@@ -203,7 +203,8 @@ function point(frame, all, shown) {
 }
 
 /** What the picture says, in words: also for those who cannot see it. */
-function inWords(all, most) {
+function inWords(all) {
+  const most = highest(density(all, (bar) => bar.one.at[2] ?? bar.to), ([, number]) => number);
   const parts = stretches(all);
   const [first, last] = [parts[0][0], highest(parts, ([, to]) => to)];
   const busy = parts.reduce((sum, [from, to]) => sum + to - from, 0);
@@ -216,7 +217,7 @@ function inWords(all, most) {
   const fetch = median(done.filter((bar) => bar.one.at[2] !== null).map((bar) => bar.to - bar.one.at[2]));
   const sentences = [
     `${count(all.length, "submission")} in ${lasted(busy)} of work${parts.length > 1 ? `, in ${parts.length} stretches` : ""}: ${moment(first)} to ${day(first) === day(last) ? SECOND.format(last) : moment(last)}.`,
-    `At most ${count(most, "job")} on the way at once.`,
+    `At most ${count(most, "job")} at the provider at once.`,
   ];
   if (render !== null)
     sentences.push(
@@ -229,7 +230,6 @@ function showNight() {
   const all = bars();
   const place = document.getElementById("night");
   if (!all.length) return;
-  const most = highest(density(all), ([, number]) => number);
   const frame = make("div", { class: "chart" });
   const legend = make(
     "ul",
@@ -239,10 +239,11 @@ function showNight() {
   );
   place.append(
     make("h2", { id: "night-title" }, "The night"),
-    make("p", { id: "night-words", class: "muted" }, inWords(all, most)),
+    make("p", { id: "night-words", class: "muted" }, inWords(all)),
     legend,
     frame,
     costs(),
+    ...[runs()].filter(Boolean),
   );
   place.hidden = false;
   let width = 0;

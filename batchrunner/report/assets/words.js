@@ -155,8 +155,9 @@ const ways = (job) =>
   );
 
 /** Names one clip in a sentence. */
-const named = (job) =>
-  `${job.image}, ${job.prompt}, take ${job.take}${job.set ? `, ${job.set.join(", ")}` : ""}`;
+const named = (job) => [...pair(job), `take ${job.take}`, ...(job.set ?? [])].join(", ");
+/** Its image and prompt; a model that takes no picture has no image. */
+const pair = (job) => (job.image ? [job.image, job.prompt] : [job.prompt]);
 const tag = (job) => make("span", { class: `tag ${stateOf(job)}` }, STATES[stateOf(job)]);
 
 /** Groups that keep the order of first appearance. */

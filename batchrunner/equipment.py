@@ -1,0 +1,95 @@
+"""What a run works with outside: folders, threads, the clip process; and the terms it works by."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from batchrunner import __version__
+from batchrunner.cards import Card
+from batchrunner.clock import Clock
+from batchrunner.engine.pool import Threads, Workers
+from batchrunner.engine.run import Tools
+from batchrunner.engine.steps import Terms
+from batchrunner.errors import LocalError
+from batchrunner.media.apart import ClipsApart
+from batchrunner.media.clips import Provenance
+from batchrunner.media.messages import Setup
+from batchrunner.providers.base import Provider
+from batchrunner.rules.durations import Durations
+from batchrunner.rules.polling import Schedule
+from batchrunner.values import Manifest, Picture
+
+
+@contextlib.contextmanager
+def equipped(
+    provider: Provider,
+    setup: Setup,
+    workers: Workers,
+    clock: Clock,
+    rng: random.Random,
+    *,
+    state: Path,
+    kept: Sequence[int],
+) -> Iterator[Tools]:
+    """Start threads and the clip process, which inherits the descriptors `kept`; end them afterwards.
+
+    Raises:
+        LocalError: the clip process cannot be started.
+    """
+    clips = ClipsApart(setup, workers.fetchers + 1, kept)
+    pools = (
+        Threads(workers.submitters, "submit"),
+        Threads(workers.callers, "call"),
+        Threads(workers.fetchers, "fetch"),
+        Threads(1, "publish"),
+    )
+    folders = (Path(setup.root), state)
+    try:
+        yield Tools(provider, clips, clock, rng, *pools, lambda: free_bytes(folders), clips.unwritable)
+    finally:
+        for pool in pools:
+            pool.close()
+        clips.close()
+
+
+def setup_of(manifest: Manifest, card: Card, base_url: str, output: Path, *, decode: bool) -> Setup:
+    """Return what the clip process must know of a campaign."""
+    provenance = Provenance(manifest.campaign, manifest.sha256, card.sha256, __version__, card.seed_field)
+    return Setup(base_url, str(output.absolute()), provenance, decode)
+
+
+def terms_of(manifest: Manifest, card: Card, prior: Durations) -> Terms:
+    """Return what manifest and card lay down for every attempt."""
+    limits = card.limits
+    return Terms(
+        attempts=manifest.attempts,
+        schedule=Schedule(limits.poll_first_s, limits.poll_growth, limits.poll_cap_s),
+        queued_s=limits.queued_s,
+        wait_s=limits.wait_s,
+        submit_timeout_s=limits.submit_timeout_s,
+        recovery=manifest.recovery,
+        seed_field=card.seed_field,
+        order=manifest.order,
+        prior=prior,
+    )
+
+
+def local_pictures(manifest: Manifest) -> dict[str, Picture]:
+    """Return the manifest's local pictures by content hash."""
+    return {picture.sha256: picture for picture in manifest.pictures if picture.sha256}
+
+
+def free_bytes(folders: Sequence[Path]) -> int:
+    """Return the room on the disks of some folders, whichever has less.
+
+    Raises:
+        LocalError: it cannot be told.
+    """
+    try:
+        return min(shutil.disk_usage(folder).free for folder in folders)
+    except OSError as error:
+        raise LocalError(f"cannot see how full the disk is: {error.filename}: {error.strerror}") from error
