@@ -23,6 +23,8 @@ from batchrunner.rules.durations import Durations
 from batchrunner.rules.polling import Schedule
 from batchrunner.values import Manifest, Picture
 
+ORDERS = 3  # for each download that may go on at once, so that the clip process never waits for the next one
+
 
 @contextlib.contextmanager
 def equipped(
@@ -40,11 +42,12 @@ def equipped(
     Raises:
         LocalError: the clip process cannot be started.
     """
-    clips = ClipsApart(setup, workers.fetchers + 1, kept)
+    waiting = ORDERS * workers.fetchers
+    clips = ClipsApart(setup, waiting + 1, kept)
     pools = (
         Threads(workers.submitters, "submit"),
         Threads(workers.callers, "call"),
-        Threads(workers.fetchers, "fetch"),
+        Threads(waiting, "fetch"),
         Threads(1, "publish"),
     )
     folders = (Path(setup.root), state)
@@ -56,10 +59,12 @@ def equipped(
         clips.close()
 
 
-def setup_of(manifest: Manifest, card: Card, base_url: str, output: Path, *, decode: bool) -> Setup:
+def setup_of(
+    manifest: Manifest, card: Card, base_url: str, output: Path, workers: Workers, *, decode: bool
+) -> Setup:
     """Return what the clip process must know of a campaign."""
     provenance = Provenance(manifest.campaign, manifest.sha256, card.sha256, __version__, card.seed_field)
-    return Setup(base_url, str(output.absolute()), provenance, decode)
+    return Setup(base_url, str(output.absolute()), provenance, decode, workers.fetchers)
 
 
 def terms_of(manifest: Manifest, card: Card, prior: Durations) -> Terms:

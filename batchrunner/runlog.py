@@ -57,7 +57,7 @@ class RunLog:
 
     def _line(self, at_us: int, event: str, told: Mapping[str, JSON]) -> str:
         line: dict[str, JSON] = {"at": utc_text(at_us), "run": self._run, "event": event}
-        line |= {name: value for name, value in told.items() if value not in (None, "", {})}
+        line.update((name, value) for name, value in told.items() if value is not None and value != "")
         return _encode(line)
 
     def _write(self, texts: Sequence[str]) -> None:

@@ -80,10 +80,10 @@ class Api:
         ids = service.ledger.of_model(model)
         ids = ids[: _shown(service, ids, now_s - config.list_delay_s)]
         records = [service.ledger.get(request_id) for request_id in _page(service, ids)]
-        items = [told(service, record, now_s) for record in records if record is not None]
+        items = ", ".join(service.told_text(record, now_s) for record in records if record is not None)
         if config.list_shape == "bare":
-            return json_answer(items)
-        return json_answer({config.list_shape: items, "total": len(ids)})
+            return Answer(body=f"[{items}]".encode())
+        return Answer(body=f'{{"{config.list_shape}": [{items}], "total": {len(ids)}}}'.encode())
 
     def _cancel(self, request_id: str) -> Answer:
         service, now_s = self._service, self._service.now_s()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -33,6 +34,7 @@ class Service:
         self.objects = Objects(root / "objects", config.key, config.org_id)
         self.studio = Studio(root / "media", self.objects, config.render_workers)
         self.catalogue = Catalogue()
+        self._over: dict[str, str] = {}  # records that are over, by request, as they are told
         self._dice = Dice(config.seed)
         self._dice.start_at(Scope.SUBMIT, self.ledger.posts.total())
         self._dice.start_at(Scope.FATE, len(self.ledger))
@@ -59,6 +61,7 @@ class Service:
             UsageError: as `EmulatorConfig.from_json`.
         """
         before, self.config = self.config, self.config.changed(text)
+        self._over.clear()
         for scope in Scope:
             if self.config.chances(scope)[0] != before.chances(scope)[0]:
                 self._dice.start_at(scope, 0)
@@ -67,6 +70,15 @@ class Service:
         """Let go of files and threads."""
         self.studio.close()
         self.ledger.close()
+
+    def told_text(self, record: Record, now_s: float) -> str:
+        """Return the full record as JSON. Once it is over it is told the same for ever."""
+        text = self._over.get(record.request_id)
+        if text is None:
+            text = json.dumps(told(self, record, now_s))
+            if record.status(now_s) in TERMINAL:
+                self._over[record.request_id] = text
+        return text
 
 
 def receipt(record: Record, status: str) -> dict[str, JSON]:

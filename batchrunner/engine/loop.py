@@ -41,7 +41,7 @@ from batchrunner.values import AttemptState, Limits, Picture
 BATCH = 256  # outcomes taken into one tick at most
 LINGER_S = 0.01
 BUSY = 64  # actions under way that no number of workers has in hand at once: some wait for a worker
-LINGER_BUSY_S = 0.05
+LINGER_BUSY_S = 0.02
 IN_DOUBT = frozenset({AttemptState.SUBMITTING, AttemptState.UNKNOWN})
 IDLE_S = 60.0  # longest sleep: bounds the harm of a clock that does not count a suspend
 

@@ -12,6 +12,7 @@ an outcome. A list that answers for fewer than it costs is asked for more and mo
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from batchrunner.values import Attempt, AttemptState, RemoteJob, RemotePhase
 POLLS_AHEAD = 8  # polls that are with the workers at most; the others may yet be spared
 ROWS_PER_POLL = 20  # rows of a list that take the time of one poll (bench/throughput.py, loopback)
 FIRST_SURVEY = 128  # polls due before the list is tried for the first time
-GAIN = 3.0  # a survey for what is due must save so many times its price
+GAIN = 6.0  # a survey for what is due must save so many times its price
 CROWD = 256  # requests in flight from which on lists are a matter of course
 PERIOD_S, PERIOD_MAX_S = 5.0, 600.0  # between two of those
 TRUST_MIN, TRUST_MAX = 3, 10  # times in a row that the list alone is believed to say "running"
@@ -44,8 +45,10 @@ class _List:
     def told(self, rows: int, answered: int, asked: int, now_s: float) -> float:
         """Judge a survey by how many it answered for; return its price in polls."""
         price = 1 + rows / ROWS_PER_POLL
-        # As many must be due that, with the share of answers of this time, the next survey is worth it.
-        self.needed = GAIN * price * max(asked, 1) / max(answered, 1)
+        # As many must be due that, with the share of answers of this time, the next survey is worth it; never
+        # fewer than it costs. One time may have been chance, so what was thought before counts as much.
+        needed = price * max(1.0, GAIN * max(asked, 1) / max(answered, 1))
+        self.needed = math.sqrt(self.needed * needed)
         worth = answered >= price
         self.period_s = max(PERIOD_S, price / POLLS_A_S) if worth else min(PERIOD_MAX_S, 2 * self.period_s)
         self.next_s = now_s + self.period_s
@@ -69,9 +72,15 @@ class Polls:
         self._alone: set[int] = set()  # those that the list had no word about
         self._under_way: set[int] = set()
         self._lists: dict[str, _List] = defaultdict(_List)
+        self._models: set[str] = set()  # that requests of this run are of
 
     def __bool__(self) -> bool:
         return bool(self._due) or any(one.asked is not None for one in self._lists.values())
+
+    def accepted(self, model: str) -> None:
+        """Count one more request of a model that was accepted."""
+        self.budget.earn()
+        self._models.add(model)
 
     def want(self, attempt: Attempt) -> None:
         """Let an accepted attempt be asked for as soon as may be."""
@@ -79,11 +88,11 @@ class Polls:
 
     def start(self, now_s: float, in_flight: int) -> list[Poll | Survey]:
         """Return the calls that start now."""
-        left = self.budget.left(now_s, in_flight)
+        left, due = self.budget.left(now_s, in_flight), self._by_model()
         surveys = [
             Survey(model)
-            for model, some in self._by_model().items()
-            if left > 0 and self._survey(model, some, now_s, in_flight)
+            for model in sorted(self._models | due.keys())
+            if left > 0 and self._survey(model, due.get(model, {}), now_s, in_flight)
         ]
         room = min(POLLS_AHEAD - len(self._under_way), int(left))
         asked = list(self._due.values())[: max(0, room)]

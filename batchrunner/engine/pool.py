@@ -32,7 +32,7 @@ class Workers:
     @classmethod
     def of(cls, connections: int) -> Workers:
         """Divide a number of connections (3 at least) up."""
-        callers = max(1, connections // 4)
+        callers = max(1, connections // 8)  # one list call stands for hundreds of polls
         fetchers = max(1, connections // 4)
         return cls(max(1, connections - callers - fetchers), callers, fetchers)
 

@@ -246,7 +246,7 @@ class Run:
         one = change.attempt
         if change.kind is EventKind.ACCEPTED:
             self.suspects.accepted(one.model)
-            self.polls.budget.earn()
+            self.polls.accepted(one.model)
         if change.job is not JobState.FAILED or one.reason is None:
             return
         if self.suspects.refuses(one.model, one.reason):

@@ -106,7 +106,7 @@ class ClipsApart:
     def _shared(self) -> _Process:
         with self._starting:
             self._check_open()
-            if self._process.is_over():
+            if self._process.died:
                 self._process.close()
                 self._process = _Process(self._setup, self._connections, self._kept)
             return self._process
@@ -152,6 +152,9 @@ class _Process:
             self._free.put(Connection(ours.detach()))
         self._greeting = threading.Lock()
         self._ready = False
+        self.died = (
+            False  # seen by an order; to ask the kernel each time would cost more than the order itself
+        )
         with contextlib.suppress(OSError):  # it ended already: that shows when it is to say that it is ready
             self._input.write(f"{setup.text}\n".encode())
 
@@ -168,14 +171,11 @@ class _Process:
             connection.send_bytes(order)
             data = connection.recv_bytes()
         except (EOFError, OSError) as error:
+            self.died = True
             raise _DiedError(self._end()) from error
         finally:
             self._free.put(connection)
         return messages.read_answer(data)
-
-    def is_over(self) -> bool:
-        """Tell whether it has ended."""
-        return self._child.poll() is not None
 
     def close(self) -> None:
         """End it: it goes as soon as its input ends."""

@@ -36,32 +36,34 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     connections = [Connection(int(one)) for one in sys.argv[1:]]
     setup = messages.Setup.read(sys.stdin.readline())
-    http = Http(setup.base_url, connections=len(connections))
+    http = Http(setup.base_url, connections=setup.downloads)
+    room = threading.BoundedSemaphore(setup.downloads)
     clips = ClipFolder(http, Path(setup.root), setup.provenance, SystemClock(), decode=setup.decode)
     for connection in connections:
-        threading.Thread(target=_serve, args=(connection, clips), daemon=True).start()
+        threading.Thread(target=_serve, args=(connection, clips, room), daemon=True).start()
     os.write(sys.stdout.fileno(), READY)
     while os.read(sys.stdin.fileno(), 1):
         pass
     os._exit(0)  # without waiting for anything: a download may take hours
 
 
-def _serve(connection: Connection, clips: ClipFolder) -> None:
+def _serve(connection: Connection, clips: ClipFolder, room: threading.Semaphore) -> None:
     while True:
         try:
             data = connection.recv_bytes()
         except (EOFError, OSError):  # the runner is gone, and the main thread will see it too
             return
-        connection.send_bytes(_answer(data, clips))
+        connection.send_bytes(_answer(data, clips, room))
 
 
-def _answer(data: bytes, clips: ClipFolder) -> bytes:
+def _answer(data: bytes, clips: ClipFolder, room: threading.Semaphore) -> bytes:
     try:
         verb, attempts, urls = messages.read_order(data)
         threading.current_thread().name = verb  # seen by whoever looks into a process that hangs
         if verb == messages.PUBLISH:
             return messages.answer(clips.publish(attempts))
-        return messages.answer([_fetch(clips, attempt, urls) for attempt in attempts])
+        with room:
+            return messages.answer([_fetch(clips, attempt, urls) for attempt in attempts])
     except Exception:  # a thread must not die without a verdict
         return messages.crashed(traceback.format_exc())
 

@@ -28,6 +28,7 @@ class Setup:
     root: str  # of the campaign's outputs; absolute
     provenance: Provenance
     decode: bool
+    downloads: int  # at once, and so connections to storage at most
 
     @property
     def text(self) -> str:
