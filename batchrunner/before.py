@@ -55,7 +55,24 @@ class Before:
     def _recorded(self) -> Iterator[Database | None]:
         """Open the state table for reading; None: there is none, or another runner is just making it."""
         with maybe_readonly(self.state_path) as db:
-            yield db if db is not None and reading.campaign(db) else None
+            row = reading.campaign(db) if db is not None else None
+            if db is not None and row is not None:
+                self._check_provider(db, row["provider"])
+            yield db if row else None
+
+    def _check_provider(self, db: Database, before: str) -> None:
+        """Refuse to take another provider's clips for this one's: the emulator's would count as delivered.
+
+        Raises:
+            UsageError: they are in the state table.
+        """
+        if before != self.manifest.provider and reading.last_attempt_id(db):
+            words = {"gmi": "the paid queue (gmi)", "emulator": "the emulator"}
+            raise UsageError(
+                f"{self.manifest_path}: provider is {self.manifest.provider}, and what {self.state_path} knows "
+                f"of campaign {self.name} was made by {words.get(before, before)}: give the campaign another "
+                "name for this, or use another --state and --output folder"
+            )
 
     def plan(self, each: Each | None = None) -> Plan:
         """Tell what a run would do; `each` is called with every job. Nothing is sent, nothing is written.

@@ -135,7 +135,7 @@ class Held:
             found.append(
                 f"the planned jobs cost at most {_usd(bill.cost_micros)} then, {_usd(self._cost)} now"
             )
-        if self.beyond_count:
+        if self.beyond_count and plan.jobs == bill.jobs:  # else the places of jobs have moved
             more = ", …" if self.beyond_count > len(self.beyond) else ""
             jobs = f"{self.beyond_count:,} job{'s' if self.beyond_count > 1 else ''}"
             named = f"{', '.join(self.beyond)}{more}"

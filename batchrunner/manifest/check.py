@@ -241,6 +241,7 @@ class Checker:
             prompts=[(prompt.parameters, row) for prompt, row in self.prompts],
             shots=self.shots,
             include=self.include,
+            exclude=[exclude for exclude, _row in self.exclude],
             words=self._known,
         )
 

@@ -15,10 +15,11 @@ from typing import Any
 
 from batchrunner.cards import Card
 from batchrunner.manifest.columns import SEED_WORDS
+from batchrunner.manifest.excluding import applies
 from batchrunner.manifest.unused import hole
 from batchrunner.manifest.written import Report, Row
 from batchrunner.manifest.yamlread import Path
-from batchrunner.values import JSON, Payload, Shot, canonical
+from batchrunner.values import JSON, Exclude, Payload, Shot, canonical
 
 COMBINATIONS_MAX = 10_000  # of the matrix, for each image and prompt: more is a slip, and a dear one
 
@@ -43,6 +44,7 @@ class Told:
     prompts: Sequence[tuple[Payload, Row]]
     shots: Sequence[tuple[Shot, Row]]
     include: Sequence[tuple[Shot, Row]]
+    exclude: Sequence[Exclude]
     words: Collection[str]
 
 
@@ -71,6 +73,8 @@ class _Checker:
         }
         rules = card.parameters.get("allOf", ())
         self._tied = {*_named_in(rules), *card.parameters.get("required", ())}
+        whole = [one for one in told.exclude if (one.image, one.prompt, one.take) == (None, None, None)]
+        self._out = [one for one in whole if self._tied.issuperset(one.parameters)]
 
     def values(self) -> None:
         """Check every distinct value."""
@@ -100,14 +104,23 @@ class _Checker:
         images = self._distinct(self._told.images) or [Layer({}, [])]
         prompts = self._distinct(self._told.prompts) or [Layer({}, [])]
         for layers in itertools.product([base], images, prompts, *axes.values()):
-            self._combination(layers)
+            self._unless_excluded(layers)
         for group in self._groups(self._told.shots):
             own = group[-1].parameters
             free = [layers for key, layers in axes.items() if key not in own]
             for *below, top in itertools.product([base], *([one] for one in group[:-1]), *free, [group[-1]]):
-                self._combination((*below, top))
+                self._unless_excluded((*below, top))
         for group in self._groups(self._told.include):
             self._combination((base, *group))
+
+    def _unless_excluded(self, layers: Sequence[Layer]) -> None:
+        """Check a combination that no entry takes out for every picture, prompt and take."""
+        if self._out:
+            merged = {key: value for layer in layers for key, value in layer.parameters.items()}
+            complete = self._card.complete(merged)
+            if any(applies(one, complete) for one in self._out):
+                return
+        self._combination(layers)
 
     def _combination(self, layers: Sequence[Layer]) -> None:
         merged = {key: value for layer in layers for key, value in layer.parameters.items()}

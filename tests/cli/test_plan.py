@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from batchrunner.files import card_text, schema_text
 from batchrunner.values import fingerprint
-from tests.shell import Shell
+from tests.shell import Shell, against
 
 SCHEMA: dict[str, Any] = json.loads(schema_text("plan.schema.json"))
 WIDE = """\
@@ -310,3 +310,18 @@ def test_a_budget_that_ends_before_the_jobs_do_is_told(tmp_path: Path) -> None:
 
     assert "  the budget may be $0.20 short of all this: a run stops there, and exits with 6\n" in short.out
     assert "short" not in enough.out
+
+
+def test_clips_of_the_emulator_never_count_as_delivered_by_the_paid_queue(tmp_path: Path) -> None:
+    """The provider's word alone is changed: refused, by plan and by run, before anything is sent."""
+    with against(tmp_path) as shell:
+        path = tmp_path / shell.write(takes=1)
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace("provider: gmi", "provider: emulator"), encoding="utf-8")
+        assert shell.run("run", path.name, "--quiet").code == 0
+        path.write_text(text, encoding="utf-8")
+        planned, run = shell.inside("plan", path.name), shell.run("run", path.name, "--yes")
+
+        assert (planned.code, run.code) == (2, 2)
+        assert "was made by the emulator: give the campaign another name" in planned.err
+        assert shell.ledger()["posts"] == 0

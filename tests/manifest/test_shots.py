@@ -247,6 +247,16 @@ def test_excludes_add_up_and_leave_shots_out_too() -> None:
     assert 6 == len([job for job in found if job.prompt == "s2"])
 
 
+def test_exclude_takes_out_what_the_card_forbids() -> None:
+    """As users know it from CI: every combination of the matrix but the one that there is not."""
+    matrix = {"quality": ["540p", "1080p"], "duration": [5, 10]}
+    found = jobs(**{**GRID, "matrix": matrix}, exclude=[{"quality": "1080p", "duration": 10}])
+
+    assert {("540p", "5"), ("540p", "10"), ("1080p", "5")} == {
+        (job.payload["quality"], job.payload["duration"]) for job in found
+    }
+
+
 def test_exclude_moves_nothing() -> None:
     """What is left is what was there."""
     assert set(map(str, jobs(**GRID, exclude=[{"quality": "1080p"}, {"take": 1}]))) < set(
