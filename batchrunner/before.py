@@ -67,11 +67,11 @@ class Before:
             UsageError: they are in the state table.
         """
         if before != self.manifest.provider and reading.last_attempt_id(db):
-            words = {"gmi": "the paid queue (gmi)", "emulator": "the emulator"}
+            made_by = "the emulator" if before == "emulator" else "the paid queue"
             raise UsageError(
-                f"{self.manifest_path}: provider is {self.manifest.provider}, and what {self.state_path} knows "
-                f"of campaign {self.name} was made by {words.get(before, before)}: give the campaign another "
-                "name for this, or use another --state and --output folder"
+                f"{self.manifest_path}: provider is {self.manifest.provider}, and what {self.state_path} "
+                f"knows of campaign {self.name} was made by {made_by}: give the campaign another name for "
+                "this, or use another --state and --output folder"
             )
 
     def plan(self, each: Each | None = None) -> Plan:
