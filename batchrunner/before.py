@@ -57,10 +57,10 @@ class Before:
         with maybe_readonly(self.state_path) as db:
             row = reading.campaign(db) if db is not None else None
             if db is not None and row is not None:
-                self._check_provider(db, row["provider"])
+                self.check_provider(db, row["provider"])
             yield db if row else None
 
-    def _check_provider(self, db: Database, before: str) -> None:
+    def check_provider(self, db: Database, before: str) -> None:
         """Refuse to take another provider's clips for this one's: the emulator's would count as delivered.
 
         Raises:

@@ -21,6 +21,7 @@ from batchrunner.errors import LocalError
 from batchrunner.manifest.expand import rows
 from batchrunner.manifest.load import load
 from batchrunner.providers.addresses import is_loopback
+from batchrunner.store import reading
 from batchrunner.store.left import Left
 from batchrunner.store.lock import runner_lock
 from batchrunner.store.place import check_place
@@ -65,6 +66,7 @@ class Recording(Before):
         """Write the jobs into the state table, which is made where it is not there. Nothing is sent.
 
         Raises:
+            UsageError: the campaign was begun with another provider.
             LockedError: another runner has this campaign.
             LocalError: the state table cannot be written.
         """
@@ -82,6 +84,8 @@ class Recording(Before):
             self.check_bill(bill)  # another run came between the first look and the lock
         store = self._open(left)
         try:
+            if (row := reading.campaign(store.db)) is not None:
+                self.check_provider(store.db, row["provider"])
             store.record(
                 self.manifest,
                 self.card.sha256,
