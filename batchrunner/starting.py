@@ -5,21 +5,24 @@ The text is checked like any other manifest before anybody gets it.
 
 from __future__ import annotations
 
-import csv
 import glob
 import json
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batchrunner.cards import Card
-from batchrunner.errors import LocalError, UsageError
+from batchrunner.errors import LocalError, ManifestError, UsageError
+from batchrunner.listing import section_of
 from batchrunner.manifest.dimensions import size_of
+from batchrunner.manifest.entries import first_words, words_id
 from batchrunner.manifest.expand import expand
 from batchrunner.manifest.load import load_bytes
 from batchrunner.manifest.slugs import slug
+from batchrunner.manifest.templates import TemplateError, names
 
 MODEL = "pixverse-v5.6-i2v"
 PICTURES = frozenset({".png", ".jpg", ".jpeg"})
@@ -29,6 +32,7 @@ OTHER_VIDEOS = frozenset({".mov", ".m4v", ".webm", ".mkv", ".avi"})
 SHAPE = "aspect_ratio"  # the parameter, where a model has it
 HEAD = 1 << 16  # bytes of a picture that are read for its size
 LOOKED_AT = 200  # pictures whose size is looked at
+SHOWN_MAX = 60  # characters of a prompt in a message about it
 SUGGESTION = "Slow push-in, soft light"
 WORDS = "A harbour at dawn, slow push-in"  # the same for a model that is given nothing to look at
 
@@ -65,6 +69,12 @@ def suffixes(card: Card) -> frozenset[str]:
     return VIDEOS if card.videos else PICTURES if card.image_fields else frozenset()
 
 
+def others(folder: Path, card: Card) -> list[str]:
+    """Return the files of a folder that are pictures (or videos), of kinds that are to be converted."""
+    kinds = OTHER_VIDEOS if card.videos else OTHERS
+    return sorted(path.name for path in folder.iterdir() if path.suffix.lower() in kinds)
+
+
 def holds_some(folder: Path, card: Card) -> bool:
     """Tell whether a folder holds files that are called like those that a model takes."""
     return folder.is_dir() and any(path.suffix.lower() in suffixes(card) for path in folder.iterdir())
@@ -74,10 +84,11 @@ def for_folder(folder: Path, prompts: Sequence[str], path: Path, card: Card) -> 
     """Return a manifest, to be written to `path`, for the pictures (or videos) of a folder.
 
     Raises:
-        ManifestError: a picture or a prompt is not right; every problem is in it.
-        UsageError: the model takes more than one file, and nobody can tell which of them belong together.
+        UsageError: a picture or a prompt is not right (every problem is in it); or the model takes
+            more than one file, and nobody can tell which of them belong together.
         LocalError: the folder cannot be read.
     """
+    _check(prompts)
     if len(card.image_fields) > 1:
         what = f"{card.id} takes {card.takes_files}, and a folder does not tell which belong together"
         raise UsageError(f"{what}: put them into a table, and name it with --from")
@@ -96,52 +107,49 @@ def for_folder(folder: Path, prompts: Sequence[str], path: Path, card: Card) -> 
     word = "video" if card.videos else "picture"
     sources = "\n".join(["images:", *patterns, *_prompts(prompts, SUGGESTION, f"more clips of each {word}")])
     takes = f"takes: 2                  # seeds for each {word} and prompt\n"
-    return _checked(path, folder.resolve().name, sources, takes, card, shape)
+    try:
+        return _checked(path, folder.resolve().name, sources, takes, card, shape)
+    except ManifestError as error:
+        raise _about_options(error, prompts, str(folder)) from error
 
 
 def for_words(name: str, prompts: Sequence[str], path: Path, card: Card) -> Started:
     """Return a manifest, to be written to `path`, of prompts alone, or with files that are still to be named.
 
     Raises:
-        ManifestError: a prompt is not right; every problem is in it.
+        UsageError: a prompt is not right; every problem is in it.
     """
+    _check(prompts)
     suggestion = SUGGESTION if card.image_fields else WORDS
     sources = "\n".join([*_first_image(card), *_prompts(prompts, suggestion, "more clips")])
     takes = "takes: 2                  # seeds for each prompt\n"
-    return _checked(path, name, sources, takes, card, None)
+    try:
+        return _checked(path, name, sources, takes, card, None)
+    except ManifestError as error:
+        raise _about_options(error, prompts, name) from error
 
 
 def for_table(table: Path, path: Path, card: Card) -> Started:
     """Return a manifest, to be written to `path`, for the rows of a csv or jsonl.
 
     Raises:
-        UsageError: the table is not there, or none of its columns is a picture or a prompt.
-        ManifestError: something in it is not right; every problem is in it.
+        UsageError: the table is not there, its columns are not what the model needs, or something in it is
+            not right; every problem is in it.
     """
-    columns = {name.strip().casefold() for name in _columns(table)}
-    has_picture = bool(columns & {"image", "url", "file", *(name.casefold() for name in card.image_fields)})
-    has_words = bool(columns & {"prompt", "text"})
-    if not has_words and not card.image_fields:
-        named = ", ".join(sorted(columns)) or "none"
-        raise UsageError(f"{table} has no column for words (prompt or text); its columns: {named}")
-    if not has_picture and not has_words:
-        named = ", ".join(sorted(columns)) or "none"
-        raise UsageError(
-            f"{table} has no column for a picture (image, url or file) or for words (prompt or text); "
-            f"its columns: {named}"
-        )
+    section = section_of(table, card)
     kind = "jsonl" if table.suffix.lower() == ".jsonl" else "csv"
     source = f"{{{kind}: {_text(Path(os.path.relpath(table, path.parent)).as_posix())}}}"
-    if has_picture and has_words:
+    if section == "shots":
         sources, takes = f"shots: {source}", "takes: 1                  # seeds for each row\n"
-    elif has_picture:
+    elif section == "images":
         sources = f"images: {source}\nprompts:\n  - {_text(SUGGESTION)}"
         takes = "takes: 2                  # seeds for each picture and prompt\n"
     else:
-        sources = "\n".join([*_first_image(card), f"prompts: {source}"])
-        each = "picture and prompt" if card.image_fields else "prompt"
-        takes = f"takes: 2                  # seeds for each {each}\n"
-    return _checked(path, table.stem, sources, takes, card, None)
+        sources, takes = f"prompts: {source}", "takes: 2                  # seeds for each prompt\n"
+    try:
+        return _checked(path, table.stem, sources, takes, card, None)
+    except ManifestError as error:
+        raise _about_table(error, table, path) from error
 
 
 def default_path(source: Path) -> Path:
@@ -165,8 +173,59 @@ def _first_image(card: Card) -> list[str]:
     return ["images:", f"  - {{id: first, {told}}}"]
 
 
+def _check(prompts: Sequence[str]) -> None:
+    """Refuse words of the command line that are none, are there twice, or wait for words from a picture."""
+    found = []
+    for one, count in Counter(prompts).items():
+        try:
+            wanted = names(one)
+        except TemplateError as error:
+            found.append(f"{_option(one)}: {error}")
+            continue
+        if not one.strip():
+            found.append("--prompt: must not be empty")
+        elif count > 1:
+            found.append(f"{_option(one)}: is there {'twice' if count == 2 else f'{count} times'}")
+        found += [
+            f"{_option(one)}: {{{name}}} has no word here: write the word itself, or give a table "
+            f'with a column "{name}" to --from'
+            for name in wanted
+        ]
+    if found:
+        raise UsageError("\n".join(found))
+
+
+def _option(prompt: str) -> str:
+    return f"--prompt {_text(prompt if len(prompt) <= SHOWN_MAX else f'{prompt[:SHOWN_MAX]}…')}"
+
+
+def _about_options(error: ManifestError, prompts: Sequence[str], what: str) -> UsageError:
+    """Return the problems of a draft by what was given for it: nobody has the lines of an unwritten file."""
+    told = []
+    for one in error.problems:
+        place = re.match(r"prompts\[(\d+)\]", one.path)
+        told.append(f"{_option(prompts[int(place[1])]) if place and prompts else what}: {one.message}")
+    return UsageError("\n".join(told))
+
+
+def _about_table(error: ManifestError, table: Path, path: Path) -> UsageError:
+    """Return the problems of a draft at the cells of the table as it was named."""
+    told = [
+        f"{table}: {one.message}" if one.file == str(path) else str(replace(one, file=str(table)))
+        for one in error.problems
+    ]
+    return UsageError("\n".join(told))
+
+
 def _prompts(prompts: Sequence[str], suggestion: str, more: str) -> list[str]:
-    lines = [f"  - {_text(one)}" for one in prompts or (suggestion,)]
+    """Return prompts; those whose ids, made of their first words, would be the same are given others."""
+    heads = Counter(first_words(one) for one in prompts)
+    lines = [
+        f"  - {{id: {words_id(one)}, text: {_text(one)}}}"
+        if heads[first_words(one)] > 1
+        else f"  - {_text(one)}"
+        for one in prompts or (suggestion,)
+    ]
     note = [] if prompts else [f"  # your own words; more lines make {more}"]
     return ["prompts:", *lines, *note]
 
@@ -226,26 +285,6 @@ def _ratio(text: str) -> float:
 
 def _suffixes(pictures: Sequence[Path]) -> list[str]:
     return sorted({one.suffix for one in pictures})
-
-
-def _columns(table: Path) -> list[str]:
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline(HEAD)
-            if first.lower().startswith("sep="):
-                first = file.readline(HEAD)
-    except OSError as error:
-        raise UsageError(f"cannot read {table}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{table} is not UTF-8: in Excel, Save as, CSV UTF-8") from error
-    if table.suffix.lower() == ".jsonl":
-        try:
-            told = json.loads(first)
-        except ValueError:
-            told = {}
-        return list(told) if isinstance(told, dict) else []
-    divider = next((one for one in "\t;" if one in first), ",")
-    return next(csv.reader([first], delimiter=divider), [])
 
 
 def _text(value: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import shutil
 from pathlib import Path
@@ -10,7 +11,7 @@ import click
 
 from batchrunner.cli.options import example
 from batchrunner.cli.text import count
-from batchrunner.errors import LocalError, UsageError
+from batchrunner.errors import BatchrunnerError, LocalError, UsageError
 from batchrunner.files import demo_folder, schema_text
 
 STARTER = """\
@@ -44,7 +45,7 @@ EXAMPLES = ("demo", "lookbook", "quality-ladder", "seed-sweep", "shotlist", "tra
         "batchrunner init --example lookbook demo && cd demo && batchrunner run manifests/lookbook.yaml"
     )
 )
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=Path())
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), required=False)
 @click.option("--prompt", "prompts", multiple=True, help="Words for every picture; may be given again.")
 @click.option(
     "--from",
@@ -59,7 +60,7 @@ EXAMPLES = ("demo", "lookbook", "quality-ladder", "seed-sweep", "shotlist", "tra
 @click.option("--example", "name", type=click.Choice(EXAMPLES), help="Lay out a worked example.")
 @click.option("--demo", is_flag=True, help="The same as --example demo.")
 def init(
-    folder: Path,
+    folder: Path | None,
     prompts: tuple[str, ...],
     table: Path | None,
     output: Path | None,
@@ -70,20 +71,21 @@ def init(
     """Write a commented first manifest.
 
     For a FOLDER with pictures (or videos, as the model takes): one for them, here. For a table: one for its
-    rows. Else a starter, into FOLDER. An example goes into FOLDER, with its pictures and the schema that
-    editors use.
+    rows. Else a starter, into FOLDER, which must be there. An example goes into FOLDER, with its pictures
+    and the schema that editors use.
     """
     name = name or ("demo" if demo else None)
     _one_way(prompts, table, output, model, name, folder)
+    here = folder or Path()
     try:
         if name is not None:
-            _tell(_example(folder, name), folder)
-        elif table is not None or _has_files(folder, prompts, model) or model is not None:
-            _for_what_is_there(folder, prompts, table, output, model)
+            _tell(_example(here, name), here)
+        elif table is not None or _has_files(folder, prompts, output, model) or model or output:
+            _for_what_is_there(here, prompts, table, output, model)
         else:
-            _tell(_starter(folder), folder)
+            _tell(_starter(here), here)
     except OSError as error:
-        raise LocalError(f"cannot write to {error.filename or folder}: {error.strerror}") from error
+        raise LocalError(f"cannot write to {error.filename or here}: {error.strerror}") from error
 
 
 def _one_way(
@@ -92,26 +94,47 @@ def _one_way(
     output: Path | None,
     model: str | None,
     name: str | None,
-    folder: Path,
+    folder: Path | None,
 ) -> None:
     if name is not None and (prompts or table or output or model):
         raise click.UsageError("an example is laid out as it is: leave --prompt, --from, --model and -o away")
-    if table is not None and (prompts or folder != Path()):
+    if table is not None and (prompts or folder is not None):
         raise click.UsageError("--from names the table: leave FOLDER and --prompt away")
 
 
-def _has_files(folder: Path, prompts: tuple[str, ...], model: str | None) -> bool:
-    """Tell whether a folder has what the model takes; words that nothing is there for are refused."""
+def _has_files(folder: Path | None, prompts: tuple[str, ...], output: Path | None, model: str | None) -> bool:
+    """Tell whether a folder has what the model takes; refuse what was meant to have it and has not."""
     from batchrunner.cards import load_card  # noqa: PLC0415 - an example needs none of it
-    from batchrunner.starting import MODEL, holds_some, suffixes  # noqa: PLC0415 - as above
+    from batchrunner.starting import MODEL, holds_some, others, suffixes  # noqa: PLC0415 - as above
 
     card = load_card(model or MODEL)
-    if holds_some(folder, card):
-        return True
-    if prompts and card.image_fields:
-        kind = "videos" if card.videos else "pictures"
-        raise UsageError(f"there are no {kind} in {folder}: {', '.join(sorted(suffixes(card)))}")
+    here = folder or Path()
+    if folder is not None and not card.image_fields:
+        raise UsageError(f"{card.id} takes no picture: leave the folder {folder} away{_missing(folder)}")
+    if not here.is_dir():
+        raise UsageError(f"there is no folder {here}{_near(here)}")
+    if not card.image_fields or holds_some(here, card):
+        return bool(card.image_fields)
+    kind, taken = "videos" if card.videos else "pictures", ", ".join(sorted(suffixes(card)))
+    if folder is not None and (left := others(here, card)):
+        raise UsageError(f"there are no {kind} in {here} that the model takes: convert {left[0]} to {taken}")
+    if prompts or (folder is not None and output is not None):
+        raise UsageError(f"there are no {kind} in {here}: {taken}")
     return False
+
+
+def _missing(folder: Path) -> str:
+    return "" if folder.is_dir() else "; nor is there such a folder"
+
+
+def _near(folder: Path) -> str:
+    """Return the folder that was most likely meant, in words."""
+    parent = folder.parent
+    if not parent.is_dir():
+        return f": there is no folder {parent}"
+    names = {one.name.casefold(): one for one in parent.iterdir() if one.is_dir()}
+    near = difflib.get_close_matches(folder.name.casefold(), sorted(names), n=1, cutoff=0.6)
+    return f': did you mean "{names[near[0]]}"?' if near else ""
 
 
 def _for_what_is_there(
@@ -130,13 +153,19 @@ def _for_what_is_there(
     card = load_card(model or MODEL)
     path = output or default_path(table or folder)
     _refuse_to_overwrite(path)
+    added = [one for one in (path.parent, *path.parent.parents) if not one.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)  # paths from a folder that is not there lead nowhere
-    if table is not None:
-        made = for_table(table, path, card)
-    elif holds_some(folder, card):
-        made = for_folder(folder, prompts, path, card)
-    else:
-        made = for_words(folder.resolve().name, prompts, path, card)
+    try:
+        if table is not None:
+            made = for_table(table, path, card)
+        elif holds_some(folder, card):
+            made = for_folder(folder, prompts, path, card)
+        else:
+            made = for_words(folder.resolve().name, prompts, path, card)
+    except BatchrunnerError:
+        for one in added:
+            one.rmdir()
+        raise
     _write_schema(Path())
     path.write_text(made.text, encoding="utf-8")
     click.echo(f"wrote {path}: {count(made.jobs, 'job')}")

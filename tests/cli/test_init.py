@@ -84,7 +84,6 @@ def test_without_words_some_are_suggested(shell: Shell, tmp_path: Path) -> None:
             lambda one: len(one.shots) == 1 and not one.images,
         ),
         ("pictures.csv", "id,file\nfox,my [photos]/fox.png\n", lambda one: one.images[0].id == "fox"),
-        ("words.csv", "id\ttext\npush\tPush in\ndrift\tDrift\n", lambda one: len(one.prompts) == 2),
         (
             "rows.jsonl",
             json.dumps({"image": "my [photos]/fox.png", "prompt": "The fox looks up"}) + "\n",
@@ -95,7 +94,7 @@ def test_without_words_some_are_suggested(shell: Shell, tmp_path: Path) -> None:
 def test_a_table_becomes_a_manifest(
     shell: Shell, tmp_path: Path, name: str, table: str, found: Callable[[object], bool]
 ) -> None:
-    """What it lists is seen from its columns: shots, pictures or words."""
+    """What it lists is seen from its columns: shots or pictures (words alone: for a model of words)."""
     (tmp_path / name).write_text(table, encoding="utf-8")
     done = shell.run("init", "--from", name)
 
@@ -111,7 +110,7 @@ def test_a_table_becomes_a_manifest(
         (("--from", "latin.csv"), "latin.csv is not UTF-8: in Excel"),
         (("--from", "empty.csv"), "its columns: none"),
         (("--from", "gone.csv"), "gone.csv:2"),
-        (("state", "--prompt", "x"), "there are no pictures in state"),
+        (("state", "--prompt", "x"), "there is no folder state"),
         (("--example", "lookbook", "--prompt", "x"), "laid out as it is"),
         (("--example", "lookbook", "--model", "wan2.6-t2v"), "laid out as it is"),
         (("--model", "wan26-t2v"), 'unknown model "wan26-t2v": did you mean wan2.6-t2v'),
@@ -140,6 +139,137 @@ def test_what_cannot_be_made_is_told_and_nothing_is_written(
     assert why in done.err
     assert "Traceback" not in done.err
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_words_of_the_command_line_may_begin_alike(shell: Shell, tmp_path: Path) -> None:
+    """They are given ids of their own: nobody can give them any there."""
+    begin = "Slow push-in on the fox"
+    done = shell.run("init", "my [photos]", "--prompt", f"{begin}, dawn", "--prompt", f"{begin}, dusk")
+    manifest, _card = load(tmp_path / "my-photos.yaml")
+
+    assert done.code == 0, done.err
+    assert [prompt.text for prompt in manifest.prompts] == [f"{begin}, dawn", f"{begin}, dusk"]
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("2024", "-o", "p.yaml"), "there is no folder 2024\n"),
+        (("my [fotos]",), 'there is no folder my [fotos]: did you mean "my [photos]"?'),
+        (("my [fotos]", "--prompt", "x"), 'there is no folder my [fotos]: did you mean "my [photos]"?'),
+        (("none/photos",), "there is no folder none/photos: there is no folder none"),
+        (("empty", "-o", "p.yaml"), "there are no pictures in empty: .jpeg, .jpg, .png"),
+        (("webp",), "convert old.webp to .jpeg, .jpg, .png"),
+        (("my [photos]", "--model", "wan2.6-t2v"), "takes no picture: leave the folder my [photos] away\n"),
+        (("2024", "--model", "wan2.6-t2v"), "leave the folder 2024 away; nor is there such a folder"),
+    ],
+)
+def test_a_folder_that_cannot_be_meant_is_refused(
+    shell: Shell, tmp_path: Path, words: tuple[str, ...], why: str
+) -> None:
+    """One that is not there, has nothing for the model, or would not be looked at; nothing is written."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "webp").mkdir()
+    (tmp_path / "webp" / "old.webp").touch()
+    before = sorted(tmp_path.rglob("*"))
+    done = shell.run("init", *words)
+
+    assert done.code == 2
+    assert why in done.err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_starter_goes_where_it_is_told(tmp_path: Path) -> None:
+    """Where no folder is named, a file may be; else it goes into the folder."""
+    shell = Shell(tmp_path)
+    (tmp_path / "empty").mkdir()
+    done = [shell.run("init", "-o", "nights/first.yaml"), shell.run("init", "empty")]
+
+    assert [one.code for one in done] == [0, 0], done
+    assert load(tmp_path / "nights" / "first.yaml")[0].model == "pixverse-v5.6-i2v"
+    assert load(tmp_path / "empty" / "manifest.yaml")[0].campaign == "empty"
+
+
+@pytest.mark.parametrize(
+    ("columns", "model", "why"),
+    [
+        ("filename,prompt", "", 'its columns: filename, prompt; rename "filename" to "image"'),
+        ("picture,prompt", "", 'rename "picture" to "image"'),
+        ("imgae,prompt", "", 'rename "imgae" to "image"'),
+        (
+            "file_name,mood",
+            "",
+            'or for words (prompt or text); its columns: file_name, mood; rename "file_name"',
+        ),
+        (
+            "video,prompt",
+            "",
+            '--model pixverse-v6-extend takes video, or where it holds pictures, rename "video"',
+        ),
+        (
+            "first_frame_image,last_frame_image,prompt",
+            "",
+            "pixverse-v5.6-transition takes first_frame_image and last_frame_image",
+        ),
+        ("id,text", "", 'it has only words, and pixverse-v5.6-i2v takes 1 picture (image_url): add "image"'),
+        ("id,text", "", "or take --model pixverse-v5.6-t2v or wan2.6-t2v"),
+        ("start,prompt", "pixverse-v5.6-transition", 'add "first_frame_image" and "last_frame_image"'),
+        ("image,prompt", "wan2.6-t2v", 'there is a column "image": leave the column out, or call it #image'),
+        ("filename,prompt", "wan2.6-t2v", 'takes no picture, and there is a column "filename"'),
+        ("first_frame_image,prompt", "wan2.6-t2v", 'there is a column "first_frame_image"'),
+    ],
+)
+def test_a_table_that_does_not_go_with_the_model_is_refused(
+    tmp_path: Path, columns: str, model: str, why: str
+) -> None:
+    """No placeholder stands for a picture, and no picture is left out; the way out is named."""
+    (tmp_path / "table.csv").write_text(f"{columns}\n{columns}\n", encoding="utf-8")
+    done = Shell(tmp_path).run("init", "--from", "table.csv", *(["--model", model] if model else []))
+
+    assert done.code == 2
+    assert why in done.err
+    assert [one.name for one in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_a_word_may_be_called_like_a_picture(tmp_path: Path) -> None:
+    """A column that the prompts use is theirs."""
+    (tmp_path / "words.csv").write_text("picture,prompt\na fox,Draw {picture}\n", encoding="utf-8")
+    done = Shell(tmp_path).run("init", "--from", "words.csv", "--model", "wan2.6-t2v")
+
+    assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize(
+    ("prompts", "why"),
+    [
+        (("Slow {subject}",), '--prompt "Slow {subject}": {subject} has no word here: write the word itself'),
+        (("Drift", "Drift"), '--prompt "Drift": is there twice'),
+        ((" ",), "--prompt: must not be empty"),
+        (("Drift}",), '--prompt "Drift}": a single } does not belong here'),
+        (("x" * 3000,), f'--prompt "{"x" * 60}…": with the words of image "harbour" it is 3,000 characters'),
+    ],
+)
+def test_what_is_wrong_with_words_is_said_about_the_option(
+    shell: Shell, tmp_path: Path, prompts: tuple[str, ...], why: str
+) -> None:
+    """Not about a line of a file that was not written."""
+    done = shell.run("init", "my [photos]", *(word for one in prompts for word in ("--prompt", one)))
+
+    assert done.code == 2
+    assert why in done.err
+    assert ".yaml" not in done.err
+    assert not list(tmp_path.glob("*.yaml"))
+
+
+def test_a_table_is_named_as_it_was_given(tmp_path: Path) -> None:
+    """However far from it the manifest was to go; the folder that it was to go to is not left behind."""
+    (tmp_path / "b.csv").write_text("image,prompt\nnone.png,The fox looks up\n", encoding="utf-8")
+    done = Shell(tmp_path).run("init", "--from", "b.csv", "-o", str(tmp_path / "far" / "away" / "x.yaml"))
+
+    assert done.code == 2
+    assert "\nb.csv:2:1: image: " in f"\n{done.err}"
+    assert ".." not in done.err
+    assert [one.name for one in tmp_path.iterdir()] == ["b.csv"]
 
 
 def test_nothing_is_written_over(shell: Shell, tmp_path: Path) -> None:

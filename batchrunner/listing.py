@@ -1,0 +1,132 @@
+"""What a table that a first manifest is made for lists: shots, pictures or prompts, told by its columns.
+
+A table whose pictures nobody can find is refused. A placeholder in their stead would be paid for.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from batchrunner.cards import Card, load_card
+from batchrunner.errors import UsageError
+from batchrunner.files import card_ids
+from batchrunner.manifest.columns import PICTURES, SHOWN_MAX
+
+Section = Literal["shots", "images", "prompts"]
+
+HEAD = 1 << 16  # bytes of a table's first line that are read
+KEYS = ("image", "url", "file")  # columns in which any model's picture is found
+WORDS = ("prompt", "text")
+VIDEO_LIKE = frozenset({"video", "videos", "clip", "film", "movie"})
+# What people and other tools call the column of their pictures (`file_name`: the image folders of data sets).
+PICTURE_LIKE = VIDEO_LIKE | {
+    *("picture", "pictures", "images", "image_path", "image_file", "img", "photo", "photos", "frame"),
+    *("filename", "file_name", "filepath", "file_path", "path", "src", "source", "link"),
+}
+
+
+def section_of(table: Path, card: Card) -> Section:
+    """Return which list of a manifest the rows of a csv or jsonl are.
+
+    Raises:
+        UsageError: the table cannot be read, or lacks a column that the model cannot do without, or has
+            pictures and the model takes none.
+    """
+    names = _columns(table)
+    plain = {name.strip().casefold(): name.strip() for name in names}
+    has_words = not plain.keys().isdisjoint(WORDS)
+    named = ", ".join([*plain.values()][:SHOWN_MAX]) + (", …" if len(plain) > SHOWN_MAX else "")
+    columns = f"its columns: {named or 'none'}"
+    if not card.image_fields:
+        if picture := _needless(plain, table):
+            advice = f"leave the column out, or call it #{picture} for a note"
+            raise UsageError(
+                f'{table}: {card.id} takes no picture, and there is a column "{picture}": {advice}'
+            )
+        if not has_words:
+            raise UsageError(f"{table} has no column for words (prompt or text); {columns}")
+        return "prompts"
+    if not plain.keys().isdisjoint({*PICTURES, *(field.casefold() for field in card.image_fields)}):
+        return "shots" if has_words else "images"
+    needed = "image, url or file" if len(card.image_fields) == 1 else " and ".join(card.image_fields)
+    what = f"{table} has no column for a picture ({needed})"
+    what += "" if has_words else " or for words (prompt or text)"
+    raise UsageError(f"{what}; {columns}; {_advice(plain, card, has_words=has_words)}")
+
+
+def _needless(plain: Mapping[str, str], table: Path) -> str | None:
+    """Return a column of pictures where none is taken; a name that prompts use is a word of theirs."""
+    fields = {field for one in _models().values() for field in one}
+    found = [name for one, name in plain.items() if one in PICTURES | PICTURE_LIKE | fields]
+    used = table.read_text(encoding="utf-8", errors="replace") if found else ""
+    return next((name for name in found if f"{{{name}}}" not in used), None)
+
+
+def _advice(plain: Mapping[str, str], card: Card, *, has_words: bool) -> str:
+    """Return what to do about a table in which the model's pictures are not found."""
+    needed = " and ".join(f'"{name}"' for name in _needed(card))
+    fitting = [one for one, fields in _models().items() if fields and plain.keys() >= set(fields)]
+    meant = _meant(plain, card)
+    told = []
+    if fitting:
+        told.append(f"--model {' or '.join(fitting)} takes {' and '.join(_models()[fitting[0]])}")
+    if meant is not None:
+        told.append(f'{"where it holds pictures, " if fitting else ""}rename "{meant}" to {needed}')
+    if told:
+        return ", or ".join(told)
+    if not has_words:
+        return "rename or add them"
+    imageless = " or ".join(one for one, fields in _models().items() if not fields)
+    return (
+        f"it has only words, and {card.id} takes {card.takes_files}: add {needed}, "
+        f"or take --model {imageless}; for the pictures of a folder, "
+        "`batchrunner init FOLDER`, and name the table under `prompts:`"
+    )
+
+
+def _needed(card: Card) -> tuple[str, ...]:
+    return card.image_fields if len(card.image_fields) > 1 else KEYS[:1]
+
+
+def _meant(plain: Mapping[str, str], card: Card) -> str | None:
+    """Return the column that most likely holds the one file that the model takes."""
+    if len(card.image_fields) > 1:
+        return None
+    fields = {fields[0] for fields in _models().values() if len(fields) == 1}
+    like = next((name for one, name in plain.items() if one in PICTURE_LIKE | fields), None)
+    known = [*KEYS, *PICTURE_LIKE, *fields]
+    near = (name for one, name in plain.items() if difflib.get_close_matches(one, known, n=1, cutoff=0.8))
+    return like or next(near, None)
+
+
+@cache
+def _models() -> Mapping[str, tuple[str, ...]]:
+    """Return the files that every model takes, by the names of their fields."""
+    cards = (load_card(one) for one in card_ids())
+    return {card.id: tuple(field.casefold() for field in card.image_fields) for card in cards}
+
+
+def _columns(table: Path) -> list[str]:
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline(HEAD)
+            if first.lower().startswith("sep="):
+                first = file.readline(HEAD)
+    except OSError as error:
+        raise UsageError(f"cannot read {table}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{table} is not UTF-8: in Excel, Save as, CSV UTF-8") from error
+    if table.suffix.lower() == ".jsonl":
+        try:
+            told = json.loads(first)
+        except ValueError:
+            told = {}
+        return list(told) if isinstance(told, dict) else []
+    divider = next((one for one in "\t;" if one in first), ",")
+    return next(csv.reader([first], delimiter=divider), [])
