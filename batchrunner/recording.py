@@ -127,4 +127,8 @@ def make_folder(folder: Path, mode: int) -> None:
         probe.touch(mode=0o600, exist_ok=False)
         probe.unlink()
     except OSError as error:
-        raise LocalError(f"cannot write to the folder {folder}: {error.strerror}") from error
+        loose = next(
+            (one for one in (folder, *folder.parents) if one.is_symlink() and not one.exists()), None
+        )
+        why = f"{loose} is a link to {loose.readlink()}, which is not there" if loose else error.strerror
+        raise LocalError(f"cannot write to the folder {folder}: {why}") from error

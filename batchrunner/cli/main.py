@@ -86,6 +86,7 @@ def group() -> None:
 def main() -> NoReturn:
     """Run the command line; turn errors into one sentence and an exit code."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold the key
+    _open_streams()
     try:
         code = group.main(standalone_mode=False, prog_name="batchrunner")
     except click.exceptions.NoArgsIsHelpError as error:
@@ -111,6 +112,17 @@ def main() -> NoReturn:
         click.echo(f"batchrunner: a bug, please report it: {error!r}", err=True)
         code = 70
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _open_streams() -> None:
+    """Give a run that was started with closed streams (by a daemon, say) others that lead nowhere."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDONLY if number == 0 else os.O_WRONLY)
+            if descriptor != number:  # so that no file of ours ever has a number that others write to
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+            setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w"))
 
 
 def _pipe_closed() -> int:

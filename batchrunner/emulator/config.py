@@ -152,7 +152,7 @@ def _typed(wishes: Mapping[str, JSON]) -> dict[str, Any]:
     for name in wishes:
         if name not in hints:
             near = difflib.get_close_matches(name, hints, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(hints))}"
             raise UsageError(f"emulator: there is no knob {name!r}{hint}")
     return {name: _read(name, value, hints[name]) for name, value in wishes.items()}
 

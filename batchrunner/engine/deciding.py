@@ -35,6 +35,7 @@ from batchrunner.engine.steps import Step, Stop
 from batchrunner.engine.sweep import Claim
 from batchrunner.errors import InvariantError
 from batchrunner.rules import retry
+from batchrunner.rules.hours import span
 from batchrunner.rules.states import UNSENT
 from batchrunner.store.changes import JobRuled, Noted, Stored
 from batchrunner.store.lost import DUPLICATE, LOOKS_PAID
@@ -234,6 +235,21 @@ def _searched(run: Run, outcome: Searched, now_s: float, now_us: int) -> None:
         run.follow(one, step)
         if step.attempt.state is not AttemptState.UNKNOWN:
             run.searching.over(one.attempt.id)
+    _say_in_doubt(run, now_s)
+
+
+def _say_in_doubt(run: Run, now_s: float) -> None:
+    """Say for whom the run may be waiting for an hour, and until when."""
+    doubtful = [one.attempt.id for one in run.desk.in_state(AttemptState.UNKNOWN)]
+    if not doubtful:
+        return
+    since_s = max(run.searching.search(one, now_s).since_s for one in doubtful)
+    left_s = max(0.0, since_s + run.terms.recovery.give_up_s - now_s)
+    some = "1 submission is" if len(doubtful) == 1 else f"{len(doubtful)} submissions are"
+    run.books.problem = (
+        f"{some} in doubt and not found in the provider's list so far; looked for on and on, "
+        f"and held for you in {span(left_s)} at the latest (recovery.give_up)"
+    )
 
 
 def _search_failed(run: Run, one: Live, now_s: float, now_us: int, detail: str) -> None:

@@ -103,8 +103,14 @@ def _take(descriptor: int, clock: Clock) -> None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if clock.elapsed_s() > until_s or not _is_dead(_read(descriptor)):
+            if not _is_dead(_read(descriptor)):
                 raise LockedError(f"another runner has this campaign: {_owner_text(descriptor)}") from None
+            if clock.elapsed_s() > until_s:
+                last = f"the last runner has ended ({_owner_text(descriptor)})"
+                raise LockedError(
+                    f"{last}, and the process that filed its clips has not: "
+                    "it is one of `pgrep -f batchrunner.media.helper`; end it, or wait for it"
+                ) from None
             clock.pause(LOOK_S)
         else:
             return

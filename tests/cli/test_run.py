@@ -6,6 +6,7 @@ import json
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -361,3 +362,15 @@ def test_jobs_tell_the_request_id(tmp_path: Path) -> None:
         (row,) = [json.loads(line) for line in shell.run("jobs", "night", "--json").out.splitlines()]
 
         assert len(row["request_id"]) == 36
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
+def test_a_run_whose_streams_are_closed_does_its_work(tmp_path: Path, closed: str) -> None:
+    """As a daemon may start it: there is nobody to tell, and everything to do."""
+    with against(tmp_path) as shell:
+        command = [sys.executable, "-m", "batchrunner", "run", shell.write(), "--yes"]
+        launch = ["sh", "-c", f'exec "$@" {closed}', "sh", *command]
+        done = subprocess.run(launch, cwd=tmp_path, env=shell.environment(), check=False, timeout=60)
+
+        assert done.returncode == 0
+        assert len(shell.clips()) == 3

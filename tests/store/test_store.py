@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import socket
 import sqlite3
 import stat
 import subprocess
@@ -193,6 +195,25 @@ def test_the_second_runner_is_told_who_has_the_lock(tmp_path: Path) -> None:
         runner_lock(tmp_path / "x.lock", SystemClock()),
     ):
         pass
+
+
+def test_what_a_dead_runner_has_left_running_is_named(tmp_path: Path) -> None:
+    """Its lock is held on by a process that it started: waited for a while, then told as what it is."""
+    path = tmp_path / "x.lock"
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    owner = {"pid": gone.pid, "host": socket.gethostname(), "since": "2026-11-23T00:00:00Z"}
+    path.write_text(json.dumps(owner), encoding="utf-8")
+    clock = ManualClock()
+    with path.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with (
+            pytest.raises(LockedError, match="the process that filed its clips has not"),
+            runner_lock(path, clock),
+        ):
+            pass
+
+    assert clock.elapsed_s() > 5
 
 
 def test_recording_tries_nothing_out(tmp_path: Path) -> None:
