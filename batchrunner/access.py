@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ class Access:
     """Where the provider is and who asks. Never written down anywhere."""
 
     key: str = ""
+    _: KW_ONLY
     organization: str | None = None
     base_url: str = GMI_URL
 
@@ -61,7 +62,7 @@ def reached(provider: str, access: Access, emulator: Path) -> Iterator[tuple[Gmi
     from batchrunner.emulator.process import EmbeddedEmulator  # noqa: PLC0415 - an extra, seldom used
 
     with EmbeddedEmulator(root=emulator) as running:
-        yield connect(Access(running.key, None, running.api))
+        yield connect(Access(running.key, base_url=running.api))
 
 
 def connect(access: Access) -> tuple[Gmi, Http]:

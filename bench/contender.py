@@ -82,7 +82,7 @@ def http(api: str, key: str, jobs: int, connections: int, folder: Path) -> None:
     """Make the calls that a job takes, with our client's HTTP, and keep nothing."""
     from batchrunner.access import Access, connect
 
-    provider, door = connect(Access(key, None, api))
+    provider, door = connect(Access(key, base_url=api))
 
     def work(seed: int) -> None:
         reply = provider.submit(MODEL, payload(seed), timeout_s=180)
@@ -117,7 +117,7 @@ def ours(api: str, key: str, jobs: int, connections: int, folder: Path, *, decod
         manifest,
         state=folder / "state",
         output=folder / "outputs",
-        access=Access(key, None, api),
+        access=Access(key, base_url=api),
         workers=Workers.of(connections),
         decode=decode,
     )
@@ -135,7 +135,7 @@ def waiting(api: str, key: str, jobs: int, connections: int, folder: Path) -> No
     folder.mkdir(parents=True)
     manifest = folder / "bench.yaml"
     manifest.write_text(manifest_text(jobs, 100), encoding="utf-8")
-    access, workers = Access(key, None, api), Workers.of(connections)
+    access, workers = Access(key, base_url=api), Workers.of(connections)
     campaign = Campaign(manifest, state=folder, output=folder, access=access, workers=workers, decode=False)
     campaign.run(lambda progress: campaign.stop() if progress.jobs[JobState.DONE] >= 200 else None)
 

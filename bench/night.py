@@ -73,7 +73,7 @@ def real(jobs: int, slots: int) -> None:
                 place,
                 state=Path(folder) / "state",
                 output=Path(folder) / "outputs",
-                access=Access(emulator.key, None, emulator.api),
+                access=Access(emulator.key, base_url=emulator.api),
                 decode=False,
             )
             ended = campaign.run()
@@ -129,7 +129,7 @@ def watched(api: str, key: str, manifest: Path) -> None:
         manifest,
         state=folder / "state",
         output=folder / "outputs",
-        access=Access(key, None, api),
+        access=Access(key, base_url=api),
         decode=False,
     )
     jobs, marks = campaign.size(), list[tuple[float, float, int, int]]()
