@@ -224,8 +224,7 @@ class Checker:
         parts = [*self.images, *self.prompts, *self.shots, *self.include]
         rows, words = [row for _one, row in parts], [(one.vars, row) for one, row in parts]
         unused.slips(rows, self._used, self._card)
-        self._known = self._used.union(*(own for own, _row in words))
-        unused.holes(words, self._used, self._known, self._report)
+        unused.holes(words, self._used, self._report)
         self.notes = list(unused.notes(rows, self._used))
         if self.product() == ((), ()):
             shots = [shot for shot, _row in (*self.shots, *self.include)]
@@ -241,7 +240,6 @@ class Checker:
             prompts=[(prompt.parameters, row) for prompt, row in self.prompts],
             shots=self.shots,
             include=self.include,
-            words=self._known,
         )
 
     # --- names and secrets ----------------------------------------------------------------------------

@@ -54,7 +54,7 @@ def problems(document: Document, name: str) -> list[tuple[Path, Problem]]:
 def inputs(document: Document, name: str, card: Card | None) -> list[tuple[Path, Problem]]:
     """Return what is missing to render from, or is there and of no use: that depends on what the model takes.
 
-    A model that nobody knows is taken for one that takes pictures, as most do.
+    Of a model that nobody knows it is not said that pictures are missing: it may take none.
     """
     data: dict[str, Any] = document.data
     there = _meant(validator().schema, data) | {*data}
@@ -66,8 +66,10 @@ def inputs(document: Document, name: str, card: Card | None) -> list[tuple[Path,
         if not {"prompts", "shots"} & there:
             found.append(((), False, 'there is nothing to render: give "prompts" or "shots"'))
     else:
-        found += (((), False, what) for what in _nothing_to_render(there))
-        found += ((path, False, what) for path, what in islice(_without_image(data), PROBLEMS_MAX))
+        known = card is not None
+        found += (((), False, what) for what in _nothing_to_render(there if known else there | {"images"}))
+        if known:
+            found += ((path, False, what) for path, what in islice(_without_image(data), PROBLEMS_MAX))
     return [
         (path, Problem(name, *document.place(path, key=is_key), path_text(path), what))
         for path, is_key, what in found

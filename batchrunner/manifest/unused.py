@@ -16,7 +16,7 @@ from batchrunner.manifest.tables import Table, TableRow
 from batchrunner.manifest.written import Report, Row
 from batchrunner.values import JSON
 
-HOLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
+HOLE = re.compile(r"\{\s*[^\W\d][\w-]*\s*\}")
 # Columns that only make sense beside the other half of a pair: images times prompts would be far more clips.
 PAIRED: Mapping[str, frozenset[str]] = {
     "images": frozenset({"prompt", "prompts", "text"}),
@@ -24,24 +24,23 @@ PAIRED: Mapping[str, frozenset[str]] = {
 }
 
 
-def hole(value: JSON, names: Collection[str]) -> str | None:
-    """Return what is wrong with a text that has a {name} (one of `names`) that nobody fills in, if so."""
+def hole(value: JSON) -> str | None:
+    """Return what is wrong with a text that has a {name}, which nobody fills in there, if so."""
     if not isinstance(value, str) or "{" not in value:
         return None
-    found = next((one for one in HOLE.finditer(value) if one[1] in names), None)
+    found = HOLE.search(value)
     return found and f"{found[0]} would be sent as it stands: words are filled into prompts only"
 
 
 def holes(
     rows: Iterable[tuple[Mapping[str, str], Row]],
     used: Collection[str],
-    known: Collection[str],
     report: Report,
 ) -> None:
-    """Report the words of prompts in which a known word stands in braces; all other braces may be meant."""
+    """Report the words of prompts in which a name stands in braces; all other braces may be meant."""
     for words, row in rows:
         for name in used:
-            if (what := hole(words.get(name), known)) is not None:
+            if (what := hole(words.get(name))) is not None:
                 report.add(row.problem(("vars", name), what))
 
 

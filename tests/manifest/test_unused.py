@@ -61,7 +61,7 @@ def test_what_no_shot_names_makes_no_clip_and_is_noted() -> None:
 
 def test_what_is_used_is_not_noted() -> None:
     """Nor are braces refused that nobody could mean as a word."""
-    shots = [{"image": "fox", "prompt": "push-in", "negative_prompt": "no {haze}"}]
+    shots = [{"image": "fox", "prompt": "push-in", "negative_prompt": "no {1}, no {}, no {a: b}"}]
     manifest, _card = read(shots=shots)
 
     assert manifest.notes == ()
