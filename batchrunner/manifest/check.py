@@ -225,7 +225,8 @@ class Checker:
         rows, words = [row for _one, row in parts], [(one.vars, row) for one, row in parts]
         unused.slips(rows, self._used, self._card)
         unused.holes(words, self._used, self._report)
-        self.notes = list(unused.notes(rows, self._used))
+        worded = [row for _one, row in (*self.prompts, *self.shots, *self.include)]
+        self.notes = [*unused.notes(rows, self._used), *unused.comments(worded)]
         if self.product() == ((), ()):
             shots = [shot for shot, _row in (*self.shots, *self.include)]
             images, prompts = ({shot.image.id for shot in shots}, {shot.prompt.id for shot in shots})

@@ -68,9 +68,10 @@ def csv_rows(
             table.say((line, 1), "", _ragged(cells, len(paths)))
             continue
         read = [(path, cell) for path, cell in zip(paths, cells, strict=False) if cell and path]
-        failed = [(path, what) for path, cell in read if cell.startswith(_SUSPECT) and (what := _failed(cell))]
-        for path, what in failed:
-            table.say(*table.place(line, path), what)
+        suspect = [(path, cell) for path, cell in read if cell.startswith(_SUSPECT)]
+        failed = [(path, what) for path, cell in suspect if (what := _failed(cell))]
+        for path, said in failed:
+            table.say(*table.place(line, path), said)
         if failed:
             continue
         told = {path: cell if path in words else _cell(table, path, cell) for path, cell in read}

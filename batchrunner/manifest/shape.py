@@ -19,6 +19,10 @@ from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, Path, path_tex
 from batchrunner.sentences import value_message
 
 
+# What a key of one prompt may have been meant to be: no text that lost its quotes.
+_KEYS = ("id", "text", "prompt", "csv", "jsonl", "lines", "glob", "file", "url", "image", "frames")
+
+
 @cache
 def validator() -> Draft202012Validator:
     """Return the manifest schema's validator."""
@@ -99,7 +103,8 @@ def _told(error: ValidationError) -> Iterator[tuple[Path, bool, str]]:
         known = list(schema.get("properties", {}))
         for key in instance:
             if key not in known:
-                yield (*path, key), True, schema.get("x-refusal") or _unknown(key, known, instance)
+                said = _unknown(key, known, instance) + _colon(path, key, instance)
+                yield (*path, key), True, schema.get("x-refusal") or said
     elif error.validator == "required":
         for key in rule:
             if key not in instance and key not in _meant(schema, instance):
@@ -144,6 +149,13 @@ def _meant(schema: Any, instance: dict[str, Any]) -> set[str]:
     unknown = [key for key in instance if key not in known]
     near = {one for key in unknown for one in difflib.get_close_matches(key, known, n=1)}
     return near | {key.partition(":")[0] for key in unknown}
+
+
+def _colon(path: Path, key: str, told: dict[str, Any]) -> str:
+    """Return what has most likely happened to a prompt such as `Camera: slow push`, if so."""
+    alone = path[:1] == ("prompts",) and len(told) == 1 and isinstance(told[key], str | int | float | None)
+    words = alone and not difflib.get_close_matches(key.casefold(), _KEYS, n=1)
+    return "; a text with a colon needs quotes" if words else ""
 
 
 def _unknown(key: str, known: list[str], told: dict[str, Any]) -> str:

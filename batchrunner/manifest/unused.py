@@ -12,8 +12,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
 from batchrunner.manifest.columns import slip
+from batchrunner.manifest.slugs import ID
 from batchrunner.manifest.tables import Table, TableRow
-from batchrunner.manifest.written import Report, Row
+from batchrunner.manifest.written import Entry, Report, Row
 from batchrunner.values import JSON
 
 HOLE = re.compile(r"\{\s*[^\W\d][\w-]*\s*\}")
@@ -57,6 +58,17 @@ def slips(rows: Sequence[Row], used: Collection[str], card: Card | None) -> None
             elif (near := slip(table.section, name, card)) is not None:
                 what = f'no prompt uses {{{name}}}: did you mean "{near}"? (or #{name} for a note)'
                 table.say(table.headers[path], name, what)
+
+
+def comments(rows: Iterable[Row]) -> Iterator[Problem]:
+    """Yield the comments that end unquoted prompts: what follows ` #` may have been meant."""
+    what = "the rest of the line is a comment: put the text into quotes if it belongs to it"
+    for row in rows:
+        if isinstance(row, Entry):
+            key = "prompt" if "prompt" in row.told else "text"
+            named = key == "prompt" and ID.fullmatch(row.told[key].casefold())
+            if not named and (found := row.comment((key,), what)) is not None:
+                yield found
 
 
 def notes(rows: Sequence[Row], used: Collection[str]) -> Iterator[Problem]:
