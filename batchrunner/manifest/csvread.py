@@ -69,7 +69,7 @@ def csv_rows(
             continue
         read = [(path, cell) for path, cell in zip(paths, cells, strict=False) if cell and path]
         suspect = [(path, cell) for path, cell in read if cell.startswith(_SUSPECT)]
-        failed = [(path, what) for path, cell in suspect if (what := _failed(cell))]
+        failed = [(path, said) for path, cell in suspect if (said := _failed(cell))]
         for path, said in failed:
             table.say(*table.place(line, path), said)
         if failed:

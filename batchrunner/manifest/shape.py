@@ -18,7 +18,6 @@ from batchrunner.files import schema_text
 from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, Path, path_text
 from batchrunner.sentences import value_message
 
-
 # What a key of one prompt may have been meant to be: no text that lost its quotes.
 _KEYS = ("id", "text", "prompt", "csv", "jsonl", "lines", "glob", "file", "url", "image", "frames")
 

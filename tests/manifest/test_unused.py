@@ -75,7 +75,7 @@ def test_a_note_does_not_change_what_is_sent(tmp_path: Path) -> None:
 
 
 def test_a_comment_that_ends_an_unquoted_prompt_is_noted(tmp_path: Path) -> None:
-    """Everything from ` #` on is no part of the paid words; beside an id, a key or a quoted text it may be."""
+    """Everything from ` #` on is no part of the paid words; beside an id or a quoted text it may be."""
     text = """\
 images: [{id: fox, url: "https://example.com/fox.png"}]  # the fox
 prompts:
