@@ -281,7 +281,8 @@ def _has_words(shot: Shot, row: Row) -> bool:
 def _beside_words(shot: Shot) -> Hashable:
     """Return what tells a shot from another one beside its words."""
     seeds = shot.takes if isinstance(shot.takes, tuple) else shot.take
-    return shot.image.id, canonical(dict(shot.vars)), canonical(dict(shot.parameters)), seeds
+    own = [canonical(dict(one)) if one else "" for one in (shot.vars, shot.parameters)]
+    return shot.image.id, *own, seeds
 
 
 def identity(sha256: str, read: list[tuple[str, str]]) -> str:

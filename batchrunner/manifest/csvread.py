@@ -37,7 +37,7 @@ FAILED = re.compile(
 )
 TOO_NARROW = re.compile("#{3,}")
 FORMULA = re.compile(r"=\s*([^\W\d][\w.]*\(|\$?[A-Za-z]{1,3}\$?[0-9]+\b)")
-_SUSPECT = ("#", "=", "Err:")  # nearly no cell begins so, and the rest need not be looked at
+_SUSPECT = "#=E"  # nearly no cell begins so, and the rest need not be looked at
 _WORDS = frozenset((name,) for name in ("image", "url", "file", "prompt", "text"))  # taken as they are
 _QUOTES = 'a quote inside a quoted text is written twice: "so ""it"" is"'
 
@@ -68,7 +68,7 @@ def csv_rows(
             table.say((line, 1), "", _ragged(cells, len(paths)))
             continue
         read = [(path, cell) for path, cell in zip(paths, cells, strict=False) if cell and path]
-        suspect = [(path, cell) for path, cell in read if cell.startswith(_SUSPECT)]
+        suspect = [(path, cell) for path, cell in read if cell[0] in _SUSPECT]
         failed = [(path, said) for path, cell in suspect if (said := _failed(cell))]
         for path, said in failed:
             table.say(*table.place(line, path), said)
