@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -190,6 +190,15 @@ class Checker:
                     self._report.add(entry.problem(("take",), what))
         own = [(row.told["id"], row) for _shot, row in (*self.shots, *self.include) if "id" in row.told]
         ids.unique([*((prompt.id, row) for prompt, row in words.values()), *own], self._report)
+        self._same_words(words)
+
+    def _same_words(self, words: Mapping[str, tuple[Prompt, Row]]) -> None:
+        """Report words that are there twice but for blanks; an `id` says that it is meant."""
+        listed = ((one, one.text, row) for one, row in words.values() if "id" not in row.told)
+        ids.same_words(listed, lambda _prompt: None, self._report)
+        for shots in (self.shots, self.include):
+            own = ((shot, shot.prompt.text, row) for shot, row in shots if _has_words(shot, row))
+            ids.same_words(own, _beside_words, self._report)
 
     def _combine(self) -> None:
         if self._card is not None:
@@ -224,9 +233,9 @@ class Checker:
         parts = [*self.images, *self.prompts, *self.shots, *self.include]
         rows, words = [row for _one, row in parts], [(one.vars, row) for one, row in parts]
         unused.slips(rows, self._used, self._card)
-        self._known = self._used.union(*(own for own, _row in words))
-        unused.holes(words, self._used, self._known, self._report)
-        self.notes = list(unused.notes(rows, self._used))
+        unused.holes(words, self._used, self._report)
+        worded = [row for _one, row in (*self.prompts, *self.shots, *self.include)]
+        self.notes = [*unused.notes(rows, self._used), *unused.comments(worded)]
         if self.product() == ((), ()):
             shots = [shot for shot, _row in (*self.shots, *self.include)]
             images, prompts = ({shot.image.id for shot in shots}, {shot.prompt.id for shot in shots})
@@ -242,7 +251,6 @@ class Checker:
             shots=self.shots,
             include=self.include,
             exclude=[exclude for exclude, _row in self.exclude],
-            words=self._known,
         )
 
     # --- names and secrets ----------------------------------------------------------------------------
@@ -264,6 +272,18 @@ class Checker:
         for path, text in _texts((), self._data):
             if KEY_LIKE.search(text):
                 self._report.add(self._root.problem(path, KEY_FOUND))
+
+
+def _has_words(shot: Shot, row: Row) -> bool:
+    """Tell whether a shot has its words, and no name for them, in its own row."""
+    return "id" not in row.told and shot.prompt.text in {row.told.get("prompt"), row.told.get("text")}
+
+
+def _beside_words(shot: Shot) -> Hashable:
+    """Return what tells a shot from another one beside its words."""
+    seeds = shot.takes if isinstance(shot.takes, tuple) else shot.take
+    own = [canonical(dict(one)) if one else "" for one in (shot.vars, shot.parameters)]
+    return shot.image.id, *own, seeds
 
 
 def identity(sha256: str, read: list[tuple[str, str]]) -> str:

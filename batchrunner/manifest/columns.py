@@ -11,9 +11,11 @@ import difflib
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from batchrunner.cards import Card
+from batchrunner.cards import Card, load_card
+from batchrunner.files import card_ids
 from batchrunner.manifest.templates import NAME
 from batchrunner.manifest.yamlread import INT_MAX, Path
 from batchrunner.values import JSON
@@ -49,7 +51,7 @@ def meaning(section: str, name: str, card: Card | None) -> Path | None:
     plain = name.casefold()
     if name.startswith("#"):
         return None
-    if section == "shots" and plain in PICTURES and card is not None and not card.image_fields:
+    if section != "images" and card is not None and not card.image_fields and _is_picture(plain, card):
         raise ColumnError(f"{card.id} takes no picture: leave the column out, or call it #{name} for a note")
     if plain in KEYS[section]:
         return KEYS[section][plain]
@@ -66,6 +68,17 @@ def meaning(section: str, name: str, card: Card | None) -> Path | None:
     if dot and kind in {"parameters", "vars"}:
         return (kind, _var(rest) if kind == "vars" else rest)
     return ("vars", _var(name))
+
+
+def _is_picture(plain: str, card: Card) -> bool:
+    known = {one.casefold() for one in card.parameters["properties"]}
+    return plain in PICTURES or (plain in _fields() and plain not in known)
+
+
+@cache
+def _fields() -> frozenset[str]:
+    """Return the fields in which any model takes a picture: a table may have been made for another one."""
+    return frozenset(field.casefold() for model in card_ids() for field in load_card(model).image_fields)
 
 
 def _var(name: str) -> str:
@@ -95,7 +108,7 @@ def lacking(section: str, paths: Iterable[Path | None], names: Sequence[str], ca
     found = []
     imageless = card is not None and not card.image_fields
     for needed in NEEDED[section]:
-        if imageless and PICTURES.issuperset(needed):
+        if (imageless or (card is None and section == "shots")) and PICTURES.issuperset(needed):
             continue
         if there.isdisjoint(needed):
             near = (difflib.get_close_matches(one, list(names), n=1, cutoff=0.7) for one in needed)

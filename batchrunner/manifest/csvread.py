@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import unicodedata
 from collections.abc import Iterator
 from functools import cached_property
@@ -29,9 +30,14 @@ CELL_MAX = 1 << 20
 HEADER_MAX = 2  # the line that the header begins in; below it, all lines are kept for the next problem
 WHOLE = {"type": "integer"}
 # What spreadsheets write where a formula failed: it would be paid for as a prompt.
-FAILED = frozenset(
-    ("#NAME?", "#REF!", "#VALUE!", "#N/A", "#DIV/0!", "#NULL!", "#NUM!", "#SPILL!", "#CALC!", "#ERROR!")
+# In every language it is one word of capitals (`#WERT!`, `#NOMBRE?`), or a short one without a mark.
+FAILED = re.compile(
+    r"#[\u00bf\u00a1]?[A-Z\u00c0-\u00de\u0100-\u017f\u0410-\u042f0/_]{2,24}[!?]"
+    r"|#(N/[ABD]|NV|I/T|YOK|\u041d/\u0414)|Err:5[0-9]{2}"
 )
+TOO_NARROW = re.compile("#{3,}")
+FORMULA = re.compile(r"=\s*([^\W\d][\w.]*\(|\$?[A-Za-z]{1,3}\$?[0-9]+\b)")
+_SUSPECT = "#=E"  # nearly no cell begins so, and the rest need not be looked at
 _WORDS = frozenset((name,) for name in ("image", "url", "file", "prompt", "text"))  # taken as they are
 _QUOTES = 'a quote inside a quoted text is written twice: "so ""it"" is"'
 
@@ -62,13 +68,25 @@ def csv_rows(
             table.say((line, 1), "", _ragged(cells, len(paths)))
             continue
         read = [(path, cell) for path, cell in zip(paths, cells, strict=False) if cell and path]
-        if not FAILED.isdisjoint(cells) and (failed := [path for path, cell in read if cell in FAILED]):
-            for path in failed:
-                what = "is a formula that failed: mend it in the spreadsheet, and save again"
-                table.say(*table.place(line, path), what)
+        suspect = [(path, cell) for path, cell in read if cell[0] in _SUSPECT]
+        failed = [(path, said) for path, cell in suspect if (said := _failed(cell))]
+        for path, said in failed:
+            table.say(*table.place(line, path), said)
+        if failed:
             continue
         told = {path: cell if path in words else _cell(table, path, cell) for path, cell in read}
         yield table.row(line, told, flat=flat)
+
+
+def _failed(cell: str) -> str | None:
+    """Return what is wrong with a cell that holds no value but what a spreadsheet shows for it."""
+    if FAILED.fullmatch(cell):
+        return "is a formula that failed: mend it in the spreadsheet, and save again"
+    if TOO_NARROW.fullmatch(cell):
+        return "is a value that its column was too narrow for: widen it in the spreadsheet, and save again"
+    if FORMULA.match(cell):
+        return "is a formula, not its value: let the spreadsheet save values"
+    return None
 
 
 def _ragged(cells: list[str], wanted: int) -> str:

@@ -147,8 +147,9 @@ class Builder:
                 self._say(row, (key,), f"{self._card.id} takes no picture: leave it out", key=True)
             return None if named else NO_IMAGE
         if len(named) != 1:
-            what = f"has both {' and '.join(named)}: leave one out" if named else "has no image"
-            self._say(row, (), what)
+            if named or self._card is not None:  # a model that nobody knows may take none
+                what = f"has both {' and '.join(named)}: leave one out" if named else "has no image"
+                self._say(row, (), what)
             return None
         if named == ["image"]:
             name = told["image"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from typing import TypeVar
 
 from batchrunner.manifest.sources import FileRow, LineRow, also
 from batchrunner.manifest.tables import TableRow
 from batchrunner.manifest.written import Report, Row
+
+T = TypeVar("T")
 
 
 def unique(rows: Iterable[tuple[str, Row]], report: Report) -> dict[str, Row]:
@@ -23,11 +26,31 @@ def unique(rows: Iterable[tuple[str, Row]], report: Report) -> dict[str, Row]:
     return dict(seen.values())
 
 
+def same_words(rows: Iterable[tuple[T, str, Row]], mark: Callable[[T], Hashable], report: Report) -> None:
+    """Report rows whose words are those of an earlier one but for blanks: nobody means to pay for them twice.
+
+    `rows`: a part, its words, its row; `mark` tells what else parts differ in. Words that are wholly the
+    same are told elsewhere.
+    """
+    told = list(rows)
+    plain = [" ".join(text.split()) for _part, text, _row in told]
+    if all(one == text for one, (_part, text, _row) in zip(plain, told, strict=True)):
+        return
+    seen: dict[tuple[Hashable, str], tuple[str, Row]] = {}
+    for one, (part, text, row) in zip(plain, told, strict=True):
+        first, at = seen.setdefault((mark(part), one), (text, row))
+        if first != text:
+            report.add(row.problem((), f"the same words are there twice (also {also(at, row)})"))
+
+
 def _twice(name: str, row: Row, first: str, at: Row) -> str:
     there = f"(also {also(at, row)})"
     if name != first:
         return f'the ids "{name}" and "{first}" {there} are one in a file name: change one'
     if isinstance(row, LineRow) and isinstance(at, LineRow):
+        return f"the same words are there twice {there}"
+    alike = all(row.told.get(key) == at.told.get(key) for key in ("id", "vars", "parameters"))
+    if alike and "id" not in row.told and _plain(row) == _plain(at) is not None:
         return f"the same words are there twice {there}"
     hint = "" if "id" in row.told else "; give one of them an `id`"
     if isinstance(row, FileRow):
@@ -35,6 +58,10 @@ def _twice(name: str, row: Row, first: str, at: Row) -> str:
     elif isinstance(row, TableRow) and "text" in row.told and "id" not in row.told:
         return f"the same words are there twice {there}"
     return f'the id "{name}" is there twice {there}{hint}'
+
+
+def _plain(row: Row) -> str | None:
+    return " ".join(row.told["text"].split()) if "text" in row.told else None
 
 
 def running_together(

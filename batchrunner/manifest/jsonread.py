@@ -51,7 +51,7 @@ class _Reader:
         self._section = section
         self._lines: list[str] | None = None
         self._paths: dict[str, Path | None] = {}
-        self._table = Table(file, section, card, entry, report, self._locate)
+        self._table = Table(file, section, card, entry, report, self._locate, self._named)
 
     def row(self, line: int, text: str) -> TableRow | None:
         """Return one line's row; None: it is wrong, which is reported."""
@@ -91,27 +91,53 @@ class _Reader:
 
     def _cells(self, line: int, told: Mapping[str, Any]) -> dict[Path, Any]:
         cells: dict[Path, Any] = {}
+        for name, path, value in self._pairs(line, told):
+            if path in cells:
+                names = [one for one, same, _value in self._pairs(line, told) if same == path]
+                said = f'the keys "{names[0]}" and "{name}" say the same: leave one out'
+                self._table.say(self._locate(line, name), name, said)
+            else:
+                cells[path] = value
+        return cells
+
+    def _pairs(self, line: int, told: Mapping[str, Any]) -> Iterator[tuple[str, Path, Any]]:
+        """Yield what each key of a row is called, what it means, and its value, unless it says nothing."""
         for name, value in told.items():
             if name in {"vars", "parameters"} and isinstance(value, dict):
                 for key, one in value.items():
-                    cells[name, key] = one
                     self._table.columns.setdefault((name, key), f"{name}.{key}")
+                    yield f"{name}.{key}", (name, key), one
             elif name == "frames" and self._section != "prompts" and isinstance(value, list):
-                cells |= {("frames", index): one for index, one in enumerate(value)}
                 self._table.columns.setdefault(("frames",), name)
-            else:
-                if name not in self._paths:
-                    self._paths[name] = self._table.add_column(name, self._locate(line, name))
-                path = self._paths[name]
-                if path is not None and value is not None and value != "":
-                    cells[path] = value
-        return cells
+                yield from ((name, ("frames", index), one) for index, one in enumerate(value))
+            elif (path := self._path(line, name)) is not None and value is not None and value != "":
+                yield name, path, value
+
+    def _path(self, line: int, name: str) -> Path | None:
+        """Return what a key means: found out, and told if wrong, where it is first met."""
+        if name not in self._paths:
+            place = self._locate(line, name)
+            path = self._paths[name] = self._table.meaning_of(name, place)
+            if path is not None:
+                self._table.columns.setdefault(path, name)
+                self._table.headers.setdefault(path, place)
+        return self._paths[name]
+
+    def _named(self, line: int, path: Path) -> str | None:
+        """Return what a row calls a part, which another row may call otherwise; None: it does not have it."""
+        told = json.loads(self._text(line), parse_int=_Number, parse_float=_Number)
+        pairs = list(self._pairs(line, told)) if isinstance(told, dict) else []
+        same = (name for name, one, _value in pairs if path[:2] == one or path[:1] == one)
+        return next(same, None)
 
     def _locate(self, line: int, name: str) -> Place:
-        self._lines = self._lines or list(io.StringIO(self._file.text))
-        text = self._lines[line - 1]
+        text = self._text(line)
         names = (json.dumps(one, ensure_ascii=False) for one in (name, name.partition(".")[2]))
         return line, next((text.index(one) + 1 for one in names if one in text), 1)
+
+    def _text(self, line: int) -> str:
+        self._lines = self._lines or list(io.StringIO(self._file.text))
+        return self._lines[line - 1]
 
 
 def _depth(value: Any) -> int:

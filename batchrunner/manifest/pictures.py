@@ -25,6 +25,10 @@ _ORDINARY = re.compile(r"https://([a-z0-9.-]+)(/[!-~]*)")
 STILL_BRANDS = frozenset({b"heic", b"heix", b"mif1", b"avif"})  # pictures in a container made for films
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi")
+# What neither kind of model takes, and nobody serves the one or the other as.
+OTHER_SUFFIXES = (".html", ".htm", ".gif", ".svg", ".pdf", ".txt", ".zip")
+NO_PICTURES = (*VIDEO_SUFFIXES, *OTHER_SUFFIXES)
+NO_VIDEOS = (*SUFFIXES, *OTHER_SUFFIXES, *(one for one in VIDEO_SUFFIXES if one not in {".mp4", ".m4v"}))
 NEAR_MAX = 2_000  # files of a folder that a missing one is held against
 
 
@@ -43,7 +47,7 @@ def from_url(url: str, *, video: bool = False) -> Picture:
     Raises:
         PictureError: it is not one that the provider could fetch.
     """
-    ordinary, others = _ORDINARY.fullmatch(url), SUFFIXES if video else VIDEO_SUFFIXES
+    ordinary, others = _ORDINARY.fullmatch(url), NO_VIDEOS if video else NO_PICTURES
     fits = ordinary and len(url) <= URL_MAX and not _bare(ordinary[2]).casefold().endswith(others)
     if ordinary and fits and not _is_private(ordinary[1]):
         return Picture(url=url)
@@ -63,8 +67,15 @@ def from_url(url: str, *, video: bool = False) -> Picture:
     if _is_private(host):
         raise PictureError(f"{host} is an address of a private network, which the provider cannot reach")
     if parts.path.casefold().endswith(others):
-        raise PictureError(f"is a {_word(not video)}, by its name: the model takes a {_word(video)}")
+        raise PictureError(f"{_other(parts.path, video=video)}, by its name: the model takes {_taken(video)}")
     return Picture(url=url)
+
+
+def _other(path: str, *, video: bool) -> str:
+    """Return what lies at a path that is not taken, in words."""
+    if path.casefold().endswith(SUFFIXES if video else VIDEO_SUFFIXES):
+        return f"is a {_word(not video)}"
+    return f"is a {path[path.rindex('.') :].casefold()}"
 
 
 def _bare(path: str) -> str:
@@ -93,6 +104,10 @@ def name_in(url: str) -> str:
         return Path(path).stem
     stem, _dot, suffix = name.rpartition(".")
     return stem if stem and suffix else name
+
+
+def _taken(video: bool) -> str:
+    return "a video, an MP4" if video else "a picture"
 
 
 def _word(video: bool) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """All parameters of a manifest: of every job, of rows, and of the matrix; and the names of its words."""
+    """All parameters of a manifest: of every job, of rows, and of the matrix."""
 
     parameters: Payload
     matrix: Mapping[str, Sequence[JSON]]
@@ -45,7 +45,6 @@ class Told:
     shots: Sequence[tuple[Shot, Row]]
     include: Sequence[tuple[Shot, Row]]
     exclude: Sequence[Exclude]
-    words: Collection[str]
 
 
 def check(told: Told, root: Row, card: Card, report: Report) -> None:
@@ -89,7 +88,7 @@ class _Checker:
                 one.places.extend(layer.places)
         rules = self._card.parameters["properties"]
         for (key, _mark), layer in found.items():
-            if (what := hole(layer.parameters[key], self._told.words)) is not None:
+            if (what := hole(layer.parameters[key])) is not None:
                 self._say((key,), what, layer)
             if key in rules and key not in self._tied and plainly_right(rules[key], layer.parameters[key]):
                 continue

@@ -18,6 +18,9 @@ from batchrunner.files import schema_text
 from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, Path, path_text
 from batchrunner.sentences import value_message
 
+# What a key of one prompt may have been meant to be: no text that lost its quotes.
+_KEYS = ("id", "text", "prompt", "csv", "jsonl", "lines", "glob", "file", "url", "image", "frames")
+
 
 @cache
 def validator() -> Draft202012Validator:
@@ -54,7 +57,7 @@ def problems(document: Document, name: str) -> list[tuple[Path, Problem]]:
 def inputs(document: Document, name: str, card: Card | None) -> list[tuple[Path, Problem]]:
     """Return what is missing to render from, or is there and of no use: that depends on what the model takes.
 
-    A model that nobody knows is taken for one that takes pictures, as most do.
+    Of a model that nobody knows it is not said that pictures are missing: it may take none.
     """
     data: dict[str, Any] = document.data
     there = _meant(validator().schema, data) | {*data}
@@ -66,8 +69,10 @@ def inputs(document: Document, name: str, card: Card | None) -> list[tuple[Path,
         if not {"prompts", "shots"} & there:
             found.append(((), False, 'there is nothing to render: give "prompts" or "shots"'))
     else:
-        found += (((), False, what) for what in _nothing_to_render(there))
-        found += ((path, False, what) for path, what in islice(_without_image(data), PROBLEMS_MAX))
+        known = card is not None
+        found += (((), False, what) for what in _nothing_to_render(there if known else there | {"images"}))
+        if known:
+            found += ((path, False, what) for path, what in islice(_without_image(data), PROBLEMS_MAX))
     return [
         (path, Problem(name, *document.place(path, key=is_key), path_text(path), what))
         for path, is_key, what in found
@@ -97,7 +102,8 @@ def _told(error: ValidationError) -> Iterator[tuple[Path, bool, str]]:
         known = list(schema.get("properties", {}))
         for key in instance:
             if key not in known:
-                yield (*path, key), True, schema.get("x-refusal") or _unknown(key, known, instance)
+                said = _unknown(key, known, instance) + _colon(path, key, instance)
+                yield (*path, key), True, schema.get("x-refusal") or said
     elif error.validator == "required":
         for key in rule:
             if key not in instance and key not in _meant(schema, instance):
@@ -142,6 +148,13 @@ def _meant(schema: Any, instance: dict[str, Any]) -> set[str]:
     unknown = [key for key in instance if key not in known]
     near = {one for key in unknown for one in difflib.get_close_matches(key, known, n=1)}
     return near | {key.partition(":")[0] for key in unknown}
+
+
+def _colon(path: Path, key: str, told: dict[str, Any]) -> str:
+    """Return what has most likely happened to a prompt such as `Camera: slow push`, if so."""
+    alone = path[:1] == ("prompts",) and len(told) == 1 and isinstance(told[key], str | int | float | None)
+    words = alone and not difflib.get_close_matches(key.casefold(), _KEYS, n=1)
+    return "; a text with a colon needs quotes" if words else ""
 
 
 def _unknown(key: str, known: list[str], told: dict[str, Any]) -> str:

@@ -18,12 +18,22 @@ from batchrunner.manifest.yamlread import Path, Place
 
 Locate = Callable[[int, str], Place]  # from the line that a row begins in, and a column, to the cell
 
+# From a line and what a cell means to what it is called there: rows may have names of their own.
+Named = Callable[[int, Path], str | None]
+
 
 class Table:
     """One table: what its columns mean, and where its cells stand."""
 
     def __init__(
-        self, file: TextFile, section: str, card: Card | None, entry: Entry, report: Report, locate: Locate
+        self,
+        file: TextFile,
+        section: str,
+        card: Card | None,
+        entry: Entry,
+        report: Report,
+        locate: Locate,
+        named: Named | None = None,
     ) -> None:
         self.file = file
         self.section = section
@@ -33,16 +43,13 @@ class Table:
         self.headers: dict[Path, Place] = {}
         self._report = report
         self._locate = locate
+        self._named = named
         self._usual = {kind: entry.told[kind] for kind in ("vars", "parameters") if entry.told.get(kind)}
 
     def add_column(self, name: str, place: Place) -> Path | None:
         """Return what a column means; None: it is not read. What is wrong with it is reported."""
-        try:
-            path = meaning(self.section, name, self.card)
-        except ColumnError as error:
-            self.say(place, name, str(error))
-            return None
-        if path is None or not self._is_parameter(path, name, place):
+        path = self.meaning_of(name, place)
+        if path is None:
             return None
         if path in self.columns:
             said = f'the columns "{self.columns[path]}" and "{name}" say the same: leave one out'
@@ -50,6 +57,15 @@ class Table:
             return None
         self.columns[path], self.headers[path] = name, place
         return path
+
+    def meaning_of(self, name: str, place: Place) -> Path | None:
+        """Return what a name means; None: it is not read. What is wrong with it is reported."""
+        try:
+            path = meaning(self.section, name, self.card)
+        except ColumnError as error:
+            self.say(place, name, str(error))
+            return None
+        return path if path is not None and self._is_parameter(path, name, place) else None
 
     def _is_parameter(self, path: Path, name: str, place: Place) -> bool:
         if path[0] != "parameters" or self.card is None or path[1] in self.card.parameters["properties"]:
@@ -90,7 +106,9 @@ class Table:
 
     def place(self, line: int, path: Path) -> tuple[Place, str]:
         """Return where a row's cell stands, and its column's name; the row's begin, where it has none."""
-        name = next((self.columns[path[:end]] for end in (2, 1) if path[:end] in self.columns), None)
+        name = self._named(line, path) if self._named is not None else None
+        if name is None:
+            name = next((self.columns[path[:end]] for end in (2, 1) if path[:end] in self.columns), None)
         return (self._locate(line, name), name) if name is not None else ((line, 1), "")
 
 

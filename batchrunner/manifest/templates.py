@@ -11,7 +11,11 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
 class TemplateError(Exception):
-    """A text with braces that do not fit together, or something else than a name between them."""
+    """A text with braces that do not fit together, or no name between them; `token`: those braces."""
+
+    def __init__(self, token: str, message: str) -> None:
+        super().__init__(message)
+        self.token = token
 
 
 def is_plain(text: str) -> bool:
@@ -39,9 +43,10 @@ def _parts(text: str) -> tuple[tuple[str, str], ...]:
         if token in {"{{", "}}"}:
             literal += token[0]
         elif name is None:
-            raise TemplateError(f"a single {token} does not belong here: write {token}{token} for a brace")
+            said = f"a single {token} does not belong here: write {token}{token} for a brace"
+            raise TemplateError(token, said)
         elif not NAME.fullmatch(name):
-            raise TemplateError(f"{{{name}}} is not a name: write {{{{{name}}}}} for braces")
+            raise TemplateError(token, f"{{{name}}} is not a name: write {{{{{name}}}}} for braces")
         else:
             found.append((literal, name))
             literal = ""
@@ -58,6 +63,11 @@ def names(text: str) -> tuple[str, ...]:
     if is_plain(text):
         return ()
     return tuple(dict.fromkeys(name for _literal, name in parts(text) if name))
+
+
+def index(line: str, token: str) -> int | None:
+    """Return where a line has a token (a single brace, or braces with what is between them) first."""
+    return next((match.start() for match in _TOKEN.finditer(line) if match.group(0) == token), None)
 
 
 def fill(text: str, words: Mapping[str, object]) -> str:

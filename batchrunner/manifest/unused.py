@@ -12,11 +12,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
 from batchrunner.manifest.columns import slip
+from batchrunner.manifest.slugs import ID
 from batchrunner.manifest.tables import Table, TableRow
-from batchrunner.manifest.written import Report, Row
+from batchrunner.manifest.written import Entry, Report, Row
 from batchrunner.values import JSON
 
-HOLE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_-]*)\}")
+HOLE = re.compile(r"\{\s*[^\W\d][\w-]*\s*\}")
+WHOLE = "words"  # the word in which `export` spells out a shot's whole prompt: its braces are meant
 # Columns that only make sense beside the other half of a pair: images times prompts would be far more clips.
 PAIRED: Mapping[str, frozenset[str]] = {
     "images": frozenset({"prompt", "prompts", "text"}),
@@ -24,24 +26,26 @@ PAIRED: Mapping[str, frozenset[str]] = {
 }
 
 
-def hole(value: JSON, names: Collection[str]) -> str | None:
-    """Return what is wrong with a text that has a {name} (one of `names`) that nobody fills in, if so."""
+def hole(value: JSON) -> str | None:
+    """Return what is wrong with a text that has a {name}, which nobody fills in there, if so."""
     if not isinstance(value, str) or "{" not in value:
         return None
-    found = next((one for one in HOLE.finditer(value) if one[1] in names), None)
+    found = HOLE.search(value)
     return found and f"{found[0]} would be sent as it stands: words are filled into prompts only"
 
 
 def holes(
     rows: Iterable[tuple[Mapping[str, str], Row]],
     used: Collection[str],
-    known: Collection[str],
     report: Report,
 ) -> None:
-    """Report the words of prompts in which a known word stands in braces; all other braces may be meant."""
+    """Report the words of prompts in which a name stands in braces; all other braces may be meant."""
     for words, row in rows:
+        spelt_out = isinstance(row, Entry) and "prompt" in row.told
         for name in used:
-            if (what := hole(words.get(name), known)) is not None:
+            if name == WHOLE and spelt_out:
+                continue
+            if (what := hole(words.get(name))) is not None:
                 report.add(row.problem(("vars", name), what))
 
 
@@ -58,6 +62,17 @@ def slips(rows: Sequence[Row], used: Collection[str], card: Card | None) -> None
             elif (near := slip(table.section, name, card)) is not None:
                 what = f'no prompt uses {{{name}}}: did you mean "{near}"? (or #{name} for a note)'
                 table.say(table.headers[path], name, what)
+
+
+def comments(rows: Iterable[Row]) -> Iterator[Problem]:
+    """Yield the comments that end unquoted prompts: what follows ` #` may have been meant."""
+    what = "the rest of the line is a comment: put the text into quotes if it belongs to it"
+    for row in rows:
+        if isinstance(row, Entry):
+            key = "prompt" if "prompt" in row.told else "text"
+            named = key == "prompt" and ID.fullmatch(row.told[key].casefold())
+            if not named and (found := row.comment((key,), what)) is not None:
+                yield found
 
 
 def notes(rows: Sequence[Row], used: Collection[str]) -> Iterator[Problem]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 
+from batchrunner.errors import Problem
 from batchrunner.manifest import templates
 from batchrunner.manifest.tables import TableRow
 from batchrunner.manifest.templates import TemplateError
@@ -58,7 +59,7 @@ class Wording:
                 self._report.add(row.problem(("vars", name), what))
             else:
                 what = f"{{{name}}} has no word here{_hint(name, words)}"
-                self._report.add(row.problem(_words_place(row), what))
+                self._report.add(_at_token(row, f"{{{name}}}", what))
         if wanted is not None and not lacking and self._limit is not None:
             length = len(templates.fill(shot.prompt.text, words))
             if length > self._limit:
@@ -71,7 +72,7 @@ class Wording:
         except TemplateError as error:
             if text not in self._broken:  # once, though many shots name it
                 self._broken.add(text)
-                self._report.add(row.problem(_words_place(row), str(error)))
+                self._report.add(_at_token(row, error.token, str(error)))
             return None
         self.used.update(wanted)
         return wanted
@@ -85,7 +86,8 @@ class Wording:
         """Report a name without a word: at the empty cells, else at the prompt."""
         if image is NO_IMAGE:
             path, what = _no_word(name, prompt, row)
-            self._report.add(row.problem(path, what))
+            problem = row.problem(path, what) if path[0] == "vars" else _at_token(row, f"{{{name}}}", what)
+            self._report.add(problem)
             return
         if isinstance(at, Entry) or not at.has(("vars", name)):
             has = {**image.vars, **prompt.vars}
@@ -95,7 +97,7 @@ class Wording:
                 else "add it to its vars"
             )
             what = f'{{{name}}} has no word for image "{image.id}": {where}{_hint(name, has)}'
-            self._report.add(row.problem(("text",), what))
+            self._report.add(_at_token(row, f"{{{name}}}", what))
             return
         for one, there in self._images:
             if name not in one.vars and (id(there), name) not in self._said:
@@ -143,6 +145,12 @@ def _no_word(name: str, prompt: Prompt, row: Row) -> tuple[Path, str]:
 
 def _words_place(row: Row) -> tuple[str, ...]:
     return ("prompt",) if "prompt" in row.told else ("text",)
+
+
+def _at_token(row: Row, token: str, what: str) -> Problem:
+    """Return a problem with what stands in braces in a prompt, as near to it as can be told."""
+    place = _words_place(row)
+    return row.problem_at(place, token, what) if isinstance(row, Entry) else row.problem(place, what)
 
 
 def _hint(name: str, words: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from batchrunner.errors import ManifestError, Problem
+from batchrunner.manifest import templates
 from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, Path, path_text
 
 
@@ -38,6 +39,26 @@ class Entry:
 
     def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
         """Return a problem; in shots, a parameter may also stand without `parameters` around it."""
+        whole = self._whole(path)
+        line, column = self._document.place(whole, key=key)
+        return Problem(self._name, line, column, path_text(whole), message)
+
+    def problem_at(self, path: Path, token: str, message: str) -> Problem:
+        """Return a problem with a token in a text: where it stands in a text below `|` or `>`."""
+        whole = self._whole(path)
+        for number in self._document.blocks.get(whole, ()):
+            line = self._document.lines[number : number + 1]
+            if line and (column := templates.index(line[0], token)) is not None:
+                return Problem(self._name, number + 1, column + 1, path_text(whole), message)
+        return self.problem(path, message)
+
+    def comment(self, path: Path, message: str) -> Problem | None:
+        """Return a problem at the comment that ends an unquoted text, if one does."""
+        whole = self._whole(path)
+        place = self._document.comments.get(whole)
+        return place and Problem(self._name, *place, path_text(whole), message)
+
+    def _whole(self, path: Path) -> Path:
         whole = (*self._at, *path)
         bare = (*self._at, *path[1:])
         if whole not in self._document.values:
@@ -45,8 +66,7 @@ class Entry:
                 whole = bare
             elif path == ("text",):
                 whole = self._at  # a prompt that is nothing but its words
-        line, column = self._document.place(whole, key=key)
-        return Problem(self._name, line, column, path_text(whole), message)
+        return whole
 
     def has(self, path: Path) -> bool:
         """Tell whether it was written here."""

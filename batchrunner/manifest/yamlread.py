@@ -33,6 +33,9 @@ _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_JSON = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
+_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what the parser counts as the end of a line
+_COMMENT = re.compile(r"[ \t]+#")
+
 NOT_TEXT = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 NO_CHARACTER = re.compile(r"[\0\ud800-\udfff]")  # what only an escape can bring in
 
@@ -67,13 +70,17 @@ Place = tuple[int, int]
 class Document:
     """Plain data, and where each value and each key of a mapping stands (line and column from 1).
 
-    `written` has each number as it was written: as a word of a prompt, `1.10` must not become 1.1.
+    `written` has each number as it was written: as a word of a prompt, `1.10` must not become 1.1. `blocks`
+    has the lines (from 0, of `lines`) below `|` or `>`; `comments`, where a comment ends an unquoted text.
     """
 
     data: JSON
     values: dict[Path, Place] = field(default_factory=dict)
     keys: dict[Path, Place] = field(default_factory=dict)
     written: dict[Path, str] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+    blocks: dict[Path, range] = field(default_factory=dict)
+    comments: dict[Path, Place] = field(default_factory=dict)
 
     def place(self, path: Path, *, key: bool = False) -> Place:
         """Return where a value (or its key) stands; for what is not there, where its parent does."""
@@ -129,6 +136,7 @@ class _Reader:
         self._nodes = 0
 
     def read(self, text: str) -> Document:
+        self._document.lines = _BREAK.split(text)
         events = yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         try:
             self._documents(events)
@@ -203,6 +211,8 @@ class _Reader:
         text: str = event.value
         if NO_CHARACTER.search(text):
             self._say(event, path, "holds an escape (such as \\0) that stands for no character")
+        if event.style in {"|", ">"}:
+            self._document.blocks[path] = range(event.start_mark.line + 1, event.end_mark.line + 1)
         if not event.implicit[0]:
             return text
         if text in _NULLS:
@@ -214,7 +224,13 @@ class _Reader:
         if _NOT_JSON.fullmatch(text):
             self._say(event, path, f"{text} is not a number that can be sent")
             return None
+        self._comment(event.end_mark, path)
         return text
+
+    def _comment(self, end: Any, path: Path) -> None:
+        line = self._document.lines[end.line] if end.line < len(self._document.lines) else ""
+        if "#" in line and _COMMENT.match(line, end.column):
+            self._document.comments[path] = end.line + 1, line.index("#", end.column) + 1
 
     def _number(self, event: Any, text: str, path: Path) -> JSON:
         self._document.written[path] = text

@@ -23,7 +23,7 @@ seed: 9
 takes: 2
 price: {per: job, usd: 0.2}
 images:
-  - {id: fox, file: photos/fox.png, vars: {subject: "the {fox} \\"x\\" \\u0007 \\u2028é"}}
+  - {id: fox, file: photos/fox.png, vars: {subject: "the {1} \\"x\\" \\u0007 \\u2028é"}}
   - {id: a.b, url: "https://example.com/cat.png?a=1#b", vars: {subject: cat}}
 prompts:
   - {id: push, text: "Push {subject} {{x}}"}

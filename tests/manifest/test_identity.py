@@ -18,7 +18,7 @@ from tests.manifest.build import read
     [
         {},
         {"thinking_type": "auto"},
-        {"negative_prompt": 'no "blur", no {haze}, kein Übel \\', "thinking_type": "auto"},
+        {"negative_prompt": 'no "blur", no {1}, kein Übel \\', "thinking_type": "auto"},
     ],
     ids=["the seed is last", "a field follows it", "texts that need escapes"],
 )

@@ -61,7 +61,7 @@ def test_what_no_shot_names_makes_no_clip_and_is_noted() -> None:
 
 def test_what_is_used_is_not_noted() -> None:
     """Nor are braces refused that nobody could mean as a word."""
-    shots = [{"image": "fox", "prompt": "push-in", "negative_prompt": "no {haze}"}]
+    shots = [{"image": "fox", "prompt": "push-in", "negative_prompt": "no {1}, no {}, no {a: b}"}]
     manifest, _card = read(shots=shots)
 
     assert manifest.notes == ()
@@ -72,3 +72,30 @@ def test_a_note_does_not_change_what_is_sent(tmp_path: Path) -> None:
     text = 'images: {csv: fox.csv}\nprompts: ["{prompt}, cinematic"]\n'
 
     assert notes(tmp_path, text, fox="url,prompt\nhttps://example.com/fox.png,The fox\n") == []
+
+
+def test_a_comment_that_ends_an_unquoted_prompt_is_noted(tmp_path: Path) -> None:
+    """Everything from ` #` on is no part of the paid words; beside an id or a quoted text it may be."""
+    text = """\
+images: [{id: fox, url: "https://example.com/fox.png"}]  # the fox
+prompts:
+  - Camera pushes in, #1 shot
+  - "Camera pulls out"  # quoted
+  - id: wait  # an id
+    text: The fox waits
+      for #2
+shots:
+  - {image: fox, prompt: wait, duration: 8}  # outside
+  - image: fox
+    prompt: wait  # named
+    duration: 10
+  - image: fox
+    prompt: Look up, #3
+"""
+
+    what = "the rest of the line is a comment: put the text into quotes if it belongs to it"
+    assert notes(tmp_path, text) == [
+        f"night.yaml:7:23: prompts[0]: {what}",
+        f"night.yaml:11:11: prompts[2].text: {what}",
+        f"night.yaml:18:22: shots[2].prompt: {what}",
+    ]
