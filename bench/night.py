@@ -143,7 +143,8 @@ def watched(api: str, key: str, manifest: Path) -> None:
     sent = next(mark for mark in marks if mark[2] == 0)
     first = next((mark for mark in marks if mark[0] > sent[0] and mark[3] > jobs // 100), marks[-1])
     last = marks[-1]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)  # the clip process too
+    peak = sum(resource.getrusage(kind).ru_maxrss for kind in kinds) / 1024
     print(
         f"{jobs} in flight: {_share(sent, first):.1%} of a core while waiting "
         f"({first[0] - sent[0]:.0f} s), {_share(sent, last):.1%} with downloads until the end "
