@@ -152,9 +152,8 @@ class _Process:
             self._free.put(Connection(ours.detach()))
         self._greeting = threading.Lock()
         self._ready = False
-        self.died = (
-            False  # seen by an order; to ask the kernel each time would cost more than the order itself
-        )
+        # Seen by an order that got no answer: asking the kernel before each would cost more than the order.
+        self.died = False
         with contextlib.suppress(OSError):  # it ended already: that shows when it is to say that it is ready
             self._input.write(f"{setup.text}\n".encode())
 
