@@ -72,10 +72,10 @@ def check(path: Path, *, tries: bool = False) -> tuple[int | None, list[Problem]
     `tries`: send a test message to each address that a run would notify, too.
     """
     # Not through Campaign: that brings the engine and all that a run needs.
-    from batchrunner.cli.reach import access  # noqa: PLC0415
+    from batchrunner.cli.reach import access  # noqa: PLC0415 - `--help` needs none of it
     from batchrunner.manifest.expand import count as size  # noqa: PLC0415 - `--help` needs none of it
-    from batchrunner.manifest.load import load  # noqa: PLC0415
-    from batchrunner.providers.addresses import is_loopback  # noqa: PLC0415
+    from batchrunner.manifest.load import load  # noqa: PLC0415 - as above
+    from batchrunner.providers.addresses import is_loopback  # noqa: PLC0415 - as above
 
     try:
         manifest, card = load(path, far=not is_loopback(access().base_url))
