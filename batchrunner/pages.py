@@ -22,7 +22,7 @@ LIMITS: Mapping[str, float] = {
     "queued_s": 1800,
     "wait_s": 21600,
     "poll_first_s": 1.0,
-    "poll_growth": 1.5,
+    "poll_growth": 1.05,
     "poll_cap_s": 20.0,
 }
 TYPES = {

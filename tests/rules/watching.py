@@ -11,7 +11,7 @@ from batchrunner.rules.durations import APART_NIGHTS, LEARNED, Durations, Layer,
 from batchrunner.rules.polling import Schedule, Timetable, next_poll_s, timetable
 
 MEDIAN_S = 75.0
-CARD = Schedule(first_s=1.0, growth=1.5, cap_s=20.0)
+CARD = Schedule(first_s=1.0, growth=1.05, cap_s=20.0)
 RELEARN = 1.1  # as the engine does: with every tenth more samples
 
 Wait = Callable[[float, int], float]  # from age and polls so far to the wait before the next poll

@@ -44,7 +44,7 @@ T = TypeVar("T")
 START_US = 1_764_000_000_000_000
 TERMS = Terms(
     attempts=4,
-    schedule=Schedule(first_s=1.0, growth=1.5, cap_s=20.0),
+    schedule=Schedule(first_s=1.0, growth=1.05, cap_s=20.0),
     queued_s=1800.0,
     wait_s=21600.0,
     submit_timeout_s=180.0,
