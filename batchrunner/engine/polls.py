@@ -2,7 +2,8 @@
 
 A poll tells of one request, the list of hundreds, for what some dozens of polls cost. So a list call is made
 when more polls are due than it costs, and while many requests are in flight now and then as a matter of
-course: it tells of all of them, due or not.
+course: it tells of all of them, due or not. What falls due within a second of a list that was worth its price
+waits for that second to pass: where so many are due, the next list is near.
 
 The list is believed where it says that a request is over. Where it says that one is running, the next poll
 is put off, but only so many times in a row as such words have proved true; and whatever it does not show is
@@ -16,6 +17,7 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from batchrunner.engine.actions import Poll, Survey, Surveyed
 from batchrunner.engine.desk import Live
@@ -28,6 +30,7 @@ FIRST_SURVEY = 128  # polls due before the list is tried for the first time
 GAIN = 6.0  # a survey for what is due must save so many times its price
 CROWD = 256  # requests in flight from which on lists are a matter of course
 PERIOD_S, PERIOD_MAX_S = 5.0, 600.0  # between two of those
+REST_S = 1.0  # after a list that was worth it: what falls due so soon waits
 TRUST_MIN, TRUST_MAX = 3, 10  # times in a row that the list alone is believed to say "running"
 LATE_S = 2.0  # what the provider's times in whole seconds may be off
 
@@ -39,6 +42,7 @@ class _List:
     needed: float = FIRST_SURVEY
     period_s: float = PERIOD_S
     next_s: float = float("-inf")
+    rests_s: float = float("-inf")  # until when nothing is asked for by a poll of its own
     trust: int = TRUST_MIN
     asked: dict[int, Attempt] | None = None  # whom a survey under way is for
 
@@ -52,6 +56,7 @@ class _List:
         worth = answered >= price
         self.period_s = max(PERIOD_S, price / POLLS_A_S) if worth else min(PERIOD_MAX_S, 2 * self.period_s)
         self.next_s = now_s + self.period_s
+        self.rests_s = now_s + REST_S if worth else now_s
         return price
 
 
@@ -95,7 +100,7 @@ class Polls:
             if left > 0 and self._survey(model, due.get(model, {}), now_s, in_flight)
         ]
         room = min(POLLS_AHEAD - len(self._under_way), int(left))
-        asked = list(self._due.values())[: max(0, room)]
+        asked = list(islice((one for one in self._due.values() if self._may_poll(one, now_s)), max(0, room)))
         for attempt in asked:
             del self._due[attempt.id]
             self._alone.discard(attempt.id)
@@ -107,7 +112,8 @@ class Polls:
         """Return when the budget allows another poll, or None while nothing waits for that."""
         if not self._due or len(self._under_way) >= POLLS_AHEAD:
             return None
-        return self.budget.next_s()
+        rests_s = min(self._rests_s(attempt) for attempt in self._due.values())
+        return max(rests_s, self.budget.next_s())
 
     def polled(self, one: Live, remote: RemoteJob | None) -> None:
         """A poll is over. Where the list had spoken for the attempt, it shows whether the list was right."""
@@ -149,12 +155,22 @@ class Polls:
         self._due = {attempt_id: asked[attempt_id] for attempt_id in sorted(asked)} | self._due
         return told
 
+    def _rests_s(self, attempt: Attempt) -> float:
+        return self._lists[attempt.model].rests_s if self._listable(attempt) else float("-inf")
+
+    def _may_poll(self, attempt: Attempt, now_s: float) -> bool:
+        return now_s >= self._rests_s(attempt)
+
     def _by_model(self) -> Mapping[str, dict[int, Attempt]]:
         found: dict[str, dict[int, Attempt]] = defaultdict(dict)
         for attempt in self._due.values():
-            if attempt.state is AttemptState.ACCEPTED and attempt.id not in self._alone:
+            if self._listable(attempt):
                 found[attempt.model][attempt.id] = attempt
         return found
+
+    def _listable(self, attempt: Attempt) -> bool:
+        """Tell whether a list may answer for an attempt: no old address, and nothing it had no word about."""
+        return attempt.state is AttemptState.ACCEPTED and attempt.id not in self._alone
 
     def _survey(self, model: str, some: dict[int, Attempt], now_s: float, in_flight: int) -> bool:
         """Decide on a survey; where it is worth it, it counts as started."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from batchrunner.engine.actions import Poll, Survey, Surveyed
 from batchrunner.engine.desk import Live
-from batchrunner.engine.polls import CROWD, FIRST_SURVEY, POLLS_AHEAD, TRUST_MAX, TRUST_MIN, Polls
+from batchrunner.engine.polls import CROWD, FIRST_SURVEY, POLLS_AHEAD, REST_S, TRUST_MAX, TRUST_MIN, Polls
 from batchrunner.engine.steps import Tries
 from batchrunner.providers.base import ProviderError
 from batchrunner.rules.polling import BURST, POLLS_A_JOB, POLLS_A_S
@@ -204,6 +204,21 @@ def test_a_crowd_in_flight_is_looked_at_by_lists_as_a_matter_of_course() -> None
     assert surveys[0] == 0.0
     assert waits == sorted(waits)
     assert 4 <= len(surveys) <= 8
+
+
+def test_what_falls_due_right_after_a_good_list_waits_a_second_for_the_next_one() -> None:
+    """No longer than that; and what a list cannot answer for does not wait at all."""
+    desk = Desk(MANY + 2)
+    desk.start()
+    desk.over(listing=told(*range(1, MANY + 3)))
+    late = desk.live[f"r{MANY + 1}"].attempt
+    desk.polls.want(late)
+    desk.polls.want(replace(desk.live[f"r{MANY + 2}"].attempt, state=AttemptState.READY))
+
+    assert desk.start(0.0) == [Poll(MANY + 2, f"r{MANY + 2}")]
+    assert desk.start(REST_S - 0.01) == []
+    assert (desk.polls.next_s() or 0.0) >= REST_S
+    assert desk.start(REST_S) == [Poll(late.id, late.request_id or "")]
 
 
 def test_polls_keep_to_their_budget_and_a_backlog_is_spread_out() -> None:
