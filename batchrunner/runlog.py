@@ -56,9 +56,8 @@ class RunLog:
         self._write([self._line(*one) for one in lines(progress.changes)])
 
     def _line(self, at_us: int, event: str, told: Mapping[str, JSON]) -> str:
-        line: dict[str, JSON] = {"at": utc_text(at_us), "run": self._run, "event": event}
-        line.update((name, value) for name, value in told.items() if value is not None and value != "")
-        return _encode(line)
+        worth = {name: value for name, value in told.items() if value is not None and value != ""}
+        return _encode({"at": utc_text(at_us), "run": self._run, "event": event, **worth})
 
     def _write(self, texts: Sequence[str]) -> None:
         if self._file is None or not texts:

@@ -131,9 +131,10 @@ class Loop:
         first = clock.take(inbox, self._sleep_s())
         outcomes = [first] if first is not None else []
         until_s = clock.elapsed_s() + LINGER_S
-        if run.hands.total() > BUSY and inbox.qsize() < BATCH:
+        under_way = run.hands.total()
+        if under_way > BUSY and inbox.qsize() < BATCH:
             clock.pause(LINGER_BUSY_S)
-        while outcomes and len(outcomes) < min(BATCH, run.hands.total()):
+        while outcomes and len(outcomes) < min(BATCH, under_way):
             more = clock.take(inbox, until_s - clock.elapsed_s())
             if more is None:
                 break
