@@ -179,22 +179,22 @@ def _pages(db: Database, path: Path, findings: list[Finding]) -> Iterator[list[F
 
 def _clip(root: Path, one: Filed, campaign: str) -> Finding | None:
     path = root / one.path
-    load = f"batchrunner audit {campaign}"
+    load = f"fetch it again, free: batchrunner verify {campaign} --fetch"
     try:
         size = path.stat().st_size
         if size == one.size and _sha256(path, size) == one.sha256:
             return None
     except FileNotFoundError:
-        what, mend = f"{path} is gone", f"put it back, or: {load} (says how to load it again)"
+        what, mend = f"{path} is gone", f"put it back, or {load}"
         return Finding("missing", what, mend, one.job, one.path)
     except OSError as error:
         what = f"{path} cannot be read: {error.strerror}"
-        return Finding("missing", what, f"make it readable, or put it back: {load}", one.job, one.path)
+        return Finding("missing", what, "make it readable, or put it back", one.job, one.path)
     told = f"it has {size:,} bytes, not {one.size:,}" if size != one.size else "its bytes are others"
     return Finding(
         "changed",
         f"{path} is not what was published: {told}",
-        f"put the right one back; or move this one away, and: {load} (says how to load it again)",
+        f"put the right one back; or move this one away and {load}",
         one.job,
         one.path,
     )

@@ -102,7 +102,7 @@ class Ended:
         if self.missing:
             return (
                 f"put the missing files back into {self.output} (or name the right folder with --output); "
-                f"how to load them again: batchrunner audit {self.campaign}"
+                f"or fetch them again, free: batchrunner verify {self.campaign} --fetch"
             )
         if self.held:
             return f"settle the held jobs with the commands above, then: {self.again}"

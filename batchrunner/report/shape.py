@@ -115,6 +115,7 @@ def night_data(
         "version": night.campaign["version"],
         "run": placed(run, state),
         "retry": placed(f"batchrunner retry {night.campaign['slug']} && {run}", state),
+        "fetch": placed(f"batchrunner verify {night.campaign['slug']} --fetch", state),
         "asOf": _ms(night.last),
         "runs": [_run(run, redact=redact) for run in night.runs],
         "atWork": night.at_work,

@@ -146,6 +146,19 @@ def attempts(db: Database, states: Iterable[AttemptState]) -> list[Attempt]:
     return [_attempt(row) for row in rows]
 
 
+def done_attempts(db: Database, jobs: Iterable[str]) -> Iterator[Attempt]:
+    """Yield the attempts that finished some jobs."""
+    wanted = list(jobs)
+    for start in range(0, len(wanted), CHUNK):
+        chunk = wanted[start : start + CHUNK]
+        rows = db.query(
+            f"""SELECT a.*, j.name, j.failures, j.position FROM attempts a JOIN jobs j ON j.id = a.job
+                WHERE a.state = 'done' AND a.job IN ({marks(chunk)})""",
+            chunk,
+        )
+        yield from map(_attempt, rows)
+
+
 def live_attempts(db: Database) -> list[Attempt]:
     """Return the attempts in which the program has something left to do."""
     return attempts(db, LIVE)

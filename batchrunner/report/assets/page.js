@@ -201,6 +201,8 @@ function showTrouble() {
               { class: "plain" },
               gone.slice(0, 20).map((job) => make("li", {}, make("code", {}, decodeURI(job.clip)))),
             ),
+            make("p", {}, "Put them back, or fetch them again from the provider, free while it has them:"),
+            command(night.fetch),
           ]
         : null,
       waiting.length
