@@ -15,8 +15,9 @@ from sqlite_utils import Database
 from batchrunner.clock import utc_us
 from batchrunner.store.changes import Noted
 from batchrunner.store.schema import UNUSUAL
+from batchrunner.values import Order
 
-BEGAN, ENDED = "run", "run ended"  # kinds of the events
+BEGAN, ENDED, RECORDED = "run", "run ended", "recorded"  # kinds of the events
 BROKE_OFF = "error"  # why a run ended, where it was none of the engine's reasons
 
 
@@ -55,6 +56,23 @@ def last_run(db: Database) -> PastRun | None:
     (newest_id,) = db.execute("SELECT max(id) FROM events").fetchone()
     ended = next((row for row in rows if row.kind == ENDED and row.epoch == began.epoch), None)
     return _past(began, ended, last_at, told_last=last_id == newest_id)
+
+
+class Terms(NamedTuple):
+    """What the jobs were last written down with: the budget in micro-dollars (None: none), and the order."""
+
+    budget_micros: int | None = None
+    order: Order = "coverage"
+
+
+def last_terms(db: Database) -> Terms:
+    """Return the budget and the order of the newest run, or of what was recorded since."""
+    row = db.execute(
+        f"""SELECT evidence FROM events WHERE kind IN ('{BEGAN}', '{RECORDED}') AND {UNUSUAL}
+            ORDER BY id DESC LIMIT 1"""
+    ).fetchone()
+    told = json.loads(row[0] or "{}") if row else {}
+    return Terms(told.get("budget_usd_micros"), told.get("order") or "coverage")
 
 
 def past_runs(db: Database) -> list[PastRun]:
