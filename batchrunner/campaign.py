@@ -267,12 +267,11 @@ class Campaign(Recording):
         """Give all that a run works with outside; a rehearsal has other tools."""
         emulator = self._state / f"{self.name}.emulator"
         workers = self._workers or Workers(min(self._limits().in_flight, SUBMITTERS_MAX))
-        kept = [self._lock.descriptor] if self._lock else []
         with reached(self.manifest.provider, self._access, emulator) as (provider, _http):
             setup = setup_of(
                 self.manifest, self.card, provider.origin, self.output_path, workers, decode=self._decode
             )
             with equipped(
-                provider, setup, workers, self._clock, self._rng, state=self._state, kept=kept
+                provider, setup, workers, self._clock, self._rng, state=self._state, lock=self._lock
             ) as tools:
                 yield tools

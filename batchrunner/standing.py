@@ -14,7 +14,7 @@ from batchrunner.errors import LocalError
 from batchrunner.rules.budget import reach
 from batchrunner.store import counters, reading
 from batchrunner.store.database import explained, maybe_readonly, open_readonly
-from batchrunner.store.lock import is_locked
+from batchrunner.store.lock import is_at_work
 from batchrunner.store.runs import BROKE_OFF, PastRun, last_run, last_terms
 from batchrunner.values import AttemptState, HeldJob, JobState, Order, Totals
 
@@ -189,7 +189,7 @@ def _status(db: Database, path: Path) -> Status:
         manifest=Path(row["manifest_path"]),
         last_run=run,
         # Asked only where it makes a difference: the question holds the lock for a moment itself.
-        at_work=run is not None and run.ended_us is None and is_locked(path.with_suffix(".lock")),
+        at_work=run is not None and run.ended_us is None and is_at_work(path.with_suffix(".lock")),
         budget_micros=budget,
         within=within,
     )

@@ -23,7 +23,7 @@ from batchrunner.standing import state_path
 from batchrunner.store import reading, soundness
 from batchrunner.store.database import READ_ERROR, SMALL, explained, open_readonly
 from batchrunner.store.filed import Filed
-from batchrunner.store.lock import is_locked, runner_lock
+from batchrunner.store.lock import is_at_work, runner_lock
 from batchrunner.store.tables import Store
 
 READERS = 4  # clips that are read at a time
@@ -103,7 +103,7 @@ def verify(
         clips = output / row["slug"] if output else Path(row["output_folder"])
         name, unchecked = row["slug"], []
         # A look through a large table keeps a run from committing for seconds.
-        if path.stat().st_size > SMALL and is_locked(path.with_suffix(".lock")):
+        if path.stat().st_size > SMALL and is_at_work(path.with_suffix(".lock")):
             unchecked.append(
                 f"the state table: a run is at work; once it has ended: batchrunner verify {name}"
             )

@@ -11,7 +11,7 @@ from batchrunner.errors import LocalError
 from batchrunner.standing import state_path
 from batchrunner.store import accounts, gallery, reading
 from batchrunner.store.database import explained, open_readonly
-from batchrunner.store.lock import is_locked
+from batchrunner.store.lock import is_at_work
 from batchrunner.store.runs import PastRun, past_runs
 from batchrunner.values import HeldJob, Totals
 
@@ -52,7 +52,7 @@ def read_night(folder: Path, campaign: str) -> Night:
             if row is None:
                 raise LocalError(f"{path} is not a state table of batchrunner")
             with accounts.snapshot(db):
-                runs = past_runs(db)
+                runs, lock = past_runs(db), path.with_suffix(".lock")
                 return Night(
                     campaign=row,
                     totals=reading.totals(db),
@@ -62,7 +62,7 @@ def read_night(folder: Path, campaign: str) -> Night:
                     held=tuple(reading.held_jobs(db)),
                     runs=tuple(runs),
                     last=gallery.last_word(db),
-                    at_work=bool(runs) and runs[-1].ended_us is None and is_locked(path.with_suffix(".lock")),
+                    at_work=bool(runs) and runs[-1].ended_us is None and is_at_work(lock),
                 )
         finally:
             db.close()
