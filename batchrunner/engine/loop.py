@@ -80,11 +80,15 @@ class Loop:
             start_due(self._run)
             yield self._commit_and_act()
             if self._over():
-                yield self._progress(())  # with the reason for the end, which may just have become clear
+                if not self._aborting:
+                    self._run.notice_outage(over=True)
+                # With the reason for the end, which may just have become clear.
+                yield self._commit_and_act() if self._run.changes else self._progress(())
                 return
             for outcome in self._arrived():
                 decide(self._run, outcome)
             self._run.notice_sleep()
+            self._run.notice_outage()
 
     def stop(self, why: Stop, detail: str = "") -> None:
         """Start nothing that costs money any more. May be called from a signal handler."""

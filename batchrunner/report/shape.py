@@ -119,6 +119,7 @@ def night_data(
         "asOf": _ms(night.last),
         "runs": [_run(run, redact=redact) for run in night.runs],
         "atWork": night.at_work,
+        "unwatched": [[one.from_us // 1000, one.to_us // 1000] for one in night.unwatched],
         "spent": night.totals.spent_micros,
         "reserved": night.totals.reserved_micros,
         "settings": [{"name": name, "values": values} for name, values in varied.items()],

@@ -224,7 +224,8 @@ function costs() {
   const groups = grouped(jobs, (job) => (job.set ?? []).join(" · "));
   const rows = [...groups].map(([name, some]) => {
     const done = some.filter((job) => job.state === "done");
-    const took = median(done.map((job) => job.tries.at(-1).at[4] - job.tries.at(-1).at[0]));
+    const times = done.map((job) => job.tries.at(-1).at).filter((at) => !unwatched(at[0], at[4]));
+    const took = median(times.map((at) => at[4] - at[0]));
     const cells = [
       `${done.length.toLocaleString("en")} of ${some.length.toLocaleString("en")}`,
       money(some.reduce((sum, job) => sum + (job.cost ?? 0), 0)),
