@@ -36,6 +36,8 @@ from batchrunner.store.runs import BROKE_OFF, end_of_run
 from batchrunner.store.tables import Store
 from batchrunner.values import Job
 
+IN_TIME = frozenset({Stop.DEADLINE, Stop.ENOUGH})  # ends after which it is told how long the rest takes
+
 
 class Campaign(Recording):
     """One campaign: a manifest, its state table and its output folder.
@@ -204,6 +206,7 @@ class Campaign(Recording):
             output=self.output_path,
             manifest=manifest,
             missing=there.missing,
+            rest_s=self._loop.rest_s() if last and self._loop and last.stop in IN_TIME else None,
             to_finish_micros=reading.pending_cost(store.db),
             limits_found=last.limits_found if last else {},
             idle=last is None and store.as_recorded and there.steady,

@@ -83,6 +83,7 @@ class Rig:
             for last in self.loop.run():
                 if until(last):
                     break
+            self.left_s = self.loop.rest_s()
         finally:
             self.totals = reading.totals(self.store.db)
             self.held = reading.held_jobs(self.store.db)

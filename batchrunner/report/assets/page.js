@@ -103,7 +103,11 @@ function showTop() {
             : null,
       ),
       stat("Footage", lasted(seconds * 1000), bytes ? size(bytes) : null),
-      stat("Left", left.toLocaleString("en"), left ? null : "nothing left to do"),
+      stat(
+        "Left",
+        left.toLocaleString("en"),
+        left ? null : number("gone") ? `${count(number("gone"), "clip")} missing` : "nothing left to do",
+      ),
     ),
   );
 }
