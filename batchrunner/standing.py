@@ -52,6 +52,7 @@ class Status:
     at_work: bool = False  # that run goes on
     budget_micros: int | None = None  # the last run's
     within: int | None = None
+    window: str | None = None  # the hours in which that run may submit; None: all of them
 
     @property
     def total(self) -> int:
@@ -175,7 +176,7 @@ def _status(db: Database, path: Path) -> Status:
     if row is None:
         raise LocalError(f"{path} is not a state table of batchrunner")
     totals, run = reading.totals(db), last_run(db)
-    budget, order = last_terms(db)
+    budget, order, hours = last_terms(db)
     within = _within(db, totals, budget, order)
     return Status(
         campaign=row["slug"],
@@ -192,6 +193,7 @@ def _status(db: Database, path: Path) -> Status:
         at_work=run is not None and run.ended_us is None and is_at_work(path.with_suffix(".lock")),
         budget_micros=budget,
         within=within,
+        window=hours,
     )
 
 

@@ -16,7 +16,8 @@ from batchrunner.cli.text import about, count, money, plain
 from batchrunner.cli.trouble import trouble_lines
 from batchrunner.cli.watch import watch
 from batchrunner.cli.why import near
-from batchrunner.clock import local_text
+from batchrunner.clock import SystemClock, local_text
+from batchrunner.rules.hours import window
 from batchrunner.standing import Status, end_words, is_recorded, read_jobs, read_status, state_path
 from batchrunner.store.runs import PastRun
 from batchrunner.values import AttemptState, JobState
@@ -68,10 +69,17 @@ def status_lines(campaign: str, found: Status) -> list[str]:
     lines.append(f"  the whole campaign: at most {money(found.estimate_micros)}")
     lines += _ahead(found)
     if found.last_run is not None:
-        lines.append(f"  {run_words(found.last_run, at_work=found.at_work)}")
+        lines.append(f"  {run_words(found.last_run, at_work=found.at_work)}{_waits(found)}")
     lines += trouble_lines(campaign, found.failed, found.held)
     now = _next_step(found)
     return [*lines, f"clips: {found.output}", *([now] if now else [])]
+
+
+def _waits(found: Status) -> str:
+    """Say that the run that is at work waits for its hours."""
+    opens_us = window(found.window).opens_us(SystemClock().now_us()) if found.window else None
+    waits = opens_us is not None and found.at_work and found.totals.jobs[JobState.PENDING]
+    return f"; what waits is submitted from {local_text(opens_us or 0)} on (limits.window)" if waits else ""
 
 
 def _ahead(found: Status) -> list[str]:

@@ -62,20 +62,21 @@ def last_run(db: Database) -> PastRun | None:
 
 
 class Terms(NamedTuple):
-    """What the jobs were last written down with: the budget in micro-dollars (None: none), and the order."""
+    """What the jobs were last written down with; money in micro-dollars."""
 
-    budget_micros: int | None = None
+    budget_micros: int | None = None  # None: there is none
     order: Order = "coverage"
+    window: str | None = None  # the hours in which submissions may start; None: all of them
 
 
 def last_terms(db: Database) -> Terms:
-    """Return the budget and the order of the newest run, or of what was recorded since."""
+    """Return the terms of the newest run, or of what was recorded since."""
     row = db.execute(
         f"""SELECT evidence FROM events WHERE kind IN ('{BEGAN}', '{RECORDED}') AND {UNUSUAL}
             ORDER BY id DESC LIMIT 1"""
     ).fetchone()
     told = json.loads(row[0] or "{}") if row else {}
-    return Terms(told.get("budget_usd_micros"), told.get("order") or "coverage")
+    return Terms(told.get("budget_usd_micros"), told.get("order") or "coverage", told.get("window"))
 
 
 def past_runs(db: Database) -> list[PastRun]:

@@ -120,6 +120,7 @@ class Store:
             )
             evidence: dict[str, JSON] = {"version": version, "manifest": manifest.sha256, "jobs": count}
             evidence |= {"order": manifest.order, "budget_usd_micros": budget_micros}
+            evidence |= {"window": manifest.limits.window}
             self._many(_INSERT_EVENTS, [(*_event(Noted(kind, now_us, evidence=evidence)), self.epoch)])
 
     def _record_jobs(self, jobs: Iterable[Job | JobRow]) -> int:
