@@ -85,6 +85,7 @@ class Campaign(Recording):
         self._decode = decode
         self._rng = rng or random.Random()  # noqa: S311 - spreads waits, guards nothing
         self._loop: Loop | None = None
+        self._wished: Callable[[Loop], None] | None = None  # a stop that came before there was a loop
         self._lock: Lock | None = None
 
     @property
@@ -191,6 +192,7 @@ class Campaign(Recording):
         rolled_back = store.epoch <= lock.epoch
         lock.note(max(lock.epoch, store.epoch))  # first: a run that is killed leaves word too
         last = self._work(store, rolled_back, on_progress) if self._has_work(store) else None
+        self._wished = None  # it was meant for this run
         if last is not None and last.stop is None:
             lock.note(store.epoch)  # lower only once what was forgotten has been looked for
         there = look(self.output_path, store, self._clock.now_us() * 1000)
@@ -224,13 +226,16 @@ class Campaign(Recording):
 
     def stop(self) -> None:
         """Start nothing new; end as soon as the POSTs on the wire are answered. Safe in a signal handler."""
-        if self._loop is not None:
-            self._loop.stop(Stop.SIGNAL)
+        self._wish(lambda loop: loop.stop(Stop.SIGNAL))
 
     def abort(self) -> None:
         """End at once; a POST on the wire will be looked for by the next run. Safe in a signal handler."""
+        self._wish(Loop.abort)
+
+    def _wish(self, wish: Callable[[Loop], None]) -> None:
+        self._wished = wish  # noted first: the loop may come to be just now
         if self._loop is not None:
-            self._loop.abort()
+            wish(self._loop)
 
     def _epoch(self) -> int:
         with self._recorded() as db:
@@ -251,6 +256,8 @@ class Campaign(Recording):
             self._loop = Loop(
                 store, tools, terms, limits, pictures, rolled_back=rolled_back, bounds=self._bounds
             )
+            if self._wished is not None:
+                self._wished(self._loop)
             with RunLog(self.log_path, store.epoch) as log:
                 log.say(
                     self._clock.now_us(), "run", {"version": __version__, "manifest": self.manifest.sha256}
