@@ -15,7 +15,7 @@ from typing import Any
 
 from batchrunner.access import Access, check_access, reached
 from batchrunner.clock import Clock, utc_text, utc_us
-from batchrunner.errors import CredentialsError, LocalError, OutageError
+from batchrunner.errors import BatchrunnerError, CredentialsError, LocalError, OutageError
 from batchrunner.providers.base import Provider, ProviderError
 from batchrunner.rules.audit import Books, Finding, Lists, Standing, compare_books
 from batchrunner.rules.echoes import Sought, forms
@@ -184,7 +184,7 @@ def settle(audit: Audit, one: Finding) -> str:
     state = one.attempt.state if one.attempt else None
     match one.standing:
         case Standing.MISSING:
-            return _load(audit, one) or why
+            return f"batchrunner verify {audit.campaign} --fetch"
         case Standing.ORPHANED if state in {AttemptState.SUBMITTING, AttemptState.UNKNOWN}:
             return run  # it looks first, and adopts
         case Standing.ORPHANED if state is AttemptState.HELD or state in CLOSED:
@@ -215,13 +215,10 @@ def _ask(
         try:
             return asked.account().id, {model: asked.recent(model) for model in models}
         except ProviderError as error:
-            if error.reason is Reason.CREDENTIALS:
-                raise CredentialsError(
-                    f"the provider does not take the key: {error.detail}; set a valid GMI_API_KEY"
-                ) from error
-            raise OutageError(
+            told = (
                 f"the provider's list cannot be read: {error.detail}; nothing was compared, try again later"
-            ) from error
+            )
+            raise _unanswered(error, told) from error
 
 
 def look_up(folder: Path, campaign: str, access: Access, request_id: str) -> RemoteJob | None:
@@ -236,18 +233,45 @@ def look_up(folder: Path, campaign: str, access: Access, request_id: str) -> Rem
     with explained(path), contextlib.closing(open_readonly(path)) as db:
         row = reading.campaign(db) or {"provider": "gmi"}
     with provider_of(folder, campaign, row["provider"], access) as asked:
-        try:
-            return asked.status(request_id)
-        except ProviderError as error:
-            if error.reason is Reason.MISSING or error.status == 200:  # no such request, or no such id
-                return None
-            if error.reason is Reason.CREDENTIALS:
-                raise CredentialsError(
-                    f"the provider does not take the key: {error.detail}; set a valid GMI_API_KEY"
-                ) from error
-            raise OutageError(
-                f"the provider cannot be asked for {request_id}: {error.detail}; nothing was changed"
-            ) from error
+        return ask_for(asked, request_id)
+
+
+def ask_for(provider: Provider, request_id: str) -> RemoteJob | None:
+    """Return the provider's record of one request; None: it knows none of that id.
+
+    Raises:
+        CredentialsError: it does not take the key.
+        OutageError: it does not answer.
+    """
+    try:
+        return provider.status(request_id)
+    except ProviderError as error:
+        if error.reason is Reason.MISSING or error.status == 200:  # no such request, or no such id
+            return None
+        told = f"the provider cannot be asked for {request_id}: {error.detail}; nothing was changed"
+        raise _unanswered(error, told) from error
+
+
+def whose_key(provider: Provider) -> str:
+    """Return the account that the key belongs to.
+
+    Raises:
+        CredentialsError: the provider does not take the key.
+        OutageError: it does not answer.
+    """
+    try:
+        return provider.account().id
+    except ProviderError as error:
+        told = f"the provider does not answer: {error.detail}; nothing was changed, try again later"
+        raise _unanswered(error, told) from error
+
+
+def _unanswered(error: ProviderError, told: str) -> BatchrunnerError:
+    if error.reason is Reason.CREDENTIALS:
+        return CredentialsError(
+            f"the provider does not take the key: {error.detail}; set a valid GMI_API_KEY"
+        )
+    return OutageError(told)
 
 
 @contextlib.contextmanager
@@ -299,18 +323,13 @@ def _whole(one: Attempt, folder: Path) -> bool:
 def _load(audit: Audit, one: Finding) -> str:
     """Return the command that loads what was paid for from the provider, while it is there; else nothing.
 
-    A published clip goes back to where it was, anything else beside the clips under its request's id.
+    It comes to lie beside the clips, under its request's id.
     """
-    files = one.attempt.files if one.attempt else ()
-    urls = one.remote.media if one.remote else ()
-    if one.standing is Standing.MISSING and len(urls) != len(files):
-        return ""
-    named = [file.path for file in files] or [
-        f"{one.job}-{one.request_id}-{number}.mp4" for number in range(1, len(urls) + 1)
-    ]
+    folder, urls = audit.output, one.remote.media if one.remote else ()
+    named = [folder / f"{one.job}-{one.request_id}-{number}.mp4" for number in range(1, len(urls) + 1)]
     return " && ".join(
-        f"curl --create-dirs -fLo {shlex.quote(str(audit.output / name))} {shlex.quote(url)}"
-        for name, url in zip(named, urls, strict=False)
+        f"curl --create-dirs -fLo {shlex.quote(str(name))} {shlex.quote(url)}"
+        for name, url in zip(named, urls, strict=True)
     )
 
 

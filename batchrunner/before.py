@@ -13,10 +13,11 @@ from batchrunner.billing import Held, Listing, make_bill, refuse_changed
 from batchrunner.bills import Bill
 from batchrunner.cards import Card
 from batchrunner.clock import Clock, utc_text
+from batchrunner.engine.gate import Bounds
 from batchrunner.errors import UsageError
-from batchrunner.foreseeing import Left
+from batchrunner.foreseeing import Ahead, Left, in_time
 from batchrunner.frozen import Drift, drift
-from batchrunner.planning import Change, Each, Plan, make_plan
+from batchrunner.planning import Change, Each, Ends, Plan, make_plan
 from batchrunner.rules.durations import UNKNOWN, Durations, typical
 from batchrunner.standing import state_path
 from batchrunner.store import reading
@@ -33,6 +34,7 @@ class Before:
     card: Card
     _state: Path
     _clock: Clock
+    _bounds: Bounds
 
     @property
     def _origin(self) -> str:
@@ -86,17 +88,35 @@ class Before:
             shown = plan.shown
             tries = max(1.0, shown.paid_micros / shown.price_micros) if shown.price_micros else 1.0
             limits, prior = self._limits(), self._prior()
-            plan = replace(plan, budget_micros=limits.budget_micros)
-            within = self._within(plan, left, sum(reading.money(db)) if db else 0)
-            foresight = left.foresee(db, self.state_path, self._origin, limits, tries, prior, within)
-            return replace(plan, foresight=foresight, within=within)
+            plan = replace(plan, budget_micros=limits.budget_micros, deadline_s=self._deadline_s())
+            ahead = left.ahead(db, self.state_path, self._origin, limits, tries, prior)
+            plan = self._ended(plan, left, ahead, sum(reading.money(db)) if db else 0)
+            starts = plan.to_submit if plan.within is None else plan.within
+            jobs = starts + plan.states[JobState.ACTIVE] if starts or plan.within is None else 0
+            return replace(plan, foresight=ahead(jobs) if ahead else None)
 
-    def _within(self, plan: Plan, left: Left, used_micros: int) -> int | None:
-        """Return after how many jobs the budget ends a run; None: after all of them."""
-        budget, cost = plan.budget_micros, plan.cost_micros
-        if budget is None or cost is None or used_micros + cost <= budget:
-            return None
-        return left.within(max(0, budget - used_micros), self.manifest.order)
+    def _deadline_s(self) -> float | None:
+        """Return in how many seconds the time is over that was asked for; None: none was."""
+        until_us, for_s = self._bounds.until_us, self._bounds.for_s
+        lengths = [for_s, None if until_us is None else (until_us - self._clock.now_us()) / 1e6]
+        return min((length_s for length_s in lengths if length_s is not None), default=None)
+
+    def _ended(self, plan: Plan, left: Left, ahead: Ahead | None, used_micros: int) -> Plan:
+        """Return the plan with what ends a run of it before all is done, and after how many jobs."""
+        budget, cost, most = plan.budget_micros, plan.cost_micros, self._bounds.max_new
+        order, ends = self.manifest.order, list[tuple[int, Ends]]()
+        if budget is not None and cost is not None and used_micros + cost > budget:
+            ends.append((left.within(max(0, budget - used_micros), order), "budget"))
+        if most is not None and most < plan.to_submit:
+            ends.append((most, "enough"))
+        if ahead is not None and plan.deadline_s is not None:
+            done = in_time(ahead, plan.to_submit, plan.states[JobState.ACTIVE], plan.deadline_s)
+            ends += [(done, "deadline")] if done < plan.to_submit else []
+        if not ends:
+            return plan
+        within, why = min(ends, key=lambda one: one[0])
+        micros = None if cost is None else left.cost(within, order)
+        return replace(plan, within=within, ends=why, within_micros=micros)
 
     def _prior(self) -> Durations:
         """Return how long requests are thought to take: the card tells, though not of a stand-in's pace."""

@@ -36,6 +36,8 @@ from batchrunner.store.runs import BROKE_OFF, end_of_run
 from batchrunner.store.tables import Store
 from batchrunner.values import Job
 
+IN_TIME = frozenset({Stop.DEADLINE, Stop.ENOUGH})  # ends after which it is told how long the rest takes
+
 
 class Campaign(Recording):
     """One campaign: a manifest, its state table and its output folder.
@@ -83,6 +85,7 @@ class Campaign(Recording):
         self._decode = decode
         self._rng = rng or random.Random()  # noqa: S311 - spreads waits, guards nothing
         self._loop: Loop | None = None
+        self._wished: Callable[[Loop], None] | None = None  # a stop that came before there was a loop
         self._lock: Lock | None = None
 
     @property
@@ -189,6 +192,7 @@ class Campaign(Recording):
         rolled_back = store.epoch <= lock.epoch
         lock.note(max(lock.epoch, store.epoch))  # first: a run that is killed leaves word too
         last = self._work(store, rolled_back, on_progress) if self._has_work(store) else None
+        self._wished = None  # it was meant for this run
         if last is not None and last.stop is None:
             lock.note(store.epoch)  # lower only once what was forgotten has been looked for
         there = look(self.output_path, store, self._clock.now_us() * 1000)
@@ -204,6 +208,7 @@ class Campaign(Recording):
             output=self.output_path,
             manifest=manifest,
             missing=there.missing,
+            rest_s=self._loop.rest_s() if last and self._loop and last.stop in IN_TIME else None,
             to_finish_micros=reading.pending_cost(store.db),
             limits_found=last.limits_found if last else {},
             idle=last is None and store.as_recorded and there.steady,
@@ -221,13 +226,16 @@ class Campaign(Recording):
 
     def stop(self) -> None:
         """Start nothing new; end as soon as the POSTs on the wire are answered. Safe in a signal handler."""
-        if self._loop is not None:
-            self._loop.stop(Stop.SIGNAL)
+        self._wish(lambda loop: loop.stop(Stop.SIGNAL))
 
     def abort(self) -> None:
         """End at once; a POST on the wire will be looked for by the next run. Safe in a signal handler."""
+        self._wish(Loop.abort)
+
+    def _wish(self, wish: Callable[[Loop], None]) -> None:
+        self._wished = wish  # noted first: the loop may come to be just now
         if self._loop is not None:
-            self._loop.abort()
+            wish(self._loop)
 
     def _epoch(self) -> int:
         with self._recorded() as db:
@@ -248,6 +256,8 @@ class Campaign(Recording):
             self._loop = Loop(
                 store, tools, terms, limits, pictures, rolled_back=rolled_back, bounds=self._bounds
             )
+            if self._wished is not None:
+                self._wished(self._loop)
             with RunLog(self.log_path, store.epoch) as log:
                 log.say(
                     self._clock.now_us(), "run", {"version": __version__, "manifest": self.manifest.sha256}
@@ -267,12 +277,11 @@ class Campaign(Recording):
         """Give all that a run works with outside; a rehearsal has other tools."""
         emulator = self._state / f"{self.name}.emulator"
         workers = self._workers or Workers(min(self._limits().in_flight, SUBMITTERS_MAX))
-        kept = [self._lock.descriptor] if self._lock else []
         with reached(self.manifest.provider, self._access, emulator) as (provider, _http):
             setup = setup_of(
                 self.manifest, self.card, provider.origin, self.output_path, workers, decode=self._decode
             )
             with equipped(
-                provider, setup, workers, self._clock, self._rng, state=self._state, kept=kept
+                provider, setup, workers, self._clock, self._rng, state=self._state, lock=self._lock
             ) as tools:
                 yield tools

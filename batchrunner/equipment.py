@@ -21,6 +21,7 @@ from batchrunner.media.messages import Setup
 from batchrunner.providers.base import Provider
 from batchrunner.rules.durations import Durations
 from batchrunner.rules.polling import Schedule
+from batchrunner.store.lock import Lock
 from batchrunner.values import Manifest, Picture
 
 ORDERS = 3  # for each download that may go on at once, so that the clip process never waits for the next one
@@ -35,15 +36,19 @@ def equipped(
     rng: random.Random,
     *,
     state: Path,
-    kept: Sequence[int],
+    lock: Lock | None,
 ) -> Iterator[Tools]:
-    """Start threads and the clip process, which inherits the descriptors `kept`; end them afterwards.
+    """Start threads and the clip process, which inherits the lock; end them afterwards.
 
     Raises:
         LocalError: the clip process cannot be started.
     """
     waiting = ORDERS * workers.fetchers
-    clips = ClipsApart(setup, waiting + 1, kept)
+    clips = (
+        ClipsApart(setup, waiting + 1, [lock.descriptor], lock.note_clip_processes)
+        if lock
+        else ClipsApart(setup, waiting + 1)
+    )
     pools = (
         Threads(workers.submitters, "submit"),
         Threads(workers.callers, "call"),

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from sqlite_utils import Database
 
@@ -35,7 +35,8 @@ class Change(StrEnum):
 
 
 Each: TypeAlias = Callable[[Job, Change, JobState], None]  # PENDING where the job is not recorded
-EachPlace: TypeAlias = Callable[[Place, int], None]  # and how many of its jobs are not over
+EachPlace: TypeAlias = Callable[[Place, int, int], None]  # how many of its jobs wait, and are under way
+Ends: TypeAlias = Literal["budget", "enough", "deadline"]  # as a run's own reasons are called
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,12 @@ class Plan:
     spread: Spread
     shown: Shown  # by this campaign's jobs so far
     expected_micros: int | None  # what will probably be paid; None: nothing to learn from yet
-    # When it will be over: all done, or the budget used up; None: nothing to learn from yet.
+    # When it will be over: all done, or ended before; None: nothing to learn from yet.
     foresight: Foresight | None = None
-    within: int | None = None  # of the jobs to be submitted so many fit into the budget; None: all
+    within: int | None = None  # of the jobs to be submitted so many start before `ends` ends it; None: all
+    ends: Ends | None = None
+    within_micros: int | None = None  # what these cost at most
+    deadline_s: float | None = None  # seconds from now; None: there is none
     dearest_micros: int = 0  # of the jobs that are still to be submitted
 
     @property
@@ -98,7 +102,8 @@ def make_plan(
     """Hold the manifest's jobs against what is recorded; `db` None: nothing is recorded yet.
 
     `each` is called with every job as it streams by, `each_place` with every place and how many of its jobs
-    are not over. Without `each` and a state table no job is made: its place tells all that is asked.
+    wait and are under way. Without `each` and a state table no job is made: its place tells all that is
+    asked.
     """
     counts = _Counts(card)
     found = places(manifest, card)
@@ -106,7 +111,7 @@ def make_plan(
         for place in found:
             counts.add_new(place)
             if each_place is not None and place.takes:
-                each_place(place, len(place.takes))
+                each_place(place, len(place.takes), 0)
     else:
         for chunk in _chunks(found):
             _compare(chunk, db, counts, each, each_place)
@@ -247,7 +252,7 @@ def _compare(
                 each(job, change, known.get(id_, JobState.PENDING))
         counts.add(place, states, new, changed)
         if each_place is not None and some:
-            each_place(place, states[JobState.PENDING] + states[JobState.ACTIVE])
+            each_place(place, states[JobState.PENDING], states[JobState.ACTIVE])
 
 
 def _replaced(

@@ -25,6 +25,7 @@ from batchrunner.store import reading
 from batchrunner.store.left import Left
 from batchrunner.store.lock import runner_lock
 from batchrunner.store.place import check_place
+from batchrunner.store.runs import RECORDED
 from batchrunner.store.tables import Store
 from batchrunner.values import JobRow, Limits
 
@@ -73,7 +74,7 @@ class Recording(Before):
         make_folder(self._state, 0o700)
         check_place(self._state)
         with runner_lock(self.state_path.with_suffix(".lock"), self._clock) as lock:
-            with self._store("recorded", lock.left) as store:
+            with self._store(RECORDED, lock.left) as store:
                 # A table that has forgotten something must look so to the next run too, one epoch later.
                 lock.note(store.epoch if store.epoch > lock.epoch else lock.epoch + 1)
             lock.leave(self.state_path)
@@ -95,6 +96,7 @@ class Recording(Before):
                 now_us=self._clock.now_us(),
                 card_text=self.card.text,
                 kind=kind,
+                budget_micros=self._limits().budget_micros,
             )
             yield store
         finally:

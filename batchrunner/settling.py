@@ -13,10 +13,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from batchrunner.clock import Clock
+from batchrunner.engine.lifecycle import interrupted
 from batchrunner.engine.sweep import as_sent
 from batchrunner.errors import UsageError
 from batchrunner.rules.matching import Echo, compare, normal
-from batchrunner.rules.states import UNSENT, EventKind, move
+from batchrunner.rules.states import LIVE, UNSENT, EventKind, move
 from batchrunner.standing import state_path
 from batchrunner.store import lost, reading
 from batchrunner.store.changes import Change, Intended, JobRuled, Moved
@@ -76,6 +77,8 @@ def settle(
 ) -> Attempt:
     """Settle one job; return its attempt as it is then. Jobs that are not held can be adopted for only.
 
+    That goes for those in doubt too: before one is given up, a run has looked for it in the provider's list.
+
     `ask` returns the provider's record of a request, or None where it knows none; without it an id is taken
     as it is.
 
@@ -85,16 +88,8 @@ def settle(
         LockedError: a runner is at work.
     """
     with _opened(folder, campaign, clock) as store:
-        held = [one for one in reading.attempts(store.db, [AttemptState.HELD]) if one.job == job]
-        waiting = lost.adoptable(store.db, job) if verdict is Verdict.ADOPT and not held else None
-        if not held and waiting is None:
-            raise UsageError(f"{job} is not a held job of {campaign}")
         now_us, evidence = clock.now_us(), {"who": who, "why": why}
-        changes: list[Change] = []
-        if waiting is not None:
-            attempt, changes = _begun(store, waiting, now_us)
-        else:
-            attempt = held[0]
+        attempt, changes = _settleable(store, campaign, job, verdict, now_us)
         if request_id and reading.owned(store.db, attempt.account, [request_id]):
             raise UsageError(f"request {request_id} belongs to a job of {campaign} already")
         if verdict is Verdict.ADOPT and request_id and ask is not None:
@@ -102,6 +97,42 @@ def settle(
         change = _settled(attempt, verdict, now_us, request_id, evidence)
         store.commit([*changes, change])
         return change.attempt
+
+
+def _settleable(
+    store: Store, campaign: str, job: str, verdict: Verdict, now_us: int
+) -> tuple[Attempt, list[Change]]:
+    """Return the attempt that a verdict is about, and what has to be written down before it.
+
+    Raises:
+        UsageError: the job waits for no such word; the text says what it waits for.
+    """
+    live = reading.attempts(store.db, {*LIVE, AttemptState.HELD})
+    attempt = next((one for one in live if one.job == job), None)
+    adopts = verdict is Verdict.ADOPT
+    if attempt is None:
+        waiting = lost.adoptable(store.db, job) if adopts else None
+        if waiting is None:
+            raise UsageError(f"{job} is not a held job of {campaign}")
+        return _begun(store, waiting, now_us)
+    if attempt.state is AttemptState.HELD or (attempt.state is AttemptState.UNKNOWN and adopts):
+        return attempt, []
+    if attempt.state is AttemptState.SUBMITTING and adopts:
+        step = interrupted(attempt, now_us)
+        return step.attempt, list(step.changes)
+    raise UsageError(f"{job} is not a held job of {campaign}: {_waits_for(attempt)}")
+
+
+def _waits_for(attempt: Attempt) -> str:
+    """Say what goes on with a job that is under way."""
+    if attempt.state in {AttemptState.SUBMITTING, AttemptState.UNKNOWN}:
+        return (
+            "its submission is in doubt. Run again: it is looked for in the provider's list, free, and held "
+            "for you after recovery.give_up; or take it over with --adopt, where you have found it there"
+        )
+    return (
+        f"it is request {attempt.request_id} at the provider, paid or about to be. Run again: it is fetched"
+    )
 
 
 def _check_adopted(attempt: Attempt, request_id: str, remote: RemoteJob | None) -> None:

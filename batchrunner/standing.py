@@ -11,11 +11,12 @@ from sqlite_utils import Database
 
 from batchrunner.clock import utc_text
 from batchrunner.errors import LocalError
-from batchrunner.store import reading
+from batchrunner.rules.budget import reach
+from batchrunner.store import counters, reading
 from batchrunner.store.database import explained, maybe_readonly, open_readonly
-from batchrunner.store.lock import is_locked
-from batchrunner.store.runs import BROKE_OFF, PastRun, last_run
-from batchrunner.values import AttemptState, HeldJob, JobState, Totals
+from batchrunner.store.lock import is_at_work
+from batchrunner.store.runs import BROKE_OFF, PastRun, last_run, last_terms
+from batchrunner.values import AttemptState, HeldJob, JobState, Order, Totals
 
 # How a run ended that nothing stopped, by its exit code.
 ENDS = {
@@ -33,7 +34,10 @@ def state_path(folder: Path, campaign: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Counts, money in micro-dollars, and what waits for a person. `finish_s` counts from now."""
+    """Counts, money in micro-dollars, and what waits for a person. `finish_s` counts from now.
+
+    `within`: so many of the jobs that wait fit into the budget, and then it ends the run; None: all do.
+    """
 
     campaign: str
     totals: Totals
@@ -46,6 +50,9 @@ class Status:
     manifest: Path = Path()  # as the last run was given it
     last_run: PastRun | None = None  # None: there was none yet
     at_work: bool = False  # that run goes on
+    budget_micros: int | None = None  # the last run's
+    within: int | None = None
+    window: str | None = None  # the hours in which that run may submit; None: all of them
 
     @property
     def total(self) -> int:
@@ -61,7 +68,12 @@ class Status:
             "attempts": {str(state): self.totals.attempts.get(state, 0) for state in AttemptState},
             "spent": dollars(self.totals.spent_micros),
             "reserved": dollars(self.totals.reserved_micros),
-            "estimate": {"cost": dollars(self.estimate_micros), "finish": self.finish_s},
+            "budget": dollars(self.budget_micros),
+            "estimate": {
+                "cost": dollars(self.estimate_micros),
+                "finish": self.finish_s,
+                "within": self.within,
+            },
             "held": [held_json(self.campaign, one) for one in self.held],
             "unlisted": self.totals.unlisted,
             "last_run": self.last_run and run_json(self.last_run, at_work=self.at_work),
@@ -164,19 +176,24 @@ def _status(db: Database, path: Path) -> Status:
     if row is None:
         raise LocalError(f"{path} is not a state table of batchrunner")
     totals, run = reading.totals(db), last_run(db)
+    budget, order, hours = last_terms(db)
+    within = _within(db, totals, budget, order)
     return Status(
         campaign=row["slug"],
         totals=totals,
         held=tuple(reading.held_jobs(db)),
         failed=tuple(reading.failed_jobs(db, limit=5)),
         estimate_micros=_estimate(db, totals),
-        finish_s=_finish_s(db, totals),
+        finish_s=_finish_s(db, totals, within),
         state=path,
         output=Path(row["output_folder"]),
         manifest=Path(row["manifest_path"]),
         last_run=run,
         # Asked only where it makes a difference: the question holds the lock for a moment itself.
-        at_work=run is not None and run.ended_us is None and is_locked(path.with_suffix(".lock")),
+        at_work=run is not None and run.ended_us is None and is_at_work(path.with_suffix(".lock")),
+        budget_micros=budget,
+        within=within,
+        window=hours,
     )
 
 
@@ -185,7 +202,16 @@ def _estimate(db: Database, totals: Totals) -> int | None:
     return None if waiting is None else totals.spent_micros + totals.reserved_micros + waiting
 
 
-def _finish_s(db: Database, totals: Totals) -> float | None:
-    left = totals.jobs[JobState.PENDING] + totals.jobs[JobState.ACTIVE]
+def _within(db: Database, totals: Totals, budget_micros: int | None, order: Order) -> int | None:
+    """Return after how many more jobs the budget ends a run; None: after all of them."""
+    waiting, used = reading.pending_cost(db), totals.spent_micros + totals.reserved_micros
+    if budget_micros is None or waiting is None or used + waiting <= budget_micros:
+        return None
+    return reach(counters.pending_in_order(db, order), max(0, budget_micros - used))
+
+
+def _finish_s(db: Database, totals: Totals, within: int | None) -> float | None:
+    starts = totals.jobs[JobState.PENDING] if within is None else within
+    left = starts + totals.jobs[JobState.ACTIVE]
     per_job_s = reading.recent_job_s(db)
     return None if per_job_s is None or not left else round(left * per_job_s, 1)

@@ -19,7 +19,7 @@ from batchrunner.standing import dollars, settle_command, state_path
 from batchrunner.store import accounts, reading
 from batchrunner.store.database import explained, open_readonly
 from batchrunner.store.lost import DUPLICATE, LOOKS_PAID
-from batchrunner.store.runs import ENDED
+from batchrunner.store.runs import ASLEEP, ENDED, SILENT
 from batchrunner.values import HeldJob, JobState, Reason
 
 Row: TypeAlias = Mapping[str, Any]
@@ -207,7 +207,8 @@ NOTES: Mapping[str, Callable[[Told], str]] = {
     "spared": lambda told: f"held back unsent, because others like it were refused{told.because()}",
     LOOKS_PAID: lambda told: f"held back unsent, because it may have been paid for{told.because()}",
     DUPLICATE: lambda told: f"what had been given up turned up: paid twice{told.because()}",
-    "suspend": lambda told: told.event["detail"],
+    ASLEEP: lambda told: told.event["detail"],
+    SILENT: lambda told: told.event["detail"],
     "retry": lambda told: f"{told.person or 'a person'} lets it try again, with a fresh count of failures",
 }
 

@@ -23,7 +23,7 @@ from batchrunner.standing import state_path
 from batchrunner.store import reading, soundness
 from batchrunner.store.database import READ_ERROR, SMALL, explained, open_readonly
 from batchrunner.store.filed import Filed
-from batchrunner.store.lock import is_locked, runner_lock
+from batchrunner.store.lock import is_at_work, runner_lock
 from batchrunner.store.tables import Store
 
 READERS = 4  # clips that are read at a time
@@ -103,7 +103,7 @@ def verify(
         clips = output / row["slug"] if output else Path(row["output_folder"])
         name, unchecked = row["slug"], []
         # A look through a large table keeps a run from committing for seconds.
-        if path.stat().st_size > SMALL and is_locked(path.with_suffix(".lock")):
+        if path.stat().st_size > SMALL and is_at_work(path.with_suffix(".lock")):
             unchecked.append(
                 f"the state table: a run is at work; once it has ended: batchrunner verify {name}"
             )
@@ -179,22 +179,22 @@ def _pages(db: Database, path: Path, findings: list[Finding]) -> Iterator[list[F
 
 def _clip(root: Path, one: Filed, campaign: str) -> Finding | None:
     path = root / one.path
-    load = f"batchrunner audit {campaign}"
+    load = f"fetch it again, free: batchrunner verify {campaign} --fetch"
     try:
         size = path.stat().st_size
         if size == one.size and _sha256(path, size) == one.sha256:
             return None
     except FileNotFoundError:
-        what, mend = f"{path} is gone", f"put it back, or: {load} (says how to load it again)"
+        what, mend = f"{path} is gone", f"put it back, or {load}"
         return Finding("missing", what, mend, one.job, one.path)
     except OSError as error:
         what = f"{path} cannot be read: {error.strerror}"
-        return Finding("missing", what, f"make it readable, or put it back: {load}", one.job, one.path)
+        return Finding("missing", what, "make it readable, or put it back", one.job, one.path)
     told = f"it has {size:,} bytes, not {one.size:,}" if size != one.size else "its bytes are others"
     return Finding(
         "changed",
         f"{path} is not what was published: {told}",
-        f"put the right one back; or move this one away, and: {load} (says how to load it again)",
+        f"put the right one back; or move this one away and {load}",
         one.job,
         one.path,
     )

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+from pathlib import Path
 from typing import TypeAlias
 
 from batchrunner.values import HeldJob
 
 Way: TypeAlias = dict[str, str]  # {"what": words, "run": command}
+COMMAND = re.compile(
+    r"\bbatchrunner (run|plan|status|jobs|retry|resolve|audit|verify|why|report|export)\b"
+    r"[^\n;|]*?(?=$|\n|;| \||  | &&)"
+)
+WITH_OUTPUT = frozenset({"run", "plan", "audit", "verify", "report"})
 
 
 def held_ways(campaign: str, held: HeldJob, run: str) -> list[Way]:
@@ -38,3 +46,17 @@ def way_line(way: Way) -> str:
 
 def _way(what: str, run: str) -> Way:
     return {"what": what, "run": run}
+
+
+def placed(text: str, state: Path, output: Path | None = None) -> str:
+    """Return a text whose commands name the folders of this call, where they are not the usual ones.
+
+    Pasted without them, a command would look into another state table; a `run` would pay again.
+    """
+    words = [] if state == Path("state") else ["--state", shlex.quote(str(state))]
+    more = [] if output is None else ["--output", shlex.quote(str(output))]
+
+    def told(match: re.Match[str]) -> str:
+        return " ".join([match[0], *words, *(more if match[1] in WITH_OUTPUT else [])])
+
+    return COMMAND.sub(told, text) if words or more else text

@@ -31,7 +31,7 @@ FLOORS = (
     ("access", "planning", "standing", "ways", "telling", "runlog", "frozen", "billing", "foreseeing"),
     ("report",),
     ("before", "recording", "recreating", "presence", "equipment"),
-    ("settling", "campaign", "auditing", "verifying"),
+    ("settling", "campaign", "auditing", "verifying", "restoring"),
     ("rehearsal",),
     ("cli", "__main__", "__init__"),
 )

@@ -374,7 +374,7 @@ def test_the_sums_are_counts_and_money() -> None:
             "batchrunner run 'my night.yaml'",
         ),
         (ORPHAN, "curl --create-dirs -fLo outputs/test/j-r2-1.mp4 https://store.test/r2.mp4"),
-        (MISSING, "curl --create-dirs -fLo outputs/test/a/p-t1.mp4 https://store.test/r1.mp4"),
+        (MISSING, "batchrunner verify test --fetch"),
         (
             Finding(Standing.UNKNOWN, "j", COST, attempt(AttemptState.HELD, None), why="x"),
             "batchrunner resolve test j --adopt REQUEST_ID | --resubmit | --abandon",

@@ -100,6 +100,23 @@ def test_the_machine_is_kept_awake_for_as_long_as_the_run_lives(tmp_path: Path) 
         assert not (tmp_path / "inhibited").exists()
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc here")
+def test_a_helper_that_may_not_keep_the_machine_awake_leaves_no_zombie(tmp_path: Path) -> None:
+    """Without a system bus it ends at once, and the run goes on for hours."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    helper = tools / "systemd-inhibit"
+    helper.write_text('#!/bin/sh\necho "$$" > refused\nexit 1\n')
+    helper.chmod(0o755)
+    with against(tmp_path, replace(QUICK, submit_script=("hang:30",) * 3)) as shell:
+        on = started(shell, PATH=f"{tools}:{shell.environment()['PATH']}")
+        wait_for((tmp_path / "refused").exists)
+        number = int((tmp_path / "refused").read_text(encoding="utf-8"))
+        wait_for(lambda: not Path(f"/proc/{number}").exists(), within_s=5)
+        on.kill()
+        on.communicate()
+
+
 def started(shell: Shell, **more: str) -> subprocess.Popen[bytes]:
     """Start a run and wait until its first POST hangs."""
     before = shell.ledger()["posts"]

@@ -11,8 +11,9 @@ import pytest
 from batchrunner.errors import UsageError
 from batchrunner.rules.states import EventKind
 from batchrunner.settling import Verdict, retry_failed, settle
+from batchrunner.store.changes import Moved
 from batchrunner.values import AttemptState, JobState
-from tests.engine.test_loop import Rig
+from tests.engine.test_loop import Rig, kinds
 from tests.fakes import a_job
 
 CAMPAIGN = "test"
@@ -94,6 +95,35 @@ def test_a_request_made_by_hand_becomes_the_render_of_a_failed_job(
 
     assert rig.jobs_in(JobState.DONE) == 1
     assert rig.provider.ledger.posts == 2
+
+
+@pytest.mark.parametrize("kind", [None, EventKind.UNCLEAR], ids=["on the wire", "no answer"])
+def test_what_is_in_doubt_is_adopted_at_once_and_given_up_only_after_a_look(
+    tmp_path: Path, say: Callable[..., Any], kind: EventKind | None
+) -> None:
+    """A runner died around the POST, or looked no further: what was seen in the console need not wait."""
+    rig = Rig(tmp_path, jobs=[a_job(1)], script=["lost"])
+    rig.provider.hidden = {"r1"}
+    rig.run(lambda last: kind in kinds(last))
+    for verdict in (Verdict.RESUBMIT, Verdict.ABANDON):
+        with pytest.raises(UsageError, match="its submission is in doubt"):
+            say(verdict)
+    assert say(Verdict.ADOPT, "r1").state is AttemptState.ACCEPTED
+    last = rig.run()
+
+    assert rig.provider.ledger.posts == 1
+    assert rig.jobs_in(JobState.DONE) == 1
+    assert last.spent_micros == 150_000
+
+
+def test_what_is_at_the_provider_is_no_question_for_a_person(tmp_path: Path, say: Callable[..., Any]) -> None:
+    """It is told which request it is."""
+    rig = Rig(tmp_path, jobs=[a_job(1)])
+    rig.run(lambda last: any(isinstance(one, Moved) for one in last.changes))
+
+    for verdict in Verdict:
+        with pytest.raises(UsageError, match="it is request r1 at the provider"):
+            say(verdict, "r2")
 
 
 @pytest.mark.parametrize("verdict", [Verdict.RESUBMIT, Verdict.ABANDON])

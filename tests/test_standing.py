@@ -99,7 +99,11 @@ def test_a_status_tells_jobs_money_and_what_waits(status: Status) -> None:
     job = a_job(1).id
 
     assert {"total": 2, "pending": 1, "active": 0, "done": 0, "failed": 0, "held": 1} == told["jobs"]
-    assert (0.0, 0.15, {"cost": 0.3, "finish": None}) == (told["spent"], told["reserved"], told["estimate"])
+    assert (0.0, 0.15, {"cost": 0.3, "finish": None, "within": None}) == (
+        told["spent"],
+        told["reserved"],
+        told["estimate"],
+    )
     assert [
         {
             "job": job,

@@ -96,9 +96,9 @@ def spoil_sidecar(shell: Shell) -> None:
 @pytest.mark.parametrize(
     ("what", "kind", "told", "mend"),
     [
-        (lose, "missing", "push-t1.mp4 is gone", "batchrunner audit night"),
-        (flip, "changed", "its bytes are others", "batchrunner audit night"),
-        (cut, "changed", "bytes, not", "batchrunner audit night"),
+        (lose, "missing", "push-t1.mp4 is gone", "batchrunner verify night --fetch"),
+        (flip, "changed", "its bytes are others", "batchrunner verify night --fetch"),
+        (cut, "changed", "bytes, not", "batchrunner verify night --fetch"),
         (lose_sidecar, "sidecar", "cannot be read: No such file", "batchrunner why night fox.push.t3-"),
         (swap_sidecar, "sidecar", "tells of fox.push.t1-", "batchrunner why night fox.push.t3-"),
         (spoil_sidecar, "sidecar", "is not as it was written", "batchrunner why night fox.push.t3-"),

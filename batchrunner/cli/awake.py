@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 
 INHIBIT = (
@@ -42,8 +43,12 @@ def awake(wanted: bool) -> Iterator[None]:
     except OSError:
         yield
         return
+    # Where the system does not let it, it ends at once: taken leave of then, and not after the night.
+    waiter = threading.Thread(target=helper.wait, name="awake", daemon=True)
+    waiter.start()
     try:
         yield
     finally:
         helper.terminate()
         helper.communicate()
+        waiter.join()

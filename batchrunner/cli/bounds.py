@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from functools import wraps
 from typing import Any
@@ -16,13 +16,21 @@ from batchrunner.rules.hours import length_s, until_us
 
 def with_bounds(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options below; it gets one argument for all of them, `bounds`."""
+    return _bounded(command, _OPTIONS)
 
+
+def with_bounds_of_plan(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command those of the options that change what it costs and when it is over."""
+    return _bounded(command, {name: option for name, option in _OPTIONS.items() if name != "fresh"})
+
+
+def _bounded(command: Callable[..., Any], options: Mapping[str, Callable[..., Any]]) -> Callable[..., Any]:
     @wraps(command)
     def gathered(**told: Any) -> Any:
-        bounds = Bounds(**{name: told.pop(name) for name in _NAMES})
+        bounds = Bounds(**{name: told.pop(name) for name in options})
         return command(bounds=bounds, **told)
 
-    for option in reversed(_OPTIONS):
+    for option in reversed(tuple(options.values())):
         gathered = option(gathered)
     return gathered
 
@@ -68,9 +76,8 @@ start_option = click.option(
     callback=_read_by(lambda text: until_us(text, SystemClock().now_us())),
     help="When the run will start, written like --until.  [default: now]",
 )
-_NAMES = ("until_us", "for_s", "max_new", "budget_micros", "fresh")
-_OPTIONS = (
-    click.option(
+_OPTIONS: Mapping[str, Callable[..., Any]] = {
+    "until_us": click.option(
         "--until",
         "until_us",
         metavar="TIME",
@@ -78,26 +85,26 @@ _OPTIONS = (
         help="Start nothing that would not be done by then: 07:00 (the next one), 2026-11-24T07:00 (here, or "
         "with an offset: Z, +02:00), or a day alone, for its beginning.",
     ),
-    click.option(
+    "for_s": click.option(
         "--for",
         "for_s",
         metavar="LENGTH",
         callback=_read_by(length_s),
         help="The same by length: 8h, 90m, 1h30m, 10s.",
     ),
-    click.option(
+    "max_new": click.option(
         "--max-new", type=click.IntRange(0), help="Submit at most so many jobs in this run: try a few first."
     ),
-    click.option(
+    "budget_micros": click.option(
         "--budget",
         "budget_micros",
         metavar="DOLLARS",
         callback=_read_by(_micros),
         help="For the whole campaign, spent and reserved; wins over limits.budget.",
     ),
-    click.option(
+    "fresh": click.option(
         "--fresh",
         is_flag=True,
         help="Send although the provider's list cannot tell what a lost state table had paid for.",
     ),
-)
+}

@@ -12,6 +12,7 @@ from batchrunner.engine.planner import Wait
 from batchrunner.engine.progress import Progress
 from batchrunner.rules.states import EventKind
 from batchrunner.store.changes import Change, Intended, JobRuled, Moved, Noted
+from batchrunner.store.runs import ASLEEP
 from batchrunner.values import AttemptState, JobState, Reason
 
 
@@ -63,7 +64,7 @@ def describe(change: Change) -> str:
         case Intended(attempt):
             again = f" (attempt {attempt.number})" if attempt.number > 1 else ""
             return f"submit   {attempt.job}{again}"
-        case Noted("suspend", detail=detail):
+        case Noted(kind, detail=detail) if kind == ASLEEP:
             return f"woke up  {detail}; going on"
         case JobRuled():
             return f"{change.state:<8} {change.job}: {plain(change.detail)}"

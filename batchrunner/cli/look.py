@@ -16,7 +16,8 @@ from batchrunner.cli.text import about, count, money, plain
 from batchrunner.cli.trouble import trouble_lines
 from batchrunner.cli.watch import watch
 from batchrunner.cli.why import near
-from batchrunner.clock import local_text
+from batchrunner.clock import SystemClock, local_text
+from batchrunner.rules.hours import window
 from batchrunner.standing import Status, end_words, is_recorded, read_jobs, read_status, state_path
 from batchrunner.store.runs import PastRun
 from batchrunner.values import AttemptState, JobState
@@ -63,15 +64,34 @@ def status_lines(campaign: str, found: Status) -> list[str]:
     if doubtful:
         again = "" if found.at_work else ": run again; it looks for them first, and nothing is paid twice"
         lines.append(f"  {count(doubtful, 'submission')} without an answer so far{again}")
-    lines.append(f"  spent {money(totals.spent_micros)}, reserved {money(totals.reserved_micros)}")
+    budget = "" if found.budget_micros is None else f", budget {money(found.budget_micros)}"
+    lines.append(f"  spent {money(totals.spent_micros)}, reserved {money(totals.reserved_micros)}{budget}")
     lines.append(f"  the whole campaign: at most {money(found.estimate_micros)}")
-    if found.finish_s is not None:
-        lines.append(f"  done in about {about(found.finish_s)} of running at the pace so far")
+    lines += _ahead(found)
     if found.last_run is not None:
-        lines.append(f"  {run_words(found.last_run, at_work=found.at_work)}")
+        lines.append(f"  {run_words(found.last_run, at_work=found.at_work)}{_waits(found)}")
     lines += trouble_lines(campaign, found.failed, found.held)
     now = _next_step(found)
     return [*lines, f"clips: {found.output}", *([now] if now else [])]
+
+
+def _waits(found: Status) -> str:
+    """Say that the run that is at work waits for its hours."""
+    opens_us = window(found.window).opens_us(SystemClock().now_us()) if found.window else None
+    waits = opens_us is not None and found.at_work and found.totals.jobs[JobState.PENDING]
+    return f"; what waits is submitted from {local_text(opens_us or 0)} on (limits.window)" if waits else ""
+
+
+def _ahead(found: Status) -> list[str]:
+    """Say when it will be over: all done, or the budget used up."""
+    when = "" if found.finish_s is None else f"in about {about(found.finish_s)} of running at the pace so far"
+    if found.within is None:
+        return [f"  done {when}"] if when else []
+    if found.within:
+        ends = f"  the budget ends it after about {count(found.within, 'more job')}"
+        return [f"{ends}, {when}" if when else ends]
+    under_way = f"; what is under way is done {when}" if when else ""
+    return [f"  no job that waits fits into what is left of the budget{under_way}"]
 
 
 def _next_step(found: Status) -> str:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import gc
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from batchrunner.bills import Bill, bill_text, is_bill, read_bill
+from batchrunner.cli.bounds import with_bounds_of_plan
 from batchrunner.cli.notes import show_notes
 from batchrunner.cli.options import JSON_OUTPUT, MANIFEST, OUTPUT, STATE, example, print_json
 from batchrunner.cli.reach import access
 from batchrunner.cli.spread import spread_lines
 from batchrunner.cli.text import about, count, money, plain, to_cents
+from batchrunner.engine.gate import Bounds
 from batchrunner.errors import UsageError
-from batchrunner.planning import Change, Plan
+from batchrunner.planning import Change, Ends, Plan
 from batchrunner.recording import Recording
 from batchrunner.saving import save
 from batchrunner.standing import dollars
@@ -58,10 +61,12 @@ HAS_WORK = 10  # as a run ends that leaves work; 2, which others use for it, is 
     help="JSON Lines on stdout: every job with its exact payload (`upload:…` stands for a local picture).",
 )
 @JSON_OUTPUT
+@with_bounds_of_plan
 def plan(
     manifest: Path,
     state: Path,
     output: Path | None,
+    bounds: Bounds,
     saved: Path | None,
     record: bool,
     frozen: bool,
@@ -71,9 +76,14 @@ def plan(
 ) -> None:
     """Tell what a run of MANIFEST would do: jobs, what is new, what it costs. Nothing is sent.
 
+    With --until, --for, --max-new or --budget it tells how far a run with these gets. A saved plan is of all
+    there is to do: there they are given to `run FILE`.
+
     --json has the stable shape of schemas/plan.schema.json.
     """
-    campaign = Recording(manifest, state=state, output=output, access=access())
+    if saved is not None and bounds != Bounds():
+        raise click.UsageError("--out saves all there is to do; give the bounds to `run FILE`")
+    campaign = Recording(manifest, state=state, output=output, bounds=bounds, access=access())
     gc.freeze()  # the rows of a manifest stay: to look for garbage among 100,000 of them takes seconds
     if frozen:
         refuse_drift(campaign)
@@ -184,7 +194,7 @@ def money_lines(made: Plan) -> list[str]:
     budget = "" if made.budget_micros is None else f", budget {money(made.budget_micros)}"
     lines.append(spent + budget)
     whole = made.spent_micros + (made.cost_micros or 0)
-    if made.budget_micros is not None and whole > made.budget_micros:
+    if made.budget_micros is not None and whole > made.budget_micros and made.ends in {None, "budget"}:
         short = money(whole - made.budget_micros)
         lines.append(f"the budget may be {short} short of all this: a run stops there, and exits with 6")
     return lines
@@ -229,20 +239,41 @@ def plan_json(made: Plan) -> dict[str, object]:
         "spent": dollars(made.spent_micros),
         "budget": dollars(made.budget_micros),
         "within": made.within,
+        "within_cost": dollars(made.within_micros),
+        "ends": made.ends,
+        "deadline": made.deadline_s and round(made.deadline_s, 1),
         "price": made.price,
     }
 
 
+NONE_STARTS: Mapping[Ends, str] = {
+    "budget": "no job fits into what is left of the budget",
+    "enough": "--max-new 0: no job is submitted",
+    "deadline": "no job that waits would be done before the deadline",
+}
+
+
 def _over_lines(made: Plan) -> list[str]:
-    """Say when a run will be over: all done, or the budget used up."""
-    if made.within == 0:
-        return ["no job fits into what is left of the budget"]
-    ends = f"the budget ends it after about {count(made.within, 'job')}" if made.within else ""
+    """Say when a run will be over: all done, or what ends it before, and after which jobs."""
+    if made.ends and not made.within:
+        return [NONE_STARTS[made.ends]]
+    ends = _ends_words(made)
     one = made.foresight
     if one is None:
-        return [ends] if ends else []
+        unknown = "nothing was learned of this model yet: how much is done by the deadline is not known"
+        return [*([ends] if ends else []), *([unknown] if made.deadline_s is not None else [])]
     span = f"about {about(one.likely_s)} of running ({about(one.low_s)} to {about(one.high_s)}), {one.how}"
     return [f"{ends}, in {span}" if ends else f"done in {span}"]
+
+
+def _ends_words(made: Plan) -> str:
+    if not made.ends or made.within is None:
+        return ""
+    cost = "" if made.within_micros is None else f", for {money(made.within_micros)} at most"
+    jobs = count(made.within, "job")
+    what = {"budget": "the budget", "enough": "--max-new", "deadline": "the deadline"}[made.ends]
+    roughly = "" if made.ends == "enough" else "about "
+    return f"{what} ends it after {roughly}{jobs}{cost if made.ends != 'budget' else ''}"
 
 
 def _from(made: Plan) -> str:

@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 from pathlib import Path
 
 import click
 
-COMMAND = re.compile(
-    r"\bbatchrunner (run|status|jobs|retry|resolve|audit|why|report|export)\b[^\n;|]*?(?=$|\n|;| \||  | &&)"
-)
-WITH_OUTPUT = frozenset({"run", "audit", "report"})
-
-
-def placed(text: str, state: Path, output: Path | None = None) -> str:
-    """Return a text whose commands name the folders of this call, where they are not the usual ones.
-
-    Pasted without them, a command would look into another state table; a `run` would pay again.
-    """
-    words = [] if state == Path("state") else ["--state", shlex.quote(str(state))]
-    more = [] if output is None else ["--output", shlex.quote(str(output))]
-
-    def told(match: re.Match[str]) -> str:
-        return " ".join([match[0], *words, *(more if match[1] in WITH_OUTPUT else [])])
-
-    return COMMAND.sub(told, text) if words or more else text
+from batchrunner.ways import placed
 
 
 def here(text: str) -> str:

@@ -58,7 +58,8 @@ def resolve(
     """Settle the held JOB of CAMPAIGN in one of three ways; the next run goes on from there.
 
     A job that waits or has failed can be adopted for, too: a request that somebody made in the provider's
-    console becomes its render.
+    console becomes its render. One whose submission is in doubt can be adopted at once; before it can be
+    given up, a run looks for it in the provider's list, and holds it.
     """
     chosen = [
         verdict

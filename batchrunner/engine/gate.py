@@ -10,6 +10,7 @@ from batchrunner.clock import local_text
 from batchrunner.rules.hours import Window, span
 
 RELEARN_S = 30.0  # how long what was learned of durations stands
+ASK_S = 1.0  # how long it stands that nothing was learned yet: a deadline may be near
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Gate:
         if self._bounds.until_us is None and self._ends_s is None:
             return 0.0
         learned_s, lasts_s = self._learned
-        if now_s - learned_s >= RELEARN_S:
+        if now_s - learned_s >= (RELEARN_S if lasts_s else ASK_S):
             lasts_s = self._likely_s() or 0.0
             self._learned = (now_s, lasts_s)
         return lasts_s

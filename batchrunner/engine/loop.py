@@ -25,7 +25,7 @@ from batchrunner.engine.actions import (
 from batchrunner.engine.deciding import decide
 from batchrunner.engine.due import start_due
 from batchrunner.engine.gate import Bounds
-from batchrunner.engine.outlook import Outlook, look_ahead
+from batchrunner.engine.outlook import Outlook, look_ahead, rest_s
 from batchrunner.engine.planner import Wait
 from batchrunner.engine.pool import Pool
 from batchrunner.engine.progress import Progress
@@ -80,11 +80,15 @@ class Loop:
             start_due(self._run)
             yield self._commit_and_act()
             if self._over():
-                yield self._progress(())  # with the reason for the end, which may just have become clear
+                if not self._aborting:
+                    self._run.notice_outage(over=True)
+                # With the reason for the end, which may just have become clear.
+                yield self._commit_and_act() if self._run.changes else self._progress(())
                 return
             for outcome in self._arrived():
                 decide(self._run, outcome)
             self._run.notice_sleep()
+            self._run.notice_outage()
 
     def stop(self, why: Stop, detail: str = "") -> None:
         """Start nothing that costs money any more. May be called from a signal handler."""
@@ -99,6 +103,10 @@ class Loop:
     def outlook(self) -> Outlook | None:
         """Tell when the run will be over and what all will have cost; None: it is about to end."""
         return look_ahead(self._run)
+
+    def rest_s(self) -> float | None:
+        """Return how long what the run has left would take, in seconds; None: nobody knows."""
+        return rest_s(self._run)
 
     # --- taking up where the last run stopped ---------------------------------------------------------
 

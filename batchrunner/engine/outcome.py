@@ -44,6 +44,7 @@ class Ended:
     missing: tuple[str, ...] = ()  # published files that are not where they were put
     idle: bool = False  # nothing was done, and all is as the last run left it
     limits_found: Mapping[str, int] = field(default_factory=dict)  # see Progress
+    rest_s: float | None = None  # how long what is left takes by what was learned; None: not known
     to_finish_micros: int | None = None  # what the pending jobs cost at most; None: a price is not known
 
     @property
@@ -72,14 +73,15 @@ class Ended:
         return f"{-(-micros // 10_000) / 100:.2f}"
 
     def _left(self) -> str:
-        """Say how many jobs are left, and how long they take at the pace of this run."""
+        """Say how many jobs are left, and how long they take: at the pace of this run, if it had one."""
         left, done = self.totals.jobs[JobState.PENDING], self.tally.downloads
         jobs = f"{left:,} job{'' if left == 1 else 's'} left"
-        if not done or not left:
+        if not left:
             return jobs
-        minutes = math.ceil(left * (self.elapsed_s - self.tally.asleep_s) / done / 60)
-        length = f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min"
-        return f"{jobs}, some {length} at the pace of this run"
+        if not done:
+            return jobs if self.rest_s is None else f"{jobs}, some {_roughly(self.rest_s)} of running"
+        rest_s = left * (self.elapsed_s - self.tally.asleep_s) / done
+        return f"{jobs}, some {_roughly(rest_s)} at the pace of this run"
 
     @property
     def next_step(self) -> str:
@@ -102,10 +104,18 @@ class Ended:
         if self.missing:
             return (
                 f"put the missing files back into {self.output} (or name the right folder with --output); "
-                f"how to load them again: batchrunner audit {self.campaign}"
+                f"or fetch them again, free: batchrunner verify {self.campaign} --fetch"
             )
         if self.held:
             return f"settle the held jobs with the commands above, then: {self.again}"
         if failed:
             return f"mend what the reasons name, then: batchrunner retry {self.campaign} && {self.again}"
         return ""
+
+
+def _roughly(seconds: float) -> str:
+    """Return a length of time that is only foreseen, rounded up."""
+    if seconds < 90:
+        return f"{math.ceil(seconds)} s"
+    minutes = math.ceil(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min"

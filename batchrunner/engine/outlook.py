@@ -65,6 +65,26 @@ def look_ahead(run: Run) -> Outlook | None:
     return Outlook(finish, within, least, at_most, ends, cut=cut)
 
 
+def rest_s(run: Run) -> float | None:
+    """Return how long the jobs that wait would take in another run; None: nothing is known of that."""
+    job, (pending, _cost, _dearest) = run.intake.peek(run.times()[1]), counters.pending(run.store.db)
+    if job is None or not pending:
+        return None
+    what = setting(job.model, job.payload)
+    known = run.learning.durations(what)
+    if not known.samples and run.learning.likely_s(what) is None:
+        return None
+    told = foresee(
+        [Share(pending, known)],
+        (),
+        slots=run.limits.in_flight,
+        per_minute=run.limits.submits_per_minute,
+        tries=1.0,
+        rng=random.Random(pending),  # noqa: S311 - plays nights, guards nothing
+    )
+    return told.likely_s if told else None
+
+
 def _finish(run: Run, to_start: int) -> Foresight | None:
     """Tell when what runs and so many more will be done; None where nothing is left or known yet."""
     live = list(run.desk.live.values())

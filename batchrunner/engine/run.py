@@ -34,6 +34,7 @@ from batchrunner.store import lost, reading
 from batchrunner.store.changes import Change, Intended, JobRuled, Moved, Noted
 from batchrunner.store.durations import likely_s
 from batchrunner.store.learned import history, neighbours
+from batchrunner.store.runs import ASLEEP, SILENT
 from batchrunner.store.tables import Store
 from batchrunner.values import (
     Attempt,
@@ -117,6 +118,7 @@ class Run:
         self.opens_us: int | None = None  # when the hours of the window begin; None while they last
         self.next_id = reading.last_attempt_id(store.db) + 1
         self._asleep_s = tools.clock.asleep_s()
+        self._silent_since_s: float | None = None  # when an outage began; None while there is none
 
     def times(self) -> tuple[float, int]:
         """Return steady time in seconds and wall time in microseconds."""
@@ -137,8 +139,19 @@ class Run:
             slept_s = round(asleep_s - self._asleep_s)
             detail, evidence = f"the machine was asleep for {slept_s} s", {"asleep_s": slept_s}
             now_us = self.tools.clock.now_us()
-            self.changes.append(Noted("suspend", now_us, detail=detail, evidence=evidence))
+            self.changes.append(Noted(ASLEEP, now_us, detail=detail, evidence=evidence))
         self._asleep_s = asleep_s
+
+    def notice_outage(self, *, over: bool = False) -> None:
+        """Note for how long the provider did not answer, once it does again; `over`: the run ends before."""
+        now_s, now_us = self.times()
+        if self.health.outage:
+            self._silent_since_s = now_s - self.health.lasted_s(now_s)
+        if self._silent_since_s is not None and (over or not self.health.outage):
+            silent_s = round(now_s - self._silent_since_s)
+            detail = f"the provider did not answer for {silent_s} s"
+            self.changes.append(Noted(SILENT, now_us, detail=detail, evidence={"silent_s": silent_s}))
+            self._silent_since_s = None
 
     @property
     def finishing(self) -> bool:

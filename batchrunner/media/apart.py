@@ -1,9 +1,9 @@
 """Clips in a process of their own: downloads, checks and files never take the loop's time, nor its life.
 
-The runner holds the key, the state table and the loop; the clip process (`helper.py`) is given none of them.
-It reads what strangers' servers send, decodes it, and files it. A clip that crashes the decoder so costs one
-process, which is made anew, and not the night. And with an interpreter of its own it works beside the loop
-instead of taking turns with it.
+The runner holds the key, the state table and the loop; the clip process (`clip_process.py`) is given none of
+them. It reads what strangers' servers send, decodes it, and files it. A clip that crashes the decoder so
+costs one process, which is made anew, and not the night. And with an interpreter of its own it works beside
+the loop instead of taking turns with it.
 
 Both verbs may be repeated (see `Clips`), so an order whose process died is simply given again: alone, to a
 process of its own. If that dies as well, it is this very clip. The process ends with its runner, however that
@@ -21,7 +21,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
@@ -30,13 +30,13 @@ from typing import IO
 import batchrunner
 from batchrunner.errors import LocalError
 from batchrunner.media import messages
+from batchrunner.media.clip_process import READY
 from batchrunner.media.folder import OutputFolder
-from batchrunner.media.helper import READY
 from batchrunner.media.trouble import MediaError
 from batchrunner.media.verdicts import Files, Verdict
 from batchrunner.values import Attempt
 
-HELPER = "batchrunner.media.helper"
+CLIP_PROCESS = "batchrunner.media.clip_process"
 SECRET = re.compile(r"(?i)key|token|secret|passw|notify")  # names of variables that it does not inherit
 START_S, STOP_S = 60.0, 5.0
 
@@ -48,17 +48,26 @@ class ClipsApart:
         setup: what that process needs to know.
         connections: how many orders it works on at once.
         kept: descriptors that it inherits and keeps open while it lives.
+        on_living: told which clip processes live, by their ids, whenever that changes.
 
     Raises:
         LocalError: the process cannot be started.
     """
 
-    def __init__(self, setup: messages.Setup, connections: int, kept: Sequence[int] = ()) -> None:
+    def __init__(
+        self,
+        setup: messages.Setup,
+        connections: int,
+        kept: Sequence[int] = (),
+        on_living: Callable[[Collection[int]], None] = lambda _pids: None,
+    ) -> None:
         self._setup = setup
         self._connections = connections
         self._kept = tuple(kept)
         self._folder = OutputFolder(Path(setup.root))
-        self._process = _Process(setup, connections, self._kept)
+        self._living: set[int] = set()
+        self._on_living = on_living
+        self._process = self._start(connections)
         self._closed = False
         self._starting = threading.Lock()
         self._alone = threading.Lock()
@@ -76,7 +85,7 @@ class ClipsApart:
         try:
             (verdict,) = self._asked(messages.order(messages.FETCH, [attempt], urls))
         except _DiedError as error:
-            raise MediaError(f"the process that checks clips died on this one: {error}", bad=True) from error
+            raise MediaError(f"the clip process died on this one: {error}", bad=True) from error
         if isinstance(verdict, tuple):
             return verdict
         raise verdict
@@ -86,7 +95,7 @@ class ClipsApart:
         try:
             return self._asked(messages.order(messages.PUBLISH, attempts))
         except _DiedError as error:
-            return [LocalError(f"the process that files clips died twice: {error}")] * len(attempts)
+            return [LocalError(f"the clip process died twice: {error}")] * len(attempts)
         except LocalError as error:
             return [error] * len(attempts)
 
@@ -94,22 +103,37 @@ class ClipsApart:
         """End the process, whatever it does."""
         with self._starting:
             self._closed = True
-            self._process.close()
+            self._end(self._process)
 
     def _asked(self, order: bytes) -> list[Verdict]:
         with contextlib.suppress(_DiedError):
             return self._shared().call(order)
         self._check_open()
-        with self._alone, contextlib.closing(_Process(self._setup, 1, self._kept)) as own:
-            return own.call(order)
+        with self._alone:
+            own = self._start(1)
+            try:
+                return own.call(order)
+            finally:
+                self._end(own)
 
     def _shared(self) -> _Process:
         with self._starting:
             self._check_open()
             if self._process.died:
-                self._process.close()
-                self._process = _Process(self._setup, self._connections, self._kept)
+                self._end(self._process)
+                self._process = self._start(self._connections)
             return self._process
+
+    def _start(self, connections: int) -> _Process:
+        process = _Process(self._setup, connections, self._kept)
+        self._living.add(process.pid)
+        self._on_living(tuple(self._living))
+        return process
+
+    def _end(self, process: _Process) -> None:
+        process.close()
+        self._living.discard(process.pid)
+        self._on_living(tuple(self._living))
 
     def _check_open(self) -> None:
         if self._closed:
@@ -132,7 +156,7 @@ class _Process:
         theirs = [pair[1].fileno() for pair in pairs]
         try:
             self._child = subprocess.Popen(  # noqa: S603 - this very interpreter, a module of ours
-                [sys.executable, "-m", HELPER, *map(str, theirs)],
+                [sys.executable, "-m", CLIP_PROCESS, *map(str, theirs)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 bufsize=0,
@@ -142,10 +166,11 @@ class _Process:
                 start_new_session=True,  # a Ctrl-C in the terminal is for the runner only
             )
         except OSError as error:
-            raise LocalError(f"cannot start the process for clips: {error.strerror}") from error
+            raise LocalError(f"cannot start the clip process: {error.strerror}") from error
         finally:
             for _, other in pairs:
                 other.close()
+        self.pid = self._child.pid
         self._input, self._output = _there(self._child.stdin), _there(self._child.stdout)
         self._free: SimpleQueue[Connection] = SimpleQueue()
         for ours, _ in pairs:
@@ -197,7 +222,7 @@ class _Process:
                 spoke, _, _ = select.select([self._output], [], [], START_S)
                 self._ready = bool(spoke) and self._output.readline() == READY
             if not self._ready:
-                raise LocalError("the process for clips does not start; what it says itself is above")
+                raise LocalError("the clip process does not start; what it says itself is above")
 
     def _end(self) -> str:
         """Return how it ended, in words."""

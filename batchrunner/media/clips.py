@@ -76,6 +76,30 @@ class ClipFolder:
             for draft in drafts:
                 draft.close()
 
+    def restore(self, attempt: Attempt, index: int, url: str) -> None:
+        """Put a published file that is gone back under its name, its sidecar too; durable on return.
+
+        Raises:
+            MediaError: it cannot be had, or is not the file that was published.
+            LocalError: this disk, or another file has its name.
+        """
+        file, part = attempt.files[index], self._part(attempt, index)
+        if self._fetch(attempt, index, url).sha256 != file.sha256:
+            forget(part)
+            raise MediaError("what the provider has is not the file that was published", gone=True)
+        final = self._folder.place(file.path)
+        sidecar = self._folder.place(f"{attempt.files[0].path.rpartition('.')[0]}.json")
+        try:
+            publish(part, final, file.sha256, self._marks.pop(part, None))
+            forget(part)
+            if not os.path.lexists(sidecar):
+                Draft(sidecar, self._story(attempt, attempt.files)).file()
+            sync_folder(os.path.dirname(final))
+        except FileExistsError as error:
+            raise LocalError(f"another file has the name {final}: move it away") from error
+        except OSError as error:
+            raise self._unwritten(error) from error
+
     def _settle(self, files: Sequence[MediaFile], drafts: Sequence[Draft]) -> None:
         """Make sidecars and names durable: one sync for each folder.
 

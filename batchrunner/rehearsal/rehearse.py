@@ -90,7 +90,8 @@ class Rehearsal:
     def range_of(self, values: Sequence[float]) -> Range:
         """Return the range of a value of each night."""
         few = sorted(values)
-        tail = int(0.05 * len(few)) if self.quantiles else 0
+        # One more night than these falls between any two of them, or beside them, with the same chance.
+        tail = int(0.05 * (len(few) + 1)) - 1 if self.quantiles else 0
         return Range(few[tail], median(few), few[-1 - tail])
 
     @property

@@ -11,8 +11,8 @@ from batchrunner.errors import LocalError
 from batchrunner.standing import state_path
 from batchrunner.store import accounts, gallery, reading
 from batchrunner.store.database import explained, open_readonly
-from batchrunner.store.lock import is_locked
-from batchrunner.store.runs import PastRun, past_runs
+from batchrunner.store.lock import is_at_work
+from batchrunner.store.runs import PastRun, Unwatched, past_runs, unwatched
 from batchrunner.values import HeldJob, Totals
 
 Row: TypeAlias = Mapping[str, Any]
@@ -23,7 +23,7 @@ class Night:
     """A campaign as its state table has it. Rows are the tables' own, times are texts in UTC.
 
     `stories`: the events of those jobs that did not go plainly. `last`: when anything last happened.
-    `at_work`: the last run goes on.
+    `at_work`: the last run goes on. `unwatched`: when nobody could see what the provider did.
     """
 
     campaign: Row
@@ -35,6 +35,7 @@ class Night:
     runs: tuple[PastRun, ...]
     last: str | None
     at_work: bool = False
+    unwatched: tuple[Unwatched, ...] = ()
 
 
 def read_night(folder: Path, campaign: str) -> Night:
@@ -52,7 +53,7 @@ def read_night(folder: Path, campaign: str) -> Night:
             if row is None:
                 raise LocalError(f"{path} is not a state table of batchrunner")
             with accounts.snapshot(db):
-                runs = past_runs(db)
+                runs, lock = past_runs(db), path.with_suffix(".lock")
                 return Night(
                     campaign=row,
                     totals=reading.totals(db),
@@ -62,7 +63,8 @@ def read_night(folder: Path, campaign: str) -> Night:
                     held=tuple(reading.held_jobs(db)),
                     runs=tuple(runs),
                     last=gallery.last_word(db),
-                    at_work=bool(runs) and runs[-1].ended_us is None and is_locked(path.with_suffix(".lock")),
+                    at_work=bool(runs) and runs[-1].ended_us is None and is_at_work(lock),
+                    unwatched=tuple(unwatched(db, runs)),
                 )
         finally:
             db.close()

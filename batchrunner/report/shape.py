@@ -24,7 +24,7 @@ from batchrunner.standing import end_words
 from batchrunner.store.runs import PastRun
 from batchrunner.telling import Story, standing_now, tell
 from batchrunner.values import UPLOAD, AttemptState, HeldJob, JobState, canonical
-from batchrunner.ways import Way, failed_ways, held_ways
+from batchrunner.ways import Way, failed_ways, held_ways, placed
 
 CLIP_SUFFIXES = (".mp4", ".mov")
 
@@ -74,9 +74,15 @@ class Shelf:
 
 
 def night_data(
-    night: Night, fields: Fields, shelf: Shelf, manifest: str, *, redact: bool = False
+    night: Night,
+    fields: Fields,
+    shelf: Shelf,
+    manifest: str,
+    state: Path = Path("state"),
+    *,
+    redact: bool = False,
 ) -> dict[str, Any]:
-    """Return all that the page tells; `manifest` is how a command names the manifest.
+    """Return all that the page tells; `manifest` and `state` are how a command names them.
 
     `redact`: without prompts and the addresses of pictures.
     """
@@ -95,7 +101,7 @@ def night_data(
     settings = {job: fields.settings(payload) for job, payload in payloads.items()}
     varied = _varied(settings.values())
     run = f"batchrunner run {shlex.quote(manifest)}"
-    maker = _Maker(night, fields, shelf, run)
+    maker = _Maker(night, fields, shelf, run, state)
     jobs = []
     for row in night.jobs:
         id_ = row["id"]
@@ -107,11 +113,13 @@ def night_data(
         "model": night.campaign["model"],
         "provider": night.campaign["provider"],
         "version": night.campaign["version"],
-        "run": run,
-        "retry": f"batchrunner retry {night.campaign['slug']} && {run}",
+        "run": placed(run, state),
+        "retry": placed(f"batchrunner retry {night.campaign['slug']} && {run}", state),
+        "fetch": placed(f"batchrunner verify {night.campaign['slug']} --fetch", state),
         "asOf": _ms(night.last),
         "runs": [_run(run, redact=redact) for run in night.runs],
         "atWork": night.at_work,
+        "unwatched": [[one.from_us // 1000, one.to_us // 1000] for one in night.unwatched],
         "spent": night.totals.spent_micros,
         "reserved": night.totals.reserved_micros,
         "settings": [{"name": name, "values": values} for name, values in varied.items()],
@@ -127,6 +135,7 @@ class _Maker:
     fields: Fields
     shelf: Shelf
     run: str
+    state: Path
 
     def job(
         self,
@@ -176,9 +185,12 @@ class _Maker:
 
     def _ways(self, row: Row, held: HeldJob | None) -> list[Way]:
         campaign = self.night.campaign["slug"]
+        ways: list[Way] = []
         if held is not None:
-            return held_ways(campaign, held, self.run)
-        return failed_ways(campaign, row["id"], self.run) if row["state"] == JobState.FAILED else []
+            ways = held_ways(campaign, held, self.run)
+        elif row["state"] == JobState.FAILED:
+            ways = failed_ways(campaign, row["id"], self.run)
+        return [{**way, "run": placed(way["run"], self.state)} for way in ways]
 
     def _clip(self, row: Row, tries: list[Row]) -> dict[str, Any]:
         if row["state"] != JobState.DONE:

@@ -50,8 +50,8 @@ def write_report(
     try:
         there = {path: sha for path, sha in _clips(night) if (folder / path).is_file()}
         stills = make_stills(folder, {sha: path for path, sha in there.items()}, keep_on)
-        manifest = _named(Path(row["manifest_path"]), state)
-        data = night_data(night, _fields(row), Shelf(there, stills), manifest, redact=redact)
+        manifest, typed = _named(Path(row["manifest_path"]), state), Path(state.absolute().name)
+        data = night_data(night, _fields(row), Shelf(there, stills), manifest, typed, redact=redact)
         return _file(folder / (REDACTED_NAME if redact else NAME), page(data))
     except OSError as error:
         raise LocalError(f"cannot write the page: {error.filename or folder}: {error.strerror}") from error

@@ -17,7 +17,8 @@ import fcntl
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from batchrunner.clock import Clock, utc_text
 from batchrunner.errors import LocalError, LockedError
 from batchrunner.store.left import Left, left, told
 
+CLIP_PROCESSES = "clip_processes"
 ENDING_S, LOOK_S = 10.0, 0.02  # how long what a dead runner started may take to end, and how often to look
 
 
@@ -42,6 +44,8 @@ class Lock:
         self.epoch: int = _int(found.get("epoch"))
         self.left = told(found.get("left"))
         self._noted = self.epoch
+        self._clip_processes: tuple[int, ...] = ()
+        self._writing = threading.Lock()
         self.note(self.epoch)
 
     @property
@@ -57,8 +61,23 @@ class Lock:
         Raises:
             LocalError: the disk.
         """
-        self._noted = epoch
-        owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": self._since, "epoch": epoch}
+        with self._writing:
+            self._noted = epoch
+            self._write(left)
+
+    def note_clip_processes(self, ids: Collection[int]) -> None:
+        """Write down which clip processes keep the lock too; from any thread.
+
+        Raises:
+            LocalError: the disk.
+        """
+        with self._writing:
+            self._clip_processes = tuple(ids)
+            self._write()
+
+    def _write(self, left: Left | None = None) -> None:
+        owner: dict[str, Any] = {"pid": os.getpid(), "host": socket.gethostname(), "since": self._since}
+        owner |= {"epoch": self._noted, CLIP_PROCESSES: self._clip_processes}
         owner |= {"left": left.as_json()} if left else {}
         text = json.dumps(owner).encode() + b"\n"
         try:
@@ -106,11 +125,7 @@ def _take(descriptor: int, clock: Clock) -> None:
             if not _is_dead(_read(descriptor)):
                 raise LockedError(f"another runner has this campaign: {_owner_text(descriptor)}") from None
             if clock.elapsed_s() > until_s:
-                last = f"the last runner has ended ({_owner_text(descriptor)})"
-                raise LockedError(
-                    f"{last}, and the process that filed its clips has not: "
-                    "it is one of `pgrep -f batchrunner.media.helper`; end it, or wait for it"
-                ) from None
+                raise LockedError(_outlived_text(descriptor)) from None
             clock.pause(LOOK_S)
         else:
             return
@@ -129,8 +144,8 @@ def _is_dead(owner: Mapping[str, Any]) -> bool:
     return False
 
 
-def is_locked(path: Path) -> bool:
-    """Tell whether a runner holds the lock at `path` now."""
+def is_at_work(path: Path) -> bool:
+    """Tell whether a runner holds the lock at `path` now: one that lives, as far as can be known."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -138,10 +153,18 @@ def is_locked(path: Path) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
+        return not _is_dead(_read(descriptor))
     finally:
         os.close(descriptor)
     return False
+
+
+def _outlived_text(descriptor: int) -> str:
+    """Say that a runner is dead and its clip process is not, and which one that is."""
+    told = _read(descriptor).get(CLIP_PROCESSES)
+    ids = [str(one) for one in told if isinstance(one, int)] if isinstance(told, list) else []
+    way = f"end it with `kill -9 {' '.join(ids)}`, or wait for it" if ids else "wait for it"
+    return f"the last runner has ended ({_owner_text(descriptor)}), and its clip process has not: {way}"
 
 
 def _owner_text(descriptor: int) -> str:

@@ -146,6 +146,19 @@ def attempts(db: Database, states: Iterable[AttemptState]) -> list[Attempt]:
     return [_attempt(row) for row in rows]
 
 
+def done_attempts(db: Database, jobs: Iterable[str]) -> Iterator[Attempt]:
+    """Yield the attempts that finished some jobs."""
+    wanted = list(jobs)
+    for start in range(0, len(wanted), CHUNK):
+        chunk = wanted[start : start + CHUNK]
+        rows = db.query(
+            f"""SELECT a.*, j.name, j.failures, j.position FROM attempts a JOIN jobs j ON j.id = a.job
+                WHERE a.state = 'done' AND a.job IN ({marks(chunk)})""",
+            chunk,
+        )
+        yield from map(_attempt, rows)
+
+
 def live_attempts(db: Database) -> list[Attempt]:
     """Return the attempts in which the program has something left to do."""
     return attempts(db, LIVE)
@@ -204,7 +217,7 @@ def upload_url(db: Database, origin: str, account: str, sha256: str) -> str | No
 def recent_job_s(db: Database) -> float | None:
     """Return the mean time between finished clips, in seconds, over the newest 200 of the newest run.
 
-    For how long the machine was asleep meanwhile does not count.
+    For how long the machine was asleep, or the provider did not answer, does not count.
     """
     count, first, last, epoch = db.execute(
         """SELECT count(*), min(submitted_at), max(closed_at), epoch FROM
@@ -214,12 +227,13 @@ def recent_job_s(db: Database) -> float | None:
     ).fetchone()
     if not count:
         return None
-    (asleep_s,) = db.execute(
-        f"""SELECT coalesce(sum(json_extract(evidence, '$.asleep_s')), 0) FROM events
-            WHERE kind = 'suspend' AND {UNUSUAL} AND epoch = ? AND at BETWEEN ? AND ?""",
+    (lost_s,) = db.execute(
+        f"""SELECT sum(coalesce(json_extract(evidence, '$.asleep_s'), json_extract(evidence, '$.silent_s')))
+            FROM events
+            WHERE kind IN ('suspend', 'outage') AND {UNUSUAL} AND epoch = ? AND at BETWEEN ? AND ?""",
         [epoch, first, last],
     ).fetchone()
-    return max(0.0, (utc_us(last) - utc_us(first)) / 1e6 - float(asleep_s)) / int(count)
+    return max(0.0, (utc_us(last) - utc_us(first)) / 1e6 - float(lost_s or 0)) / int(count)
 
 
 def pending_cost(db: Database) -> int | None:

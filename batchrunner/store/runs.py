@@ -7,7 +7,9 @@ the disk full at its end and one that meets a bug: then all that is known is whe
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 from sqlite_utils import Database
@@ -15,8 +17,10 @@ from sqlite_utils import Database
 from batchrunner.clock import utc_us
 from batchrunner.store.changes import Noted
 from batchrunner.store.schema import UNUSUAL
+from batchrunner.values import Order
 
-BEGAN, ENDED = "run", "run ended"  # kinds of the events
+BEGAN, ENDED, RECORDED = "run", "run ended", "recorded"  # kinds of the events
+ASLEEP, SILENT = "suspend", "outage"  # of events that tell how long nobody could look: see `unwatched`
 BROKE_OFF = "error"  # why a run ended, where it was none of the engine's reasons
 
 
@@ -57,12 +61,57 @@ def last_run(db: Database) -> PastRun | None:
     return _past(began, ended, last_at, told_last=last_id == newest_id)
 
 
+class Terms(NamedTuple):
+    """What the jobs were last written down with; money in micro-dollars."""
+
+    budget_micros: int | None = None  # None: there is none
+    order: Order = "coverage"
+    window: str | None = None  # the hours in which submissions may start; None: all of them
+
+
+def last_terms(db: Database) -> Terms:
+    """Return the terms of the newest run, or of what was recorded since."""
+    row = db.execute(
+        f"""SELECT evidence FROM events WHERE kind IN ('{BEGAN}', '{RECORDED}') AND {UNUSUAL}
+            ORDER BY id DESC LIMIT 1"""
+    ).fetchone()
+    told = json.loads(row[0] or "{}") if row else {}
+    return Terms(told.get("budget_usd_micros"), told.get("order") or "coverage", told.get("window"))
+
+
 def past_runs(db: Database) -> list[PastRun]:
     """Return all runs, oldest first. Looks at every event."""
     rows = _rows(db, "ORDER BY id")
     ends = {row.epoch: row for row in rows if row.kind == ENDED}
     words = dict(db.execute("SELECT epoch, max(at) FROM events GROUP BY epoch").fetchall())
     return [_past(row, ends.get(row.epoch), words[row.epoch]) for row in rows if row.kind == BEGAN]
+
+
+class Unwatched(NamedTuple):
+    """A stretch of time in which nobody could see what the provider did; wall time, microseconds UTC."""
+
+    from_us: int
+    to_us: int
+
+
+def unwatched(db: Database, runs: Sequence[PastRun]) -> list[Unwatched]:
+    """Return when no run was at work, the machine was asleep, or the provider did not answer, in order.
+
+    `runs`: all of them. What overlaps is one stretch.
+    """
+    rows = db.execute(
+        f"""SELECT at, coalesce(json_extract(evidence, '$.asleep_s'), json_extract(evidence, '$.silent_s'), 0)
+            FROM events WHERE kind IN ('{ASLEEP}', '{SILENT}') AND {UNUSUAL}"""
+    ).fetchall()
+    found = [Unwatched(utc_us(at) - int(seconds * 1e6), utc_us(at)) for at, seconds in rows]
+    found += [Unwatched(one.ended_us or one.last_us, after.began_us) for one, after in pairwise(runs)]
+    merged: list[Unwatched] = []
+    for from_us, to_us in sorted(found):
+        if merged and from_us <= merged[-1].to_us:
+            merged[-1] = Unwatched(merged[-1].from_us, max(to_us, merged[-1].to_us))
+        elif to_us > from_us:
+            merged.append(Unwatched(from_us, to_us))
+    return merged
 
 
 class _Row(NamedTuple):

@@ -25,7 +25,7 @@ from batchrunner.store.database import explained, immediate, open_database
 from batchrunner.store.filed import Mark
 from batchrunner.store.left import Left
 from batchrunner.store.puts import PUT_CAMPAIGN, PUT_UPLOAD
-from batchrunner.values import Attempt, AttemptState, Job, JobRow, JobState, Manifest, canonical
+from batchrunner.values import JSON, Attempt, AttemptState, Job, JobRow, JobState, Manifest, canonical
 
 
 def _rows(count: int) -> str:
@@ -85,11 +85,12 @@ class Store:
         now_us: int,
         card_text: str = "",
         kind: str = "run",
+        budget_micros: int | None = None,
     ) -> None:
         """Take over the campaign: raise the epoch, and write down its jobs where the manifest is new.
 
         Jobs that are already there keep their state; jobs that the manifest no longer has lose their
-        position and stay.
+        position and stay. `budget_micros`: what the run may spend in all, for whoever asks how it stands.
         """
         with explained(self.path), immediate(self.db):
             row = reading.campaign(self.db) or {"epoch": 0, "created_at": utc_text(now_us)}
@@ -117,7 +118,9 @@ class Store:
                     "card_text": card_text or None,
                 },
             )
-            evidence = {"version": version, "manifest": manifest.sha256, "jobs": count}
+            evidence: dict[str, JSON] = {"version": version, "manifest": manifest.sha256, "jobs": count}
+            evidence |= {"order": manifest.order, "budget_usd_micros": budget_micros}
+            evidence |= {"window": manifest.limits.window}
             self._many(_INSERT_EVENTS, [(*_event(Noted(kind, now_us, evidence=evidence)), self.epoch)])
 
     def _record_jobs(self, jobs: Iterable[Job | JobRow]) -> int:

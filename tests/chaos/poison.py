@@ -13,7 +13,7 @@ from os import PathLike
 from typing import Any
 
 from batchrunner.cli import main
-from batchrunner.media import apart, check, clips, helper
+from batchrunner.media import apart, check, clip_process, clips
 
 POISONED = "-t2"
 
@@ -29,8 +29,8 @@ _real = check.inspect
 
 if __name__ == "__main__":
     if sys.argv[1] == "run":
-        apart.HELPER = "tests.chaos.poison"
+        apart.CLIP_PROCESS = "tests.chaos.poison"
         main()
     else:
         setattr(clips, "inspect", inspect)  # noqa: B010 - it is there by import only
-        helper.main()
+        clip_process.main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -58,7 +59,7 @@ def test_a_clip_that_kills_its_decoder_holds_its_own_job_only(tmp_path: Path) ->
         assert code == 4, night.last.err
         (held,) = night.last.json["held"]
         assert ".t2-" in held["job"]
-        assert "the process that checks clips died on this one: signal 11" in held["reason"]
+        assert "the clip process died on this one: signal 11" in held["reason"]
         assert sorted(night.states().values()) == ["done", "done", "done", "held"]
         assert sum(night.accepted().values()) == night.takes
 
@@ -70,7 +71,7 @@ def clip_process(runner: int) -> int:
     def is_there() -> bool:
         children = Path(f"/proc/{runner}/task/{runner}/children").read_text(encoding="utf-8").split()
         found[:] = [
-            int(one) for one in children if b"media.helper" in Path(f"/proc/{one}/cmdline").read_bytes()
+            int(one) for one in children if b"media.clip_process" in Path(f"/proc/{one}/cmdline").read_bytes()
         ]
         return bool(found)
 
@@ -88,6 +89,8 @@ def test_the_next_run_waits_until_the_clip_process_of_a_dead_one_is_gone(tmp_pat
         os.kill(clips, signal.SIGSTOP)
         running.kill()
         running.wait()
+        told = json.loads((night.folder / "state/night.lock").read_text(encoding="utf-8"))
+        stands = night.shell.run("status", "night").out
         again = night.shell.start("run", "night.yaml", "--quiet", "--json")
         with pytest.raises(subprocess.TimeoutExpired):
             again.wait(1.5)  # the wait itself
@@ -95,6 +98,8 @@ def test_the_next_run_waits_until_the_clip_process_of_a_dead_one_is_gone(tmp_pat
         running.communicate()
         _out, said = again.communicate(timeout=LONGEST_S)
 
+        assert told["clip_processes"] == [clips]
+        assert "did not end by itself" in stands  # it is no run that goes on
         assert again.returncode == 0, said
         assert sum(night.accepted().values()) == 1
 
@@ -124,7 +129,7 @@ def test_nothing_is_paid_for_while_the_clip_process_does_not_start(tmp_path: Pat
     """What cannot be stored is not bought: exit 8, no POST, and the next run does it all."""
     launch = (
         "from batchrunner.cli import main; from batchrunner.media import apart; "
-        "apart.HELPER = 'tests.no_such_module'; main()"
+        "apart.CLIP_PROCESS = 'tests.no_such_module'; main()"
     )
     with EmbeddedEmulator(WEATHER) as emulator:
         night = Night(tmp_path / "night", emulator.api, emulator.key, 1)
@@ -132,6 +137,6 @@ def test_nothing_is_paid_for_while_the_clip_process_does_not_start(tmp_path: Pat
 
         assert night.last is not None
         assert (code, night.shell.ledger()["posts"]) == (8, 0), night.last
-        assert "the process for clips does not start" in night.last.out
+        assert "the clip process does not start" in night.last.out
         night.finish()
         assert night.judge().wrong == ()

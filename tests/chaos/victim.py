@@ -23,7 +23,7 @@ from typing import Any
 from urllib3.connection import HTTPConnection
 
 from batchrunner.cli import main
-from batchrunner.media import apart, clips, download, helper, publish
+from batchrunner.media import apart, clip_process, clips, download, publish
 from batchrunner.media.clips import ClipFolder
 from batchrunner.providers.gmi import Gmi
 from batchrunner.store.changes import Change, Intended, Moved
@@ -173,9 +173,9 @@ def _trap(kind: type[Trap], told: str) -> Trap:
 if __name__ == "__main__":
     if POINT in os.environ:
         arm(_trap(ClipTrap, os.environ[POINT]))
-        helper.main()
+        clip_process.main()
     else:
         os.environ[POINT] = sys.argv.pop(1)
-        apart.HELPER = "tests.chaos.victim"
+        apart.CLIP_PROCESS = "tests.chaos.victim"
         arm(_trap(Trap, os.environ[POINT]))
         main()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
-import urllib.request
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -113,22 +111,25 @@ def test_a_paid_clip_that_cannot_be_fetched_is_paid_and_held(tmp_path: Path) -> 
 
 
 def test_a_deleted_clip_is_missing_and_the_command_brings_it_back(tmp_path: Path) -> None:
-    """Exit 8; the same bytes are at the provider still."""
+    """Exit 8; the same bytes are at the provider still, and nothing more is paid."""
     with against(tmp_path) as shell:
         shell.run("run", shell.write(takes=2))
         clip = tmp_path / "outputs" / "night" / "fox" / "push-t1.mp4"
-        sha256 = hashlib.sha256(clip.read_bytes()).hexdigest()
+        before = clip.read_bytes()
         clip.unlink()
+        clip.with_suffix(".json").unlink()
         gone = shell.run("audit", "night")
-        (command,) = [line for line in gone.out.splitlines() if "curl" in line]
-        *_, path, url = shlex.split(command)
-        with urllib.request.urlopen(url, timeout=10) as answer:
-            (tmp_path / path).write_bytes(answer.read())
+        (command,) = [line.strip() for line in gone.out.splitlines() if "--fetch" in line]
+        fetched = shell.run(*shlex.split(command)[1:])
 
         assert gone.code == 8
         assert ["1", "$0.15"] == row(gone, "missing on disk")
-        assert hashlib.sha256(clip.read_bytes()).hexdigest() == sha256
+        assert (fetched.code, fetched.err) == (0, "fetched  fox/push-t1.mp4\n")
+        assert clip.read_bytes() == before
+        assert json.loads(clip.with_suffix(".json").read_text())["files"][0]["path"] == "fox/push-t1.mp4"
         assert shell.run("audit", "night").code == 0
+        assert shell.run("run", "night.yaml").code == 0
+        assert shell.ledger()["charged"]["count"] == 2
 
 
 def test_a_list_that_is_not_whole_is_never_called_agreed(tmp_path: Path) -> None:

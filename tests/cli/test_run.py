@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from batchrunner import Access, Campaign
 from tests.shell import QUICK, Shell, against, wait_for
 
 
@@ -374,3 +375,22 @@ def test_a_run_whose_streams_are_closed_does_its_work(tmp_path: Path, closed: st
 
         assert done.returncode == 0
         assert len(shell.clips()) == 3
+
+
+def test_a_stop_that_comes_while_the_run_begins_is_not_lost(tmp_path: Path) -> None:
+    """Between the lock and the first tick lies a second: Ctrl-C in it must not let a night begin."""
+    with against(tmp_path) as shell:
+        access = Access(key=shell.key, base_url=shell.api)
+        campaign = Campaign(
+            tmp_path / shell.write(takes=2),
+            state=tmp_path / "state",
+            output=tmp_path / "outputs",
+            access=access,
+        )
+        campaign.stop()
+        stopped = campaign.run()
+        posts = shell.ledger()["posts"]
+        ended = campaign.run()
+
+    assert (stopped.exit_code, stopped.stop, posts) == (130, "signal", 0)
+    assert ended.exit_code == 0

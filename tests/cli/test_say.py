@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from batchrunner.cli.say import placed
+from batchrunner.ways import placed
 from tests.shell import QUICK, against
 
 ST = Path("my state")
@@ -29,6 +29,10 @@ ST = Path("my state")
         (
             "  batchrunner resolve n j --adopt REQUEST_ID | --resubmit",
             "  batchrunner resolve n j --adopt REQUEST_ID --state 'my state' | --resubmit",
+        ),
+        (
+            "batchrunner verify night --mend",
+            "batchrunner verify night --mend --state 'my state' --output out",
         ),
         ("nothing to paste", "nothing to paste"),
         ("batchrunner models show x", "batchrunner models show x"),

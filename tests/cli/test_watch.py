@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from tests.shell import QUICK, Shell, against, wait_for
@@ -52,6 +53,22 @@ def test_a_terminal_gets_one_view(tmp_path: Path) -> None:
 
     assert b"1 of 1 job done" in shown
     assert process.returncode == 0
+
+
+def test_a_run_that_waits_for_its_hours_is_told_as_such(tmp_path: Path) -> None:
+    """From the state table: nothing is stuck."""
+    opens = datetime.now().astimezone() + timedelta(hours=3)
+    hours = f"{opens:%H:%M}-{opens + timedelta(hours=1):%H:%M}"
+    with against(tmp_path) as shell:
+        running = shell.start("run", shell.write(takes=1, limits=f', window: "{hours}"'))
+        wait_for(lambda: "a run is at work" in shell.inside("status", "night").out)
+        told = shell.inside("status", "night").out
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=30)
+        after = shell.inside("status", "night").out
+
+    assert f"; what waits is submitted from {opens:%Y-%m-%d %H:%M} on (limits.window)" in told
+    assert "submitted from" not in after
 
 
 def test_watching_is_for_people(tmp_path: Path) -> None:

@@ -38,6 +38,31 @@ def test_nothing_starts_that_would_not_be_done_in_time(tmp_path: Path) -> None:
     assert one.clock.steady_s <= 300.0
 
 
+def test_a_near_deadline_is_kept_as_soon_as_anything_is_known(tmp_path: Path) -> None:
+    """Jobs of some seconds, and half a minute for all: what is learned on the way counts at once."""
+    one = Rig(tmp_path, jobs=jobs(40), limits=MANY, bounds=Bounds(for_s=28.0))
+    one.provider.render_s = 4.0
+    last = one.run()
+
+    assert last.stop is Stop.DEADLINE
+    assert one.jobs_in(JobState.DONE) > 5
+    assert one.clock.steady_s <= 28.0
+
+
+def test_what_is_left_is_told_with_its_time_where_this_run_had_no_pace(tmp_path: Path) -> None:
+    """By what earlier runs have learned; where nothing was, nothing is said."""
+    one = Rig(tmp_path, jobs=jobs(12), limits=MANY, bounds=Bounds(max_new=0))
+    one.run()
+    unknown = one.left_s
+    one.bounds = Bounds(max_new=6)
+    one.run()
+    one.bounds = Bounds(for_s=1.0)
+    last = one.run()
+
+    assert (last.stop, unknown) == (Stop.DEADLINE, None)
+    assert 60 < (one.left_s or 0) < 180
+
+
 def test_a_deadline_by_the_clock_on_the_wall(tmp_path: Path) -> None:
     """The same; and the next run goes on, deadline or not."""
     one = Rig(tmp_path, jobs=jobs(12), limits=MANY, bounds=Bounds(until_us=START_US + 120_000_000))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,6 +83,7 @@ class Rig:
             for last in self.loop.run():
                 if until(last):
                     break
+            self.left_s = self.loop.rest_s()
         finally:
             self.totals = reading.totals(self.store.db)
             self.held = reading.held_jobs(self.store.db)
@@ -332,8 +334,23 @@ def test_an_outage_is_outwaited(rig: Callable[..., Rig]) -> None:
     assert one.jobs_in(JobState.DONE) == 3
 
 
+def test_for_how_long_the_provider_did_not_answer_is_noted(rig: Callable[..., Rig]) -> None:
+    """Once, when it answers again: what was under way meanwhile took no longer for that."""
+    one = rig()
+
+    def fails(last: Progress) -> bool:
+        one.provider.down = bool(last.in_flight) and one.clock.steady_s < 600
+        return False
+
+    one.run(fails)
+    (event,) = [event for event in one.events if event["kind"] == "outage"]
+
+    assert one.jobs_in(JobState.DONE) == 3
+    assert 500 < json.loads(event["evidence"])["silent_s"] < 1000
+
+
 def test_an_outage_that_outlasts_its_limit_ends_the_run(rig: Callable[..., Rig]) -> None:
-    """Exit by the limit, with nothing lost."""
+    """Exit by the limit, with nothing lost; how long it was is noted all the same."""
     one = rig()
     one.provider.down = True
     last = one.run()
@@ -341,6 +358,7 @@ def test_an_outage_that_outlasts_its_limit_ends_the_run(rig: Callable[..., Rig])
     assert last.stop is Stop.OUTAGE
     assert Limits().max_outage_s <= one.clock.steady_s < Limits().max_outage_s + 600
     assert one.jobs_in(JobState.PENDING) == 3
+    assert "outage" in {event["kind"] for event in one.events}
 
 
 def test_the_budget_is_never_passed(rig: Callable[..., Rig]) -> None:

@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from batchrunner.report.write import write_report
+from batchrunner.store.changes import Noted
+from batchrunner.store.runs import ASLEEP, SILENT
+from batchrunner.store.tables import Store
+from tests.fakes import START_US
 from tests.media.films import film
 from tests.report.nights import NightMaker
 
@@ -356,6 +360,30 @@ def test_every_run_is_listed_with_how_it_ended(browser: Browser, tmp_path: Path)
 
     assert "did not end by itself" in rows[0]
     assert "every job was done (exit 0)" in rows[1]
+
+
+def test_times_do_not_pass_what_nobody_looked_at_for_rendering(browser: Browser, tmp_path: Path) -> None:
+    """A sleep, an outage and a pause between runs are drawn as what they are, and no median counts them."""
+    maker = NightMaker(tmp_path, pauses=(8,), fate=lambda number, _job: "active" if number == 1 else "done")
+    path = write_report(maker.make().state, maker.campaign)
+    with opened(browser, path) as seen:
+        before = seen.page.locator("#night-words").inner_text()
+        assert seen.page.locator(".chart path.bar.away").count() == 1  # of the one that waited on
+        assert "not looked at: no run, the machine asleep" in seen.page.locator(".legend .away").inner_text()
+    store = Store(maker.state / f"{maker.campaign}.db")
+    store.take_over()
+    slept = Noted(ASLEEP, START_US + 100_000_000, evidence={"asleep_s": 60})
+    silent = Noted(SILENT, START_US + 110_000_000, evidence={"silent_s": 30})
+    store.commit([slept, silent])
+    store.close()
+    with opened(browser, write_report(maker.state, maker.campaign)) as seen:
+        after = seen.page.locator("#night-words").inner_text()
+        seen.page.get_by_role("button", name="Details of fox, push-in, take 1").click()
+        time = seen.page.locator("dialog .facts", has_text="from submission to file").inner_text()
+
+    assert "Left out" not in before
+    assert "Left out: 7 clips, not looked at for a while" in after
+    assert "of it not looked at (no run, the machine asleep, or no answer from the provider)" in time
 
 
 def test_idle_hours_are_cut_out_of_the_picture_however_many(browser: Browser, tmp_path: Path) -> None:

@@ -77,6 +77,18 @@ def test_every_job_is_told_with_state_payload_seed_and_money(troubled: NightMake
     assert data["reserved"] == 150_000 * 2
 
 
+def test_commands_of_the_page_name_a_state_folder_that_is_not_the_usual_one(troubled: NightMaker) -> None:
+    """Pasted without it, `run` would make a new state table, and `retry` and `resolve` would find none."""
+    elsewhere = troubled.state.rename(troubled.root / "tables")
+    data = data_of(write_report(elsewhere, troubled.campaign))
+    commands = [way["run"] for job in data["jobs"] for way in job.get("do", ())]
+
+    assert data["run"] == "batchrunner run night.yaml --state tables"
+    assert data["retry"] == f"batchrunner retry night --state tables && {data['run']}"
+    assert len(commands) > 5
+    assert [one for one in commands if "--state tables" not in one] == []
+
+
 def test_what_failed_and_is_held_has_its_reason_and_its_story(troubled: NightMaker) -> None:
     """A plain job has no story: its times tell it."""
     jobs = told(troubled)["jobs"]

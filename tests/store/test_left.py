@@ -13,7 +13,7 @@ from batchrunner.clock import SystemClock
 from batchrunner.errors import LocalError
 from batchrunner.store.database import SMALL, open_database
 from batchrunner.store.left import Left, left, told
-from batchrunner.store.lock import is_locked, runner_lock
+from batchrunner.store.lock import is_at_work, runner_lock
 
 CLOCK = SystemClock()
 
@@ -128,8 +128,8 @@ def test_what_is_no_word_is_none(value: object) -> None:
 def test_a_lock_is_seen_from_outside(tmp_path: Path) -> None:
     """Without taking it."""
     path = tmp_path / "x.lock"
-    before = is_locked(path)
+    before = is_at_work(path)
     with runner_lock(path, CLOCK):
-        during = is_locked(path)
+        during = is_at_work(path)
 
-    assert (before, during, is_locked(path)) == (False, True, False)
+    assert (before, during, is_at_work(path)) == (False, True, False)

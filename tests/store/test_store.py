@@ -23,7 +23,7 @@ from batchrunner.rules.states import TRANSITIONS, EventKind
 from batchrunner.store import reading
 from batchrunner.store.changes import Intended, Moved
 from batchrunner.store.database import PRAGMAS, immediate, open_database, open_readonly
-from batchrunner.store.lock import runner_lock
+from batchrunner.store.lock import is_at_work, runner_lock
 from batchrunner.store.tables import Store
 from batchrunner.values import Attempt, AttemptState, Job, JobState
 from tests.fakes import START_US, ManualClock, a_job, a_manifest
@@ -198,22 +198,24 @@ def test_the_second_runner_is_told_who_has_the_lock(tmp_path: Path) -> None:
 
 
 def test_what_a_dead_runner_has_left_running_is_named(tmp_path: Path) -> None:
-    """Its lock is held on by a process that it started: waited for a while, then told as what it is."""
+    """Its lock is held on by its own clip process: waited for a while, then named. No run is at work then."""
     path = tmp_path / "x.lock"
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     owner = {"pid": gone.pid, "host": socket.gethostname(), "since": "2026-11-23T00:00:00Z"}
-    path.write_text(json.dumps(owner), encoding="utf-8")
+    path.write_text(json.dumps({**owner, "clip_processes": [4711]}), encoding="utf-8")
     clock = ManualClock()
     with path.open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         with (
-            pytest.raises(LockedError, match="the process that filed its clips has not"),
+            pytest.raises(LockedError, match="its clip process has not: end it with `kill -9 4711`"),
             runner_lock(path, clock),
         ):
             pass
+        at_work = is_at_work(path)
 
     assert clock.elapsed_s() > 5
+    assert not at_work
 
 
 def test_recording_tries_nothing_out(tmp_path: Path) -> None:

@@ -103,7 +103,11 @@ function showTop() {
             : null,
       ),
       stat("Footage", lasted(seconds * 1000), bytes ? size(bytes) : null),
-      stat("Left", left.toLocaleString("en"), left ? null : "nothing left to do"),
+      stat(
+        "Left",
+        left.toLocaleString("en"),
+        left ? null : number("gone") ? `${count(number("gone"), "clip")} missing` : "nothing left to do",
+      ),
     ),
   );
 }
@@ -201,6 +205,8 @@ function showTrouble() {
               { class: "plain" },
               gone.slice(0, 20).map((job) => make("li", {}, make("code", {}, decodeURI(job.clip)))),
             ),
+            make("p", {}, "Put them back, or fetch them again from the provider, free while it has them:"),
+            command(night.fetch),
           ]
         : null,
       waiting.length
@@ -222,7 +228,8 @@ function costs() {
   const groups = grouped(jobs, (job) => (job.set ?? []).join(" · "));
   const rows = [...groups].map(([name, some]) => {
     const done = some.filter((job) => job.state === "done");
-    const took = median(done.map((job) => job.tries.at(-1).at[4] - job.tries.at(-1).at[0]));
+    const times = done.map((job) => job.tries.at(-1).at).filter((at) => !unwatched(at[0], at[4]));
+    const took = median(times.map((at) => at[4] - at[0]));
     const cells = [
       `${done.length.toLocaleString("en")} of ${some.length.toLocaleString("en")}`,
       money(some.reduce((sum, job) => sum + (job.cost ?? 0), 0)),

@@ -20,7 +20,11 @@ function facts(job) {
     fact("cost", [...spent, ...(job.reserved ? [`${money(job.reserved)} reserved`] : [])].join(" and ")),
   );
   const last = job.tries?.at(-1);
-  if (job.clip && last) rows.push(fact("time", `${lasted(last.at[4] - last.at[0])} from submission to file`));
+  if (job.clip && last) {
+    const away = unwatched(last.at[0], last.at[4]);
+    const aside = away ? `, ${lasted(away)} of it not looked at (${UNWATCHED})` : "";
+    rows.push(fact("time", `${lasted(last.at[4] - last.at[0])} from submission to file${aside}`));
+  }
   if (job.clip) rows.push(fact("clip", `${job.ratio.join(" × ")}, ${job.seconds} s, ${size(job.bytes)}`));
   if (job.request)
     rows.push(fact("request", make("code", {}, job.request), copier("Copy", "request id", job.request)));

@@ -9,9 +9,10 @@ const STRETCHES_MAX = 8;
 
 const PHASES = [
   ["sent", "submitting"],
-  ["render", "queued and rendering"],
+  ["render", "at the provider"],
   ["fetch", "downloading and filing"],
 ];
+const AWAY = ["away", `not looked at: ${UNWATCHED}`];
 
 /** Every try as {job, from, to, parts}, oldest first. */
 function bars() {
@@ -158,16 +159,18 @@ function picture(all, width) {
   }
   svg.append(draw("path", { class: "area", d: `${path}L${of(pieces.at(-1).to).toFixed(1)},${rise}Z` }));
   svg.append(draw("line", { class: "base", x1: 0, x2: width, y1: rise, y2: rise }));
-  const paths = Object.fromEntries([...PHASES.map(([name]) => [name, ""]), ["bad", ""]]);
+  const paths = Object.fromEntries([...PHASES.map(([name]) => name), "bad", "away"].map((name) => [name, ""]));
+  const bar = (top, from, to) =>
+    `M${of(from).toFixed(2)},${top}H${Math.max(of(to), of(from) + 0.4).toFixed(2)}v${lane - 1}H${of(from).toFixed(2)}z`;
   if (rows) {
-    for (const bar of all) {
-      const top = laneTop + bar.lane * lane;
-      for (const [index, [from, to]] of bar.parts.entries()) {
+    for (const one of all) {
+      const top = laneTop + one.lane * lane;
+      for (const [index, [from, to]] of one.parts.entries()) {
         if (from === null || to === null || to <= from) continue;
-        const name = bar.bad ? "bad" : PHASES[index][0];
-        paths[name] +=
-          `M${of(from).toFixed(2)},${top}H${Math.max(of(to), of(from) + 0.4).toFixed(2)}v${lane - 1}H${of(from).toFixed(2)}z`;
+        paths[one.bad ? "bad" : PHASES[index][0]] += bar(top, from, to);
       }
+      for (const [from, to] of night.unwatched)
+        if (from < one.to && to > one.from) paths.away += bar(top, Math.max(from, one.from), Math.min(to, one.to));
     }
     for (const [name, d] of Object.entries(paths))
       if (d) svg.append(draw("path", { class: `bar ${name}`, d }));
@@ -207,8 +210,10 @@ function inWords(all) {
   const most = highest(density(all, (bar) => bar.one.at[2] ?? bar.to), ([, number]) => number);
   const parts = stretches(all);
   const [first, last] = [parts[0][0], highest(parts, ([, to]) => to)];
-  const busy = parts.reduce((sum, [from, to]) => sum + to - from, 0);
-  const done = all.filter((bar) => bar.one.state === "done");
+  const busy = parts.reduce((sum, [from, to]) => sum + to - from - unwatched(from, to), 0);
+  const filed = all.filter((bar) => bar.one.state === "done");
+  const done = filed.filter((bar) => !unwatched(bar.from, bar.to));
+  const left = filed.length - done.length;
   const render = median(
     done
       .filter((bar) => bar.one.at[1] !== null && bar.one.at[2] !== null)
@@ -223,6 +228,7 @@ function inWords(all) {
     sentences.push(
       `A clip took ${lasted(render)} at the provider${fetch !== null ? ` and ${lasted(fetch)} to download and file` : ""} (medians).`,
     );
+  if (left) sentences.push(`Left out: ${count(left, "clip")}, not looked at for a while (${UNWATCHED}).`);
   return sentences.join(" ");
 }
 
@@ -236,6 +242,7 @@ function showNight() {
     { class: "legend" },
     PHASES.map(([name, text]) => make("li", { class: name }, text)),
     all.some((bar) => bar.bad) ? make("li", { class: "bad" }, "failed, held or not known") : null,
+    all.some((bar) => unwatched(bar.from, bar.to)) ? make("li", { class: AWAY[0] }, AWAY[1]) : null,
   );
   place.append(
     make("h2", { id: "night-title" }, "The night"),

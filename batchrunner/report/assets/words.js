@@ -12,6 +12,12 @@ const STATES = {
   pending: "waiting",
 };
 
+const UNWATCHED = "no run, the machine asleep, or no answer from the provider";
+
+/** For how long of a time nobody could see what the provider did, in ms. */
+const unwatched = (from, to) =>
+  night.unwatched.reduce((sum, [a, b]) => sum + Math.max(0, Math.min(to, b) - Math.max(from, a)), 0);
+
 /** The word a job is filtered by: what the table says, but for a clip that is no longer on the disk. */
 const stateOf = (job) => (job.gone ? "gone" : job.state);
 

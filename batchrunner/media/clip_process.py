@@ -1,4 +1,4 @@
-"""The clip process: `python -m batchrunner.media.helper FD …`, started by the runner alone (`apart.py`).
+"""The clip process: `python -m batchrunner.media.clip_process FD …`, started by `apart.py` alone.
 
 It reads its setup from the first line of its input, says that it is ready, and then carries out one order
 after the other on each connection. When its input ends, the runner is gone, and it ends at once, wherever it
