@@ -50,9 +50,9 @@ class Plan:
     card_sha256: str
     jobs: int
     new: int
-    changed: int  # recorded with another payload: a new job takes its place
+    changed: int  # recorded with another payload: each takes the place of one recorded job
     unchanged: int
-    gone: int  # recorded, and no longer in the manifest
+    gone: int  # recorded, no longer in the manifest, and no changed job has taken its place
     done: int
     to_submit: int
     cost_micros: int | None  # of what is still to be submitted
@@ -62,6 +62,7 @@ class Plan:
     budget_micros: int | None
     price: str
     states: Mapping[JobState, int]  # of the manifest's jobs
+    outside: Mapping[JobState, int]  # of the recorded jobs that the manifest no longer has as they are
     spread: Spread
     shown: Shown  # by this campaign's jobs so far
     expected_micros: int | None  # what will probably be paid; None: nothing to learn from yet
@@ -84,7 +85,11 @@ class Plan:
     @property
     def has_work(self) -> bool:
         """Tell whether a run would submit or fetch anything."""
-        return bool(self.to_submit or self.states[JobState.ACTIVE])
+        return bool(self.to_submit or self.count(JobState.ACTIVE))
+
+    def count(self, state: JobState) -> int:
+        """Count jobs in a state as a run ends with them: those that the manifest no longer has included."""
+        return self.states[state] + self.outside[state]
 
 
 @uncollected()
@@ -112,7 +117,8 @@ def make_plan(
             _compare(chunk, db, counts, each, each_place)
     jobs, states, cost = sum(counts.states.values()), counts.states, counts.cost_micros
     unchanged = jobs - counts.new - counts.changed
-    known_jobs = recorded.count_jobs(db) if db else 0
+    known = counters.states(db) if db else dict.fromkeys(JobState, 0)
+    there = {**states, JobState.PENDING: states[JobState.PENDING] - counts.new - counts.changed} if db else {}
     shown = recorded.shown(db) if db else Shown()
     return Plan(
         campaign=manifest.campaign,
@@ -125,7 +131,8 @@ def make_plan(
         new=counts.new,
         changed=counts.changed,
         unchanged=unchanged,
-        gone=known_jobs - unchanged,
+        # Each recorded job is still there, became a changed one, or is gone: it is counted once.
+        gone=max(0, sum(known.values()) - unchanged - counts.changed),
         done=states[JobState.DONE],
         to_submit=states[JobState.PENDING],
         cost_micros=cost if counts.priced else None,
@@ -135,6 +142,7 @@ def make_plan(
         budget_micros=manifest.limits.budget_micros,
         price=card.price_text(manifest.price),
         states=states,
+        outside={state: known[state] - there.get(state, 0) for state in JobState},
         spread=counts.tally.spread(priced=counts.priced),
         shown=shown,
         expected_micros=expected_micros(cost, shown) if counts.priced else None,
