@@ -70,6 +70,11 @@ class Checker:
         """What came from other files: their paths as told, and the hashes of their bytes."""
         return self._sources.read
 
+    @property
+    def tables(self) -> tuple[tuple[str, str], ...]:
+        """Of these files, the tables and lists that rows were taken from, each once."""
+        return tuple(dict.fromkeys(self._sources.tables))
+
     def run(self) -> None:
         """Check everything that can be checked of the parts.
 

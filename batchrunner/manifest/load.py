@@ -179,6 +179,7 @@ def manifest_of(document: Document, checker: Checker, raw: bytes, path: Path) ->
         exclude=tuple(exclude for exclude, _row in checker.exclude),
         include=tuple(shot for shot, _row in checker.include),
         notes=tuple(sorted(checker.notes)),
+        tables=checker.tables,
         notify=tuple(
             Notify(
                 one["env"],

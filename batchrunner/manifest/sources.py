@@ -72,6 +72,7 @@ class Sources:
         self._card = card
         self._report = report
         self.read: list[tuple[str, str]] = []  # path as told, and the hash of the bytes
+        self.tables: list[tuple[str, str]] = []  # of these, those that rows were taken from
 
     def rows(self, section: str, entry: Entry) -> Iterator[Row]:
         """Yield an entry's rows: itself, or those of what it names. What is wrong is reported."""
@@ -103,6 +104,7 @@ class Sources:
             yield from (FileRow(entry, file) for file in find(told, self._folder, usual))
             return
         file = read_text(self._folder / told, kind)
+        self.tables.append((told, file.sha256))
         self.read.append((told, file.sha256))
         if kind == "lines":
             yield from self._lines(file, entry)
