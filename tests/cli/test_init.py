@@ -116,7 +116,7 @@ def test_a_table_becomes_a_manifest(
         (("--model", "wan26-t2v"), 'unknown model "wan26-t2v": did you mean wan2.6-t2v'),
         (
             ("my [photos]", "--model", "pixverse-v6-extend", "--prompt", "x"),
-            "there are no videos in my [photos]",
+            "there are no videos in my [photos] or below it",
         ),
         (("my [photos]", "--model", "pixverse-v6-transition"), "does not tell which belong together"),
         (("--from", "odd.csv", "--model", "wan2.6-t2v"), "no column for words (prompt or text)"),
@@ -158,7 +158,10 @@ def test_words_of_the_command_line_may_begin_alike(shell: Shell, tmp_path: Path)
         (("my [fotos]",), 'there is no folder my [fotos]: did you mean "my [photos]"?'),
         (("my [fotos]", "--prompt", "x"), 'there is no folder my [fotos]: did you mean "my [photos]"?'),
         (("none/photos",), "there is no folder none/photos: there is no folder none"),
-        (("empty", "-o", "p.yaml"), "there are no pictures in empty: .jpeg, .jpg, .png"),
+        (
+            ("empty", "-o", "p.yaml"),
+            "there are no pictures in empty or below it: .jpeg, .jpg, .png; there are some in my [photos]",
+        ),
         (("webp",), "convert old.webp to .jpeg, .jpg, .png"),
         (("my [photos]", "--model", "wan2.6-t2v"), "takes no picture: leave the folder my [photos] away\n"),
         (("2024", "--model", "wan2.6-t2v"), "leave the folder 2024 away; nor is there such a folder"),
@@ -177,6 +180,44 @@ def test_a_folder_that_cannot_be_meant_is_refused(
     assert done.code == 2
     assert why in done.err
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_pictures_in_folders_below_are_found(tmp_path: Path) -> None:
+    """Levels down, hidden ones left out; where there are some on top, these, and the rest is told."""
+    for folder in ("top/sub", "top/sub/deeper", "top/.thumbnails", "mixed/sub"):
+        (tmp_path / folder).mkdir(parents=True)
+    images = demo_folder() / "images"
+    for source, name in (
+        ("fox.png", "top/sub/fox.png"),
+        ("harbour.jpg", "top/sub/deeper/harbour.jpg"),
+        ("fox.png", "top/.thumbnails/small.png"),
+        ("fox.png", "mixed/fox.png"),
+        ("fox.png", "mixed/sub/other.png"),
+    ):
+        shutil.copy(images / source, tmp_path / name)
+    (tmp_path / "mixed" / "._fox.jpg").touch()
+    shell = Shell(tmp_path)
+    deep, mixed = shell.run("init", "top"), shell.run("init", "mixed")
+    text = (tmp_path / "mixed.yaml").read_text(encoding="utf-8")
+
+    assert (deep.code, mixed.code) == (0, 0), (deep, mixed)
+    assert sorted(image.id for image in load(tmp_path / "top.yaml")[0].images) == ["fox", "harbour"]
+    assert '  - {glob: "top/**/*.png"}' in (tmp_path / "top.yaml").read_text(encoding="utf-8")
+    assert [image.id for image in load(tmp_path / "mixed.yaml")[0].images] == ["fox"]
+    assert '# 1 more in folders below are left out: "mixed/**/*.png" takes them in too' in text
+
+
+def test_a_starter_says_why_it_is_one(shell: Shell, tmp_path: Path) -> None:
+    """What was looked for, and where there is some."""
+    (tmp_path / "empty").mkdir()
+    below, here = shell.run("init", "empty"), shell.run("init")
+    refused = shell.run("init", "--prompt", "Slow push-in")
+
+    what = "there are no pictures (.jpeg, .jpg, .png) in"
+    assert below.err == f"{what} empty or below it, so its image stands for yours\n"
+    where = "there are some in my [photos]: batchrunner init 'my [photos]'\n"
+    assert here.err == f"{what} this folder, so its image stands for yours; {where}"
+    assert refused.err == f"there are no pictures in this folder: .jpeg, .jpg, .png; {where}"
 
 
 def test_a_starter_goes_where_it_is_told(tmp_path: Path) -> None:
