@@ -16,7 +16,8 @@ from typing import Literal
 from batchrunner.cards import Card, load_card
 from batchrunner.errors import UsageError
 from batchrunner.files import card_ids
-from batchrunner.manifest.columns import PICTURES, SHOWN_MAX
+from batchrunner.manifest.columns import PICTURES, ROW_FIRST, SHOWN_MAX, is_row, known_names, usual_names
+from batchrunner.manifest.csvread import BARS
 
 Section = Literal["shots", "images", "prompts"]
 
@@ -40,6 +41,9 @@ def section_of(table: Path, card: Card) -> Section:
     """
     names = _columns(table)
     plain = {name.strip().casefold(): name.strip() for name in names}
+    known = known_names("images", card) | known_names("shots", card) | PICTURE_LIKE
+    if table.suffix.lower() != ".jsonl" and is_row([*plain.values()], known):
+        raise UsageError(f"{table}:1: {ROW_FIRST}; put one above it, such as {usual_names('shots', card)}")
     has_words = not plain.keys().isdisjoint(WORDS)
     named = ", ".join([*plain.values()][:SHOWN_MAX]) + (", …" if len(plain) > SHOWN_MAX else "")
     columns = f"its columns: {named or 'none'}"
@@ -115,9 +119,9 @@ def _models() -> Mapping[str, tuple[str, ...]]:
 def _columns(table: Path) -> list[str]:
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline(HEAD)
+            first, said = file.readline(HEAD), ""
             if first.lower().startswith("sep="):
-                first = file.readline(HEAD)
+                first, said = file.readline(HEAD), first[len("sep=") :][:1]
     except OSError as error:
         raise UsageError(f"cannot read {table}: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -128,5 +132,8 @@ def _columns(table: Path) -> list[str]:
         except ValueError:
             told = {}
         return list(told) if isinstance(told, dict) else []
-    divider = next((one for one in "\t;" if one in first), ",")
-    return next(csv.reader([first], delimiter=divider), [])
+    divider = said or next((one for one in "\t;" if one in first), ",")
+    names = next(csv.reader([first], delimiter=divider), [])
+    if len(names) == 1 and "|" in first:
+        raise UsageError(f"{table}: {BARS}")
+    return names

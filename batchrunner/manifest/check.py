@@ -104,9 +104,9 @@ class Checker:
         exclusions.check(self.exclude, manifest, card, self._report)
         if not self.problems and count(manifest, card) == 0:
             key, what = (
-                ("exclude", "leaves no job")
+                ("exclude", "leaves no job: every single one is matched by an entry")
                 if manifest.exclude
-                else ("product", "without it there is no job")
+                else ("product", 'false leaves no job where there are no shots: take it out, or list "shots"')
             )
             self._report.add(self._root.problem((key,), what))
         images = {image.id: row for image, row in self.images}

@@ -16,6 +16,7 @@ from typing import Any
 
 from batchrunner.cards import Card, load_card
 from batchrunner.files import card_ids
+from batchrunner.manifest.pictures import SUFFIXES, VIDEO_SUFFIXES, is_address
 from batchrunner.manifest.templates import NAME
 from batchrunner.manifest.yamlread import INT_MAX, Path
 from batchrunner.values import JSON
@@ -32,6 +33,9 @@ NEEDED: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "shots": (("image", "url", "file", "frames"), ("prompt", "text")),
 }
 PICTURES = frozenset({"image", "url", "file", "frames"})
+FILES = (*SUFFIXES, *VIDEO_SUFFIXES)
+WORDS_MIN = 3  # blanks in a cell that is a sentence, and no name of a column
+ROW_FIRST = "looks like a row, for none of its columns has a known name: the first line names the columns"
 SHOWN_MAX = 12  # columns of a table that a message names
 SEED_WORDS = "seeds are not set here: `takes` and the campaign's `seed` decide them"
 
@@ -90,6 +94,22 @@ def _var(name: str) -> str:
     return name
 
 
+def known_names(section: str, card: Card | None) -> frozenset[str]:
+    """Return the names that mean something in a table of a section, in small letters."""
+    own = () if card is None else (*card.image_fields, *card.parameters["properties"])
+    return frozenset(one.casefold() for one in (*KEYS[section], *own))
+
+
+def usual_names(section: str, card: Card | None) -> str:
+    """Return a first line for a table of a section that has none."""
+    fields = ("image",) if card is None else card.image_fields
+    one = "file" if section == "images" else "image"
+    pictures = fields if len(fields) > 1 else (one,) * len(fields)
+    return ",".join(
+        (*(pictures if section != "prompts" else ()), *(("prompt",) if section != "images" else ()))
+    )
+
+
 def slip(section: str, name: str, card: Card | None) -> str | None:
     """Return the key or parameter that a column nobody uses was most likely meant to be."""
     if card is None:
@@ -143,6 +163,14 @@ def _takes_text(rule: Mapping[str, Any], text: str) -> bool:
         return bool(text == rule["const"])
     kinds = rule.get("type", ())
     return "string" in ([kinds] if isinstance(kinds, str) else kinds)
+
+
+def is_row(names: Sequence[str], known: Iterable[str]) -> bool:
+    """Tell whether the first line of a table is a row already: it has no known name, and what no name is."""
+    plain = [name.casefold() for name in names]
+    if not {*plain}.isdisjoint(known):
+        return False
+    return any(is_address(one) or one.endswith(FILES) or one.count(" ") >= WORDS_MIN for one in plain)
 
 
 def twice(names: Iterable[str]) -> str | None:

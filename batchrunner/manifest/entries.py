@@ -62,7 +62,7 @@ class Builder:
             what = (
                 f"has both {' and '.join(named)}: leave one empty"
                 if named
-                else f"has no {self._filling.word}"
+                else f"has no {self._filling.word}: give it a file or url"
             )
             self._say(row, (), what)
             return Image(str(told.get("id", "")), (), self.words(row), told.get("parameters", NOTHING))
@@ -148,7 +148,11 @@ class Builder:
             return None if named else NO_IMAGE
         if len(named) != 1:
             if named or self._card is not None:  # a model that nobody knows may take none
-                what = f"has both {' and '.join(named)}: leave one out" if named else "has no image"
+                what = (
+                    f"has both {' and '.join(named)}: leave one out"
+                    if named
+                    else "has no picture: give it an image, url or file"
+                )
                 self._say(row, (), what)
             return None
         if named == ["image"]:
@@ -191,7 +195,9 @@ class Builder:
         told = row.told
         named = [key for key in ("prompt", "text") if key in told]
         if len(named) != 1:
-            self._say(row, (), "has both prompt and text: leave one out" if named else "has no prompt")
+            self._say(
+                row, (), "has both prompt and text: leave one out" if named else "has no prompt: give it one"
+            )
             return None
         (key,) = named
         text = told[key]

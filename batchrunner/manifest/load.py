@@ -8,6 +8,7 @@ rest is still checked, so that one look shows everything.
 from __future__ import annotations
 
 import hashlib
+import shlex
 from dataclasses import replace
 from decimal import Decimal
 from itertools import islice
@@ -28,6 +29,7 @@ from batchrunner.values import JSON, Limits, Manifest, Notify, NotifyEvent, Pric
 
 SECTIONS = frozenset({"images", "prompts", "shots", "exclude", "include"})  # lists of entries
 
+TABLES = frozenset({".csv", ".tsv", ".jsonl"})
 CARD_MAX = 1_000_000  # bytes
 
 
@@ -38,12 +40,26 @@ def load(path: Path, *, far: bool = False) -> tuple[Manifest, Card]:
         ManifestError: the manifest is wrong; every problem is in it.
         UsageError: there is no such file.
     """
+    _refuse_other(path)
     try:
         with path.open("rb") as file:
             raw = file.read(SIZE_MAX + 1)  # no more: a wrong path may lead to a video, or to /dev/zero
     except OSError as error:
         raise UsageError(f"cannot read the manifest {path}: {error.strerror}") from error
     return load_bytes(raw, path, far=far)
+
+
+def _refuse_other(path: Path) -> None:
+    """Refuse what a manifest is made for and what is none itself.
+
+    Raises:
+        UsageError: it is a table or a folder; the text has the command that makes a manifest for it.
+    """
+    named = shlex.quote(str(path))
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, not a manifest; for its pictures: batchrunner init {named}")
+    if path.suffix.lower() in TABLES and path.is_file():
+        raise UsageError(f"{path} is a table, not a manifest; for its rows: batchrunner init --from {named}")
 
 
 def load_bytes(raw: bytes, path: Path, *, far: bool = False) -> tuple[Manifest, Card]:
@@ -58,10 +74,10 @@ def load_bytes(raw: bytes, path: Path, *, far: bool = False) -> tuple[Manifest, 
 
 def _load(raw: bytes, path: Path, *, far: bool) -> tuple[Manifest, Card]:
     document = read(raw, str(path))
-    wrong = shape.problems(document, str(path))
+    card, model_problems = _card(document, path) if isinstance(document.data, dict) else (None, [])
+    wrong = shape.problems(document, str(path), card)
     if not isinstance(document.data, dict):
         raise ManifestError([problem for _path, problem in wrong])
-    card, model_problems = _card(document, path)
     wrong += shape.inputs(document, str(path), card)
     checker = Checker(document, path, card, frozenset(_spoilt(at) for at, _problem in wrong if at))
     checker.run()

@@ -95,7 +95,10 @@ class Sources:
             self._report.add(error.problem)
         else:
             if not count and len(self._report.problems) == before:
-                self._report.add(entry.problem((kind,), "has no rows"))
+                below = " below the line that names the columns" if kind == "csv" else ""
+                self._report.add(
+                    entry.problem((kind,), f"has no rows{below}: nothing but blank lines, if any")
+                )
 
     def _named(self, section: str, kind: str, entry: Entry) -> Iterator[Row]:
         told = entry.told[kind]

@@ -83,6 +83,11 @@ def test_without_words_some_are_suggested(shell: Shell, tmp_path: Path) -> None:
             "\ufeffimage;prompt;takes\nmy [photos]/fox.png;The fox looks up;2\n",
             lambda one: len(one.shots) == 1 and not one.images,
         ),
+        (
+            "bars.csv",
+            "sep=|\nimage|prompt\nmy [photos]/fox.png|The fox looks up, slowly\n",
+            lambda one: one.shots[0].prompt.text == "The fox looks up, slowly",
+        ),
         ("pictures.csv", "id,file\nfox,my [photos]/fox.png\n", lambda one: one.images[0].id == "fox"),
         (
             "rows.jsonl",
@@ -110,6 +115,8 @@ def test_a_table_becomes_a_manifest(
         (("--from", "latin.csv"), "latin.csv is not UTF-8: in Excel"),
         (("--from", "empty.csv"), "its columns: none"),
         (("--from", "gone.csv"), "gone.csv:2"),
+        (("--from", "rows.csv"), "rows.csv:1: looks like a row, for none of its columns has a known name"),
+        (("--from", "bars.csv"), "bars.csv: the cells are divided by |: save the table with commas"),
         (("state", "--prompt", "x"), "there is no folder state"),
         (("--example", "lookbook", "--prompt", "x"), "laid out as it is"),
         (("--example", "lookbook", "--model", "wan2.6-t2v"), "laid out as it is"),
@@ -131,6 +138,8 @@ def test_what_cannot_be_made_is_told_and_nothing_is_written(
     (tmp_path / "odd.csv").write_text("mood,weather\nlow,fog\n", encoding="utf-8")
     (tmp_path / "latin.csv").write_bytes("image,prompt,größe\n".encode("latin-1"))
     (tmp_path / "empty.csv").touch()
+    (tmp_path / "rows.csv").write_text("fox.png,The fox looks up\n", encoding="utf-8")
+    (tmp_path / "bars.csv").write_text("image|prompt\nfox.png|The fox\n", encoding="utf-8")
     (tmp_path / "gone.csv").write_text("image,prompt\nnone.png,The fox\n", encoding="utf-8")
     before = sorted(tmp_path.rglob("*"))
     done = shell.run("init", *words)

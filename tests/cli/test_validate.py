@@ -154,3 +154,20 @@ def test_more_errors_than_are_told_at_once_are_hinted_at(tmp_path: Path) -> None
     assert done.code == 2
     told = "100 errors and perhaps more, for so many are told at once; nothing was sent"
     assert done.err.splitlines()[-1] == told
+
+
+def test_what_a_manifest_is_made_for_is_told_apart_from_one(tmp_path: Path) -> None:
+    """A table, a folder: with the command that makes a manifest of it."""
+    (tmp_path / "my shots.csv").write_text("image,prompt\nfox.png,The fox\n", encoding="utf-8")
+    (tmp_path / "photos").mkdir()
+    shell = Shell(tmp_path)
+    validated = shell.inside("validate", "my shots.csv", "photos")
+    planned = shell.inside("plan", "my shots.csv")
+
+    table = "my shots.csv is a table, not a manifest; for its rows: batchrunner init --from 'my shots.csv'"
+    assert (validated.code, planned.code) == (2, 2)
+    assert validated.err.splitlines()[:2] == [
+        f"my shots.csv: {table}",
+        "photos: photos is a folder, not a manifest; for its pictures: batchrunner init photos",
+    ]
+    assert planned.err == f"{table}\n"
