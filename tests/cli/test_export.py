@@ -88,6 +88,23 @@ def test_an_export_is_held_back_as_its_campaign_was(shell: Shell, tmp_path: Path
         assert "notify" not in data
 
 
+def test_an_export_spells_out_every_prompt(shell: Shell, tmp_path: Path) -> None:
+    """One whose words differ by image is a prompt for each; braces that were meant stay what they are."""
+    long = "p" * 64
+    text = RICH.replace("id: push,", f"id: {long},").replace("{{x}}", "{{x}} {{subject}}")
+    (tmp_path / "night.yaml").write_text(text, encoding="utf-8")
+    assert shell.inside("plan", "night.yaml", "--record").code == 0
+    done = shell.inside("export", "night", "-o", "out.yaml")
+    told = read((tmp_path / "out.yaml").read_bytes(), "out.yaml").data
+
+    assert done.code == 0, done.err
+    assert sent(shell, "out.yaml") == sent(shell, "night.yaml")
+    ids = [one["id"] for one in told["prompts"]]
+    assert [one.rpartition("-")[0] or one for one in ids] == ["p" * 57, "p" * 57, "pull"]
+    assert told["prompts"][1]["text"] == "Push cat {{x}} {{subject}}"
+    assert all("vars" not in shot for shot in told["shots"])
+
+
 def test_an_export_goes_to_stdout_and_over_no_file(shell: Shell, tmp_path: Path) -> None:
     """The manifest that it came from is not needed, nor touched."""
     printed = shell.inside("export", "night.yaml")
