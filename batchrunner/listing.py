@@ -16,7 +16,15 @@ from typing import Literal
 from batchrunner.cards import Card, load_card
 from batchrunner.errors import UsageError
 from batchrunner.files import card_ids
-from batchrunner.manifest.columns import PICTURES, ROW_FIRST, SHOWN_MAX, is_row, known_names, usual_names
+from batchrunner.manifest.columns import (
+    PICTURE_LIKE,
+    PICTURES,
+    ROW_FIRST,
+    SHOWN_MAX,
+    is_row,
+    known_names,
+    usual_names,
+)
 from batchrunner.manifest.csvread import BARS
 
 Section = Literal["shots", "images", "prompts"]
@@ -24,12 +32,6 @@ Section = Literal["shots", "images", "prompts"]
 HEAD = 1 << 16  # bytes of a table's first line that are read
 KEYS = ("image", "url", "file")  # columns in which any model's picture is found
 WORDS = ("prompt", "text")
-VIDEO_LIKE = frozenset({"video", "videos", "clip", "film", "movie"})
-# What people and other tools call the column of their pictures (`file_name`: the image folders of data sets).
-PICTURE_LIKE = VIDEO_LIKE | {
-    *("picture", "pictures", "images", "image_path", "image_file", "img", "photo", "photos", "frame"),
-    *("filename", "file_name", "filepath", "file_path", "path", "src", "source", "link"),
-}
 
 
 def section_of(table: Path, card: Card) -> Section:
@@ -42,7 +44,7 @@ def section_of(table: Path, card: Card) -> Section:
     names = _columns(table)
     plain = {name.strip().casefold(): name.strip() for name in names}
     known = known_names("images", card) | known_names("shots", card) | PICTURE_LIKE
-    if table.suffix.lower() != ".jsonl" and is_row([*plain.values()], known):
+    if table.suffix.lower() != ".jsonl" and known.isdisjoint(plain) and is_row([*plain.values()]):
         raise UsageError(f"{table}:1: {ROW_FIRST}; put one above it, such as {usual_names('shots', card)}")
     has_words = not plain.keys().isdisjoint(WORDS)
     named = ", ".join([*plain.values()][:SHOWN_MAX]) + (", …" if len(plain) > SHOWN_MAX else "")

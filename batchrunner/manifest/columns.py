@@ -8,6 +8,7 @@ section's own keys; a picture field of the model's card; a parameter of the card
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,6 +34,13 @@ NEEDED: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "shots": (("image", "url", "file", "frames"), ("prompt", "text")),
 }
 PICTURES = frozenset({"image", "url", "file", "frames"})
+VIDEO_LIKE = frozenset({"video", "videos", "clip", "film", "movie"})
+# What people and other tools call the column of their pictures (`file_name`: the image folders of data sets).
+PICTURE_LIKE = VIDEO_LIKE | {
+    *("picture", "pictures", "images", "image_path", "image_file", "img", "photo", "photos", "frame"),
+    *("filename", "file_name", "filepath", "file_path", "path", "src", "source", "link"),
+}
+WORD_LIKE = frozenset({"words", "prompts", "caption", "captions", "description", "text_prompt", "sentence"})
 FILES = (*SUFFIXES, *VIDEO_SUFFIXES)
 WORDS_MIN = 3  # blanks in a cell that is a sentence, and no name of a column
 ROW_FIRST = "looks like a row, for none of its columns has a known name: the first line names the columns"
@@ -131,12 +139,23 @@ def lacking(section: str, paths: Iterable[Path | None], names: Sequence[str], ca
         if (imageless or (card is None and section == "shots")) and PICTURES.issuperset(needed):
             continue
         if there.isdisjoint(needed):
-            near = (difflib.get_close_matches(one, list(names), n=1, cutoff=0.7) for one in needed)
-            meant = next((f'rename "{one[0]}", or add one' for one in near if one), "rename or add one")
+            near = _meant(needed, names, card)
+            meant = f'rename "{near}", or add one' if near else "rename or add one"
             shown = ", ".join([*names[:SHOWN_MAX], *(["…"] if len(names) > SHOWN_MAX else [])])
             name = '" and "'.join(several) if several and "frames" in needed else needed[0]
             found.append(f'there is no column "{name}": {meant}; the columns are {shown}')
     return found
+
+
+def _meant(needed: Sequence[str], names: Sequence[str], card: Card | None) -> str | None:
+    """Return the column that most likely is one of those that are needed."""
+    like = (
+        WORD_LIKE if "prompt" in needed else VIDEO_LIKE if card and card.videos else PICTURE_LIKE | {"image"}
+    )
+    several = "frames" in needed and card is not None and len(card.image_fields) > 1
+    close = (difflib.get_close_matches(one, list(names), n=1, cutoff=0.7) for one in needed)
+    called = (name for name in names if name.casefold() in like and not several)
+    return next(itertools.chain((one[0] for one in close if one), called), None)
 
 
 def typed(text: str, rule: Mapping[str, Any] | None) -> JSON:
@@ -165,11 +184,9 @@ def _takes_text(rule: Mapping[str, Any], text: str) -> bool:
     return "string" in ([kinds] if isinstance(kinds, str) else kinds)
 
 
-def is_row(names: Sequence[str], known: Iterable[str]) -> bool:
-    """Tell whether the first line of a table is a row already: it has no known name, and what no name is."""
+def is_row(names: Sequence[str]) -> bool:
+    """Tell whether the first line of a table, which has no known name, is a row already."""
     plain = [name.casefold() for name in names]
-    if not {*plain}.isdisjoint(known):
-        return False
     return any(is_address(one) or one.endswith(FILES) or one.count(" ") >= WORDS_MIN for one in plain)
 
 

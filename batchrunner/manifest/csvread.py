@@ -57,10 +57,7 @@ def csv_rows(
     """
     sheet = _Sheet(file)
     table = Table(file, section, card, entry, report, sheet.locate)
-    if is_row(sheet.names, known_names(section, card)):
-        raise sheet.error(
-            sheet.header_line, f"{ROW_FIRST}; put one above it, such as {usual_names(section, card)}"
-        )
+    _check_first(sheet, section, card)
     paths = [table.add_column(name, sheet.locate(sheet.header_line, name)) for name in sheet.names]
     if missing := lacking(section, paths, sheet.names, card):
         for what in missing:  # once, at the header: each row would only say the same
@@ -85,6 +82,23 @@ def csv_rows(
             continue
         told = {path: cell if path in words else _cell(table, path, cell) for path, cell in read}
         yield table.row(line, told, flat=flat)
+
+
+def _check_first(sheet: _Sheet, section: str, card: Card | None) -> None:
+    """Refuse a first line that is a row already, or something above the names of the columns.
+
+    Where one name is known the line is taken as it is: then no record is read here.
+    """
+    known = known_names(section, card)
+    if not known.isdisjoint(name.casefold() for name in sheet.names):
+        return
+    line, below = next(((line, cells) for line, cells in sheet.records if any(cells)), (1, []))
+    if not known.isdisjoint(cell.casefold() for cell in below):
+        what = f"the first line names the columns, and these names stand in line {line}"
+        raise sheet.error(sheet.header_line, f"{what}: delete what is above it")
+    if is_row(sheet.names):
+        what = f"{ROW_FIRST}; put one above it, such as {usual_names(section, card)}"
+        raise sheet.error(sheet.header_line, what)
 
 
 def _failed(cell: str) -> str | None:
@@ -129,8 +143,8 @@ class _Sheet:
         while self.names and not self.names[-1]:
             self.names.pop()
         if not self.names:
-            whole = "is empty" if not self._file.text.strip() else "begins with an empty line"
-            raise self.error(1, f"{whole}: the first line names the columns")
+            whole = "is empty" if not self._file.text.strip() else "begins with an empty line: delete it"
+            raise self.error(1, f"{whole}; the first line names the columns")
         if len(self.names) == 1 and "|" in self.names[0]:
             raise self.error(self.header_line, BARS)
         if (name := twice(name for name in self.names if name)) is not None:

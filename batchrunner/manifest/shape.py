@@ -16,6 +16,7 @@ from jsonschema.exceptions import ValidationError
 from batchrunner.cards import Card
 from batchrunner.errors import ManifestError, Problem
 from batchrunner.files import schema_text
+from batchrunner.manifest.mending import mended
 from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, Path, path_text
 from batchrunner.sentences import value_message
 
@@ -128,7 +129,7 @@ def _told(error: ValidationError, card: Card | None) -> Iterator[tuple[Path, boo
     elif error.validator == "pattern" and "x-message" in schema:
         yield path, False, schema["x-message"]
     else:
-        yield path, False, value_message(error) + _example(error, card)
+        yield path, False, value_message(error) + _meant_or_example(path, error, card)
 
 
 def _nothing_to_render(told: set[str]) -> Iterator[str]:
@@ -149,6 +150,11 @@ def _lacks(key: str, schema: Any) -> str:
     bare = shortest.strip('"')
     plain = bare if re.fullmatch(r"[\w.-]+", bare) else shortest
     return f'the key "{key}" is missing: add it, such as `{key}: {plain}`'
+
+
+def _meant_or_example(path: Path, error: ValidationError, card: Card | None) -> str:
+    kinds: Any = error.validator_value if error.validator == "type" else ()
+    return mended(path, error.instance, kinds, error.schema) or _example(error, card)
 
 
 def _example(error: ValidationError, card: Card | None) -> str:

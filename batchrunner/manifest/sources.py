@@ -83,6 +83,8 @@ class Sources:
         for key in entry.told:
             if key not in {kind, *_WITH_ROWS}:
                 what = f"does not go with `{kind}`: only vars and parameters hold for all its rows"
+                if key == "takes":
+                    what += "; give it a column of that name, or set the manifest's own `takes`"
                 self._report.add(entry.problem((key,), what, key=True))
         count, before = 0, len(self._report.problems)
         try:

@@ -1,0 +1,52 @@
+"""How a value of the wrong kind was most likely meant: a bare name of a file, one value for a list."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from batchrunner.manifest.pictures import SUFFIXES, VIDEO_SUFFIXES, is_address
+from batchrunner.manifest.yamlread import Path
+
+_KEYS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl"}
+_FILES = frozenset({*SUFFIXES, *VIDEO_SUFFIXES})
+
+
+def mended(path: Path, value: Any, kinds: Sequence[str] | str, schema: Any) -> str:
+    """Return what to write instead, as the end of a sentence; nothing where nobody can tell.
+
+    `kinds`: what the value should be, by its `schema`; nothing where it is of the right kind.
+    """
+    if isinstance(value, str) and path[0] in {"images", "prompts", "shots"} and "object" in kinds:
+        return _named(str(path[0]), value, whole=len(path) == 1)
+    if kinds == "array" and not isinstance(value, list | dict | None) and _is_item(schema, value):
+        return f": write [{json.dumps(value, ensure_ascii=False)}]"
+    return ""
+
+
+def _named(section: str, value: str, *, whole: bool) -> str:
+    """Return the mapping that names what a bare text names."""
+    text = json.dumps(value, ensure_ascii=False)
+    suffix = PurePosixPath(value).suffix.casefold()
+    if suffix in _KEYS:
+        return f": write {{{_KEYS[suffix]}: {text}}}"
+    if section == "prompts":
+        return f": write {{lines: {text}}}" if suffix == ".txt" else f": write [{text}]" if whole else ""
+    if section == "shots":
+        return ""
+    if is_address(value):
+        return f": write {{url: {text}}}"
+    if "*" in value:
+        return f": write {{glob: {text}}}"
+    if suffix in _FILES:
+        return f": write {{file: {text}}}"
+    return f": write {{glob: {json.dumps(value.rstrip('/') + '/*.png', ensure_ascii=False)}}} for a folder"
+
+
+def _is_item(schema: Any, value: Any) -> bool:
+    """Tell whether a list of a schema may hold a bare value of this kind."""
+    kinds = schema["items"].get("type", ()) if "items" in schema else ("string", "number")
+    usual = "string" if isinstance(value, str) else "number"
+    return usual in kinds and not isinstance(value, bool)
