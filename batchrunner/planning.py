@@ -15,6 +15,7 @@ from batchrunner.cards import Card
 from batchrunner.manifest.expand import costs, places
 from batchrunner.manifest.heap import uncollected
 from batchrunner.manifest.places import Place
+from batchrunner.replacing import PAID, Shared, replaced
 from batchrunner.rules.expected import Shown, expected_micros, range_micros
 from batchrunner.rules.foresight import Foresight
 from batchrunner.store import counters, reading, recorded
@@ -23,7 +24,6 @@ from batchrunner.values import Job, JobState, Manifest
 
 CHUNK = 500
 CHUNK_MAX = 20 * CHUNK  # of one image and prompt, whose settings are looked at together
-PAID = frozenset({JobState.DONE, JobState.ACTIVE, JobState.HELD})  # or may have been
 
 
 class Change(StrEnum):
@@ -106,6 +106,7 @@ def make_plan(
     are not over. Without `each` and a state table no job is made: its place tells all that is asked.
     """
     counts = _Counts(card)
+    shared = Shared(manifest, card)
     found = places(manifest, card)
     if db is None and each is None:
         for place in found:
@@ -114,7 +115,7 @@ def make_plan(
                 each_place(place, len(place.takes))
     else:
         for chunk in _chunks(found):
-            _compare(chunk, db, counts, each, each_place)
+            _compare(chunk, db, counts, shared, each, each_place)
     jobs, states, cost = sum(counts.states.values()), counts.states, counts.cost_micros
     unchanged = jobs - counts.new - counts.changed
     known = counters.states(db) if db else dict.fromkeys(JobState, 0)
@@ -131,7 +132,8 @@ def make_plan(
         new=counts.new,
         changed=counts.changed,
         unchanged=unchanged,
-        # Each recorded job is still there, became a changed one, or is gone: it is counted once.
+        # Each recorded job is still there, became a changed one, or is gone: it is counted once. Only of an
+        # image and prompt with more than `CHUNK_MAX` jobs, which are not looked at together, too few are gone.
         gone=max(0, sum(known.values()) - unchanged - counts.changed),
         done=states[JobState.DONE],
         to_submit=states[JobState.PENDING],
@@ -231,6 +233,7 @@ def _compare(
     chunk: list[Place],
     db: Database | None,
     counts: _Counts,
+    shared: Shared,
     each: Each | None,
     each_place: EachPlace | None,
 ) -> None:
@@ -239,7 +242,7 @@ def _compare(
     ids = [[job.id if isinstance(job, Job) else job[0] for job in jobs] for jobs in made]
     known = recorded.job_states(db, itertools.chain.from_iterable(ids)) if db else {}
     fresh = {_without_hash(id_) for some in ids for id_ in some if id_ not in known}
-    before = _replaced(recorded.jobs_of_places(db, fresh), ids) if db and fresh else {}
+    before = replaced(recorded.jobs_of_places(db, fresh), ids, shared) if db and fresh else {}
     for place, jobs, some in zip(chunk, made, ids, strict=True):
         new = changed = 0
         states = Counter(known.get(id_, JobState.PENDING) for id_ in some)
@@ -250,26 +253,15 @@ def _compare(
                 change = Change.CHANGED if were else Change.NEW
                 new += not were
                 changed += bool(were)
-                counts.again_micros += (place.setting.cost_micros or 0) if were and were.pop() in PAID else 0
+                if were:
+                    was, state = were.pop()
+                    shared.replace(was)
+                    counts.again_micros += (place.setting.cost_micros or 0) if state in PAID else 0
             if each is not None and isinstance(job, Job):
                 each(job, change, known.get(id_, JobState.PENDING))
         counts.add(place, states, new, changed)
         if each_place is not None and some:
             each_place(place, states[JobState.PENDING] + states[JobState.ACTIVE])
-
-
-def _replaced(
-    before: Mapping[str, Mapping[str, JobState]], ids: Iterable[Iterable[str]]
-) -> dict[str, list[JobState]]:
-    """Return the states of the jobs at each place that the manifest has no longer; those paid for last.
-
-    Else a quality that joins another in the matrix would count as a change to it, paid for a second time.
-    """
-    here = {id_ for some in ids for id_ in some}
-    return {
-        place: sorted((state for job, state in jobs.items() if job not in here), key=PAID.__contains__)
-        for place, jobs in before.items()
-    }
 
 
 def _without_hash(job_id: str) -> str:

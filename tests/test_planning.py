@@ -112,6 +112,30 @@ def test_each_recorded_job_is_counted_once(folder: Path) -> None:
         assert plan.unchanged + plan.changed + plan.gone == 4
 
 
+@pytest.mark.parametrize("rows", [3, 600])
+def test_a_place_that_rows_share_is_counted_once(tmp_path: Path, rows: int) -> None:
+    """Product and include, looked at together or far apart: what another row still has was not replaced."""
+    path = tmp_path / "night.yaml"
+    images = "".join(f'  - {{id: i{n}, url: "https://example.com/{n}.png"}}\n' for n in range(rows))
+    head = "version: 1\ncampaign: night\nmodel: pixverse-v5.6-i2v\nprovider: emulator\nseed: 1\n"
+    head += f"images:\n{images}"
+    head += 'prompts: [{id: p, text: "Slow push-in"}]\n'
+    include = "include: [{image: i0, prompt: p, take: 1, duration: %s}]\n"
+    path.write_text(head + include % 8, encoding="utf-8")
+    campaign = Campaign(path, state=tmp_path / "state")
+    campaign.record()
+    path.write_text(head + include % 10, encoding="utf-8")
+    included = Campaign(path, state=tmp_path / "state").plan()
+    path.write_text(f"{head}matrix: {{quality: [720p, 360p]}}\n{include % 8}", encoding="utf-8")
+    listed = Campaign(path, state=tmp_path / "state").plan()
+    path.write_text(f"{head}parameters: {{quality: 360p}}\n{include % 10}", encoding="utf-8")
+    both = Campaign(path, state=tmp_path / "state").plan()
+
+    assert counts(included) == (0, 1, rows, 0)
+    assert counts(listed) == (rows, rows, 1, 0)
+    assert counts(both) == (0, rows + 1, 0, 0)
+
+
 def test_without_a_state_table_everything_is_new(tmp_path: Path) -> None:
     """And nothing is paid again."""
     plan = written(tmp_path).plan()

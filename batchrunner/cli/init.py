@@ -41,6 +41,7 @@ limits:
   # budget: 5.00          # dollars, at most
 """
 FOLDERS_SHOWN = 3
+TABLES = frozenset({".csv", ".tsv", ".jsonl"})
 EXAMPLES = ("demo", "lookbook", "quality-ladder", "seed-sweep", "shotlist", "transitions")
 
 
@@ -51,7 +52,7 @@ EXAMPLES = ("demo", "lookbook", "quality-ladder", "seed-sweep", "shotlist", "tra
         "batchrunner init --example lookbook demo && cd demo && batchrunner run manifests/lookbook.yaml"
     )
 )
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), required=False)
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
 @click.option("--prompt", "prompts", multiple=True, help="Words for every picture; may be given again.")
 @click.option(
     "--from",
@@ -107,6 +108,15 @@ def _one_way(
         raise click.UsageError("an example is laid out as it is: leave --prompt, --from, --model and -o away")
     if table is not None and (prompts or folder is not None):
         raise click.UsageError("--from names the table: leave FOLDER and --prompt away")
+    if folder is not None and folder.is_file():
+        raise click.UsageError(f"{folder} is {_instead(folder)}")
+
+
+def _instead(file: Path) -> str:
+    """Return what a file is that stands for a folder, and the command that was meant."""
+    if file.suffix.lower() in TABLES:
+        return f"a table: batchrunner init --from {shlex.quote(str(file))}"
+    return f"a file, and a folder is asked for: batchrunner init {shlex.quote(str(file.parent))}"
 
 
 def _has_files(folder: Path | None, prompts: tuple[str, ...], output: Path | None, model: str | None) -> bool:

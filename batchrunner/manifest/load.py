@@ -18,7 +18,7 @@ from typing import get_args
 from batchrunner.cards import Card, load_card, parse_card
 from batchrunner.errors import ManifestError, Problem, UsageError
 from batchrunner.files import card_ids
-from batchrunner.manifest import shape
+from batchrunner.manifest import nearby, shape
 from batchrunner.manifest.check import KEY_LIKE, Checker, identity
 from batchrunner.manifest.heap import uncollected
 from batchrunner.manifest.textfile import KEY_FOUND
@@ -29,6 +29,7 @@ from batchrunner.values import JSON, Limits, Manifest, Notify, NotifyEvent, Pric
 
 SECTIONS = frozenset({"images", "prompts", "shots", "exclude", "include"})  # lists of entries
 
+MANIFESTS = (".yaml", ".yml")
 TABLES = frozenset({".csv", ".tsv", ".jsonl"})
 CARD_MAX = 1_000_000  # bytes
 
@@ -45,7 +46,7 @@ def load(path: Path, *, far: bool = False) -> tuple[Manifest, Card]:
         with path.open("rb") as file:
             raw = file.read(SIZE_MAX + 1)  # no more: a wrong path may lead to a video, or to /dev/zero
     except OSError as error:
-        raise UsageError(f"cannot read the manifest {path}: {error.strerror}") from error
+        raise UsageError(f"cannot read the manifest {path}: {error.strerror}{_near(path)}") from error
     return load_bytes(raw, path, far=far)
 
 
@@ -60,6 +61,15 @@ def _refuse_other(path: Path) -> None:
         raise UsageError(f"{path} is a folder, not a manifest; for its pictures: batchrunner init {named}")
     if path.suffix.lower() in TABLES and path.is_file():
         raise UsageError(f"{path} is a table, not a manifest; for its rows: batchrunner init --from {named}")
+
+
+def _near(path: Path) -> str:
+    """Return the manifest that was meant by a campaign's name, or by a name that is nearly right."""
+    if path.exists() or not path.parent.is_dir():
+        return ""
+    names = [path.with_name(path.name + suffix) for suffix in MANIFESTS]
+    found = next((str(one) for one in names if one.is_file()), None)
+    return f': did you mean "{found}"?' if found else nearby.hint(path)
 
 
 def load_bytes(raw: bytes, path: Path, *, far: bool = False) -> tuple[Manifest, Card]:

@@ -166,6 +166,8 @@ def test_words_of_the_command_line_may_begin_alike(shell: Shell, tmp_path: Path)
         (("2024", "-o", "p.yaml"), "there is no folder 2024\n"),
         (("my [fotos]",), 'there is no folder my [fotos]: did you mean "my [photos]"?'),
         (("my [fotos]", "--prompt", "x"), 'there is no folder my [fotos]: did you mean "my [photos]"?'),
+        (("my [photos]/fox.png",), "is a file, and a folder is asked for: batchrunner init 'my [photos]'"),
+        (("shots.csv",), "shots.csv is a table: batchrunner init --from shots.csv"),
         (("none/photos",), "there is no folder none/photos: there is no folder none"),
         (
             ("empty", "-o", "p.yaml"),
@@ -183,6 +185,7 @@ def test_a_folder_that_cannot_be_meant_is_refused(
     (tmp_path / "empty").mkdir()
     (tmp_path / "webp").mkdir()
     (tmp_path / "webp" / "old.webp").touch()
+    (tmp_path / "shots.csv").touch()
     before = sorted(tmp_path.rglob("*"))
     done = shell.run("init", *words)
 

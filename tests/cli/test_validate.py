@@ -171,3 +171,17 @@ def test_what_a_manifest_is_made_for_is_told_apart_from_one(tmp_path: Path) -> N
         "photos: photos is a folder, not a manifest; for its pictures: batchrunner init photos",
     ]
     assert planned.err == f"{table}\n"
+
+
+def test_a_manifest_that_is_not_there_may_be_another_one(tmp_path: Path) -> None:
+    """The campaign's name, as most commands take it, or a name that is nearly right."""
+    shell = Shell(tmp_path)
+    name = shell.write()
+    said = [shell.inside("plan", one).err for one in ("night", "nigth.yaml", "day.yaml")]
+
+    why = "No such file or directory"
+    assert said == [
+        f'cannot read the manifest night: {why}: did you mean "{name}"?\n',
+        f'cannot read the manifest nigth.yaml: {why}: did you mean "{name}"?\n',
+        f"cannot read the manifest day.yaml: {why}\n",
+    ]
