@@ -133,7 +133,7 @@ def make_plan(
         changed=counts.changed,
         unchanged=unchanged,
         # Each recorded job is still there, became a changed one, or is gone: it is counted once. Only of an
-        # image and prompt with more than `CHUNK_MAX` jobs, which are not looked at together, too few are gone.
+        # image and prompt with more than `CHUNK_MAX` jobs, not looked at together, too few may be gone.
         gone=max(0, sum(known.values()) - unchanged - counts.changed),
         done=states[JobState.DONE],
         to_submit=states[JobState.PENDING],

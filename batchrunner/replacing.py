@@ -1,4 +1,4 @@
-"""Which recorded jobs the jobs of a manifest have taken the place of: each once, and none that is still there."""
+"""Which recorded jobs have been replaced by jobs of the manifest: each once, and none that is still there."""
 
 from __future__ import annotations
 
