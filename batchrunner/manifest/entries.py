@@ -14,6 +14,7 @@ from typing import Any
 from batchrunner.cards import Card
 from batchrunner.manifest.columns import SEED_WORDS
 from batchrunner.manifest.filling import Filling
+from batchrunner.manifest.mending import frames, near_key
 from batchrunner.manifest.pictures import SUFFIXES, is_address, name_in
 from batchrunner.manifest.slugs import ID, is_reserved, slug
 from batchrunner.manifest.sources import Sources, also
@@ -134,7 +135,8 @@ class Builder:
                 self._say(row, (key,), SEED_WORDS, key=True)
                 sound = False
             elif self._card is not None and key not in known:
-                self._say(row, (key,), f'unknown key "{key}": {_meant(key, known)}', key=True)
+                said = frames(key, self._card) or f'unknown key "{key}": {_meant(key, known)}'
+                self._say(row, (key,), said, key=True)
                 sound = False
             found[key] = value
         return found if sound else None
@@ -287,4 +289,7 @@ def _near(name: str, known: Iterable[str]) -> str | None:
 
 
 def _meant(key: str, known: Collection[str]) -> str:
-    return _near(key, known) or f"possible here: {', '.join(known)}; a word for a prompt goes under `vars`"
+    near = near_key(key, (*known, "csv", "jsonl"))
+    if near is not None:
+        return f'did you mean "{near}"?'
+    return f"possible here: {', '.join(known)}; a word for a prompt goes under `vars`"

@@ -9,6 +9,8 @@ import unicodedata
 from pathlib import Path
 from typing import TypeAlias
 
+from batchrunner.manifest.nearby import HOME, HOME_HINT
+
 FILES_MAX = 100_000
 KINDS_SHOWN = 5
 
@@ -49,6 +51,8 @@ def _files(pattern: str, folder: Path) -> list[str]:
 def _hint(pattern: str, folder: Path, usual: str) -> str:
     if "[" in pattern and (some := _files(literal := pattern.replace("[", "[[]"), folder)):
         return f": [ ] stand for one of the letters between them; for {some[0]} write {literal}"
+    if pattern.startswith(HOME):
+        return HOME_HINT
     if "{" in pattern:
         return ": { } means nothing in a pattern; write one entry for each"
     if "\\" in pattern:

@@ -2,16 +2,53 @@
 
 from __future__ import annotations
 
+import difflib
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from batchrunner.cards import Card
 from batchrunner.manifest.pictures import SUFFIXES, VIDEO_SUFFIXES, is_address
 from batchrunner.manifest.yamlread import Path
 
 _KEYS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl"}
 _FILES = frozenset({*SUFFIXES, *VIDEO_SUFFIXES})
+
+
+# What people call a key that has another name here; the first one counts that is possible where it stands.
+_CALLED = {
+    "name": ("campaign", "id"),
+    "title": ("campaign", "id"),
+    "folder": ("glob",),
+    "directory": ("glob",),
+    "dir": ("glob",),
+    "path": ("file", "lines"),
+    "file": ("lines",),
+    "link": ("url",),
+    "json": ("jsonl",),
+    "words": ("text",),
+    "seeds": ("takes",),
+    "count": ("takes",),
+}
+
+
+def near_key(key: str, known: Collection[str]) -> str | None:
+    """Return the key that a misspelt one stands for, or one that has another name here."""
+    called = (one for one in _CALLED.get(key.casefold(), ()) if one in known)
+    near = difflib.get_close_matches(key, known, n=1)
+    return next(itertools.chain(called, near), None)
+
+
+def frames(key: str, card: Card | None) -> str | None:
+    """Return how the picture is written that was told by the name of a field of the model, if it was."""
+    if card is None or key not in card.image_fields:
+        return None
+    if len(card.image_fields) == 1:
+        return f'unknown key "{key}": write file, or url'
+    order = ", ".join(card.image_fields)
+    return f'unknown key "{key}": write frames: [{{file: …}}, {{file: …}}], in the order {order}'
 
 
 def mended(path: Path, value: Any, kinds: Sequence[str] | str, schema: Any) -> str:

@@ -7,6 +7,8 @@ import re
 from itertools import islice
 from pathlib import Path
 
+HOME = "~"
+HOME_HINT = ": ~ is a word of the shell; name the folder from the manifest's on, or wholly"
 NEAR_MAX = 2_000  # files of a folder that a missing one is held against
 _DRIVE = re.compile(r"[A-Za-z]:\\")
 
@@ -15,6 +17,8 @@ def hint(path: Path) -> str:
     """Return what to say after `there is no file …`; nothing where nobody can tell."""
     if "\\" in path.name:
         return _slashed(path.name)
+    if HOME in path.parts:
+        return HOME_HINT
     try:
         names = {one.name.casefold(): one.name for one in islice(path.parent.iterdir(), NEAR_MAX)}
     except OSError:

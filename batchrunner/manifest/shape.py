@@ -16,7 +16,7 @@ from jsonschema.exceptions import ValidationError
 from batchrunner.cards import Card
 from batchrunner.errors import ManifestError, Problem
 from batchrunner.files import schema_text
-from batchrunner.manifest.mending import mended
+from batchrunner.manifest.mending import frames, mended, near_key
 from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, Path, path_text
 from batchrunner.sentences import value_message
 
@@ -78,14 +78,14 @@ def inputs(document: Document, name: str, card: Card | None) -> list[tuple[Path,
         known = card is not None
         found += (((), False, what) for what in _nothing_to_render(there if known else there | {"images"}))
         if known:
-            found += ((path, False, what) for path, what in islice(_without_image(data), PROBLEMS_MAX))
+            found += ((path, False, what) for path, what in islice(_without_image(data, card), PROBLEMS_MAX))
     return [
         (path, Problem(name, *document.place(path, key=is_key), path_text(path), what))
         for path, is_key, what in found
     ]
 
 
-def _without_image(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
+def _without_image(data: dict[str, Any], card: Card | None) -> Iterator[tuple[Path, str]]:
     """Yield the shots and includes that name no picture."""
     root: Any = validator().schema
     for section, kind in (("shots", "shot"), ("include", "include")):
@@ -94,7 +94,9 @@ def _without_image(data: dict[str, Any]) -> Iterator[tuple[Path, str]]:
         told = data.get(section)
         whole = isinstance(told, dict)
         for index, one in enumerate([told] if whole else told if isinstance(told, list) else ()):
-            if isinstance(one, dict) and choices.isdisjoint(one) and not choices & _meant(schema, one):
+            if not isinstance(one, dict) or any(frames(key, card) for key in one):
+                continue  # which is told with the value, or with the name of the field
+            if choices.isdisjoint(one) and not choices & _meant(schema, one):
                 yield (section,) if whole else (section, index), schema["x-message"]
 
 
@@ -108,7 +110,7 @@ def _told(error: ValidationError, card: Card | None) -> Iterator[tuple[Path, boo
         known = list(schema.get("properties", {}))
         for key in instance:
             if key not in known:
-                said = _unknown(key, known, instance) + _colon(path, key, instance)
+                said = frames(key, card) or _unknown(key, known, instance) + _colon(path, key, instance)
                 yield (*path, key), True, schema.get("x-refusal") or said
     elif error.validator == "required":
         for key in rule:
@@ -120,7 +122,9 @@ def _told(error: ValidationError, card: Card | None) -> Iterator[tuple[Path, boo
         if len(both) > 1:
             named = " and ".join(key for key in schema["properties"] if key in both)
             yield path, False, f"has both {named}: leave one out"
-        elif isinstance(instance, dict) and not choices & _meant(schema, instance):
+        elif isinstance(instance, dict) and not (
+            choices & _meant(schema, instance) or any(frames(key, card) for key in instance)
+        ):
             yield path, False, schema["x-message"]
     elif error.validator == "anyOf":
         return  # nothing to render: `inputs` tells it in the words that fit the model
@@ -196,7 +200,7 @@ def _meant(schema: Any, instance: dict[str, Any]) -> set[str]:
     """Return the keys that misspelt ones stand for: one mistake is told once."""
     known = list(schema["properties"])
     unknown = [key for key in instance if key not in known]
-    near = {one for key in unknown for one in difflib.get_close_matches(key, known, n=1)}
+    near = {one for key in unknown if (one := near_key(key, known))}
     return near | {key.partition(":")[0] for key in unknown}
 
 
@@ -210,7 +214,7 @@ def _colon(path: Path, key: str, told: dict[str, Any]) -> str:
 def _unknown(key: str, known: list[str], told: dict[str, Any]) -> str:
     if key.isdigit() and told[key] is None:
         return f'unknown key "{key}": a number is written without a comma, such as 0.15 or 1000'
-    near = difflib.get_close_matches(key, known, n=1)
+    near = near_key(key, known)
     if key.partition(":")[0] in known:
         return f'unknown key "{key}": there is no blank after the colon'
     if not near and "limits" in known:
@@ -221,5 +225,5 @@ def _unknown(key: str, known: list[str], told: dict[str, Any]) -> str:
     if not near and {"vars", "parameters"} <= {*known}:
         places = "the model's parameters go under `parameters`, words for prompts under `vars`"
         return f'unknown key "{key}": possible here: {", ".join(known)}; {places}'
-    hint = f'did you mean "{near[0]}"?' if near else f"possible here: {', '.join(known)}"
+    hint = f'did you mean "{near}"?' if near else f"possible here: {', '.join(known)}"
     return f'unknown key "{key}": {hint}'
