@@ -21,6 +21,7 @@ from batchrunner.files import card_ids
 from batchrunner.manifest import nearby, shape
 from batchrunner.manifest.check import KEY_LIKE, Checker, identity
 from batchrunner.manifest.heap import uncollected
+from batchrunner.manifest.pictures import SUFFIXES, VIDEO_SUFFIXES
 from batchrunner.manifest.textfile import KEY_FOUND
 from batchrunner.manifest.yamlread import PROBLEMS_MAX, SIZE_MAX, Document, place_of, read
 from batchrunner.manifest.yamlread import Path as At
@@ -29,6 +30,7 @@ from batchrunner.values import JSON, Limits, Manifest, Notify, NotifyEvent, Pric
 
 SECTIONS = frozenset({"images", "prompts", "shots", "exclude", "include"})  # lists of entries
 
+PICTURES = frozenset({*SUFFIXES, *VIDEO_SUFFIXES})
 MANIFESTS = (".yaml", ".yml")
 TABLES = frozenset({".csv", ".tsv", ".jsonl"})
 CARD_MAX = 1_000_000  # bytes
@@ -54,11 +56,14 @@ def _refuse_other(path: Path) -> None:
     """Refuse what a manifest is made for and what is none itself.
 
     Raises:
-        UsageError: it is a table or a folder; the text has the command that makes a manifest for it.
+        UsageError: it is a table, a picture or a folder; the text has the command that makes a manifest for it.
     """
     named = shlex.quote(str(path))
     if path.is_dir():
         raise UsageError(f"{path} is a folder, not a manifest; for its pictures: batchrunner init {named}")
+    if path.suffix.lower() in PICTURES and path.is_file():
+        folder = shlex.quote(str(path.parent))
+        raise UsageError(f"{path} is no manifest; for all pictures of its folder: batchrunner init {folder}")
     if path.suffix.lower() in TABLES and path.is_file():
         raise UsageError(f"{path} is a table, not a manifest; for its rows: batchrunner init --from {named}")
 

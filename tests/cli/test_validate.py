@@ -161,14 +161,16 @@ def test_what_a_manifest_is_made_for_is_told_apart_from_one(tmp_path: Path) -> N
     (tmp_path / "my shots.csv").write_text("image,prompt\nfox.png,The fox\n", encoding="utf-8")
     (tmp_path / "photos").mkdir()
     shell = Shell(tmp_path)
-    validated = shell.inside("validate", "my shots.csv", "photos")
+    (tmp_path / "photos" / "fox.png").touch()
+    validated = shell.inside("validate", "my shots.csv", "photos", "photos/fox.png")
     planned = shell.inside("plan", "my shots.csv")
 
     table = "my shots.csv is a table, not a manifest; for its rows: batchrunner init --from 'my shots.csv'"
     assert (validated.code, planned.code) == (2, 2)
-    assert validated.err.splitlines()[:2] == [
+    assert validated.err.splitlines()[:3] == [
         f"my shots.csv: {table}",
         "photos: photos is a folder, not a manifest; for its pictures: batchrunner init photos",
+        "photos/fox.png: photos/fox.png is no manifest; for all pictures of its folder: batchrunner init photos",
     ]
     assert planned.err == f"{table}\n"
 
