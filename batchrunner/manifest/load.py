@@ -56,7 +56,7 @@ def _refuse_other(path: Path) -> None:
     """Refuse what a manifest is made for and what is none itself.
 
     Raises:
-        UsageError: it is a table, a picture or a folder; the text has the command that makes a manifest for it.
+        UsageError: it is a table, a picture or a folder; the text says what makes a manifest of it.
     """
     named = shlex.quote(str(path))
     if path.is_dir():

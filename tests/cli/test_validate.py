@@ -170,7 +170,8 @@ def test_what_a_manifest_is_made_for_is_told_apart_from_one(tmp_path: Path) -> N
     assert validated.err.splitlines()[:3] == [
         f"my shots.csv: {table}",
         "photos: photos is a folder, not a manifest; for its pictures: batchrunner init photos",
-        "photos/fox.png: photos/fox.png is no manifest; for all pictures of its folder: batchrunner init photos",
+        "photos/fox.png: photos/fox.png is no manifest; for all pictures of its folder: "
+        "batchrunner init photos",
     ]
     assert planned.err == f"{table}\n"
 
