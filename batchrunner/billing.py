@@ -144,22 +144,22 @@ class Held:
         if relative(state, folder) != bill.state:
             found.append(f"the state table is not {bill.state}, but {relative(state, folder)}")
         if plan.jobs != bill.jobs:
-            found.append(f"the manifest had {bill.jobs:,} jobs; it has {plan.jobs:,}")
+            found.append(f"the manifest had {_jobs(bill.jobs)}; it has {plan.jobs:,}")
         elif not same:
             by = f" (planned by batchrunner {bill.version}, this is {__version__})"
             why = "" if bill.version == __version__ else by
-            found.append(f"what the {bill.to_submit:,} planned jobs would send has changed{why}")
+            found.append(f"what the {_jobs(bill.to_submit, 'planned ')} would send has changed{why}")
         if same and bill.cost_micros is not None and self._cost != bill.cost_micros:
             found.append(
                 f"the planned jobs cost at most {_usd(bill.cost_micros)} then, {_usd(self._cost)} now"
             )
         if self.beyond_count and plan.jobs == bill.jobs:  # else the places of jobs have moved
             more = ", …" if self.beyond_count > len(self.beyond) else ""
-            jobs = f"{self.beyond_count:,} job{'s' if self.beyond_count > 1 else ''}"
+            jobs = _jobs(self.beyond_count)
             named = f"{', '.join(self.beyond)}{more}"
             found.append(f"{jobs} would be sent that the plan does not have: {named}")
         if not same or self.beyond_count:
-            made = f"{plan.to_submit:,} jobs for {_usd(plan.cost_micros)} at most"
+            made = f"{_jobs(plan.to_submit)} for {_usd(plan.cost_micros)} at most"
             found.append(
                 f"made now, the plan would be {made}; it was {bill.to_submit:,} for {_usd(bill.cost_micros)}"
             )
@@ -186,6 +186,10 @@ def refuse_changed(bill: Bill, differences: list[str]) -> None:
             ]
         )
     )
+
+
+def _jobs(number: int, kind: str = "") -> str:
+    return f"{number:,} {kind}job{'' if number == 1 else 's'}"
 
 
 def _usd(micros: int | None) -> str:

@@ -26,6 +26,7 @@ from batchrunner.manifest.columns import (
     usual_names,
 )
 from batchrunner.manifest.csvread import BARS
+from batchrunner.manifest.jsonread import A_LIST
 
 Section = Literal["shots", "images", "prompts"]
 
@@ -128,6 +129,8 @@ def _columns(table: Path) -> list[str]:
         raise UsageError(f"cannot read {table}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{table} is not UTF-8: in Excel, Save as, CSV UTF-8") from error
+    if first.lstrip().startswith("["):
+        raise UsageError(f"{table}: {A_LIST}")
     if table.suffix.lower() == ".jsonl":
         try:
             told = json.loads(first)

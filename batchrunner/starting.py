@@ -166,15 +166,20 @@ def for_words(name: str, prompts: Sequence[str], path: Path, card: Card) -> Star
 
 
 def for_table(table: Path, path: Path, card: Card) -> Started:
-    """Return a manifest, to be written to `path`, for the rows of a csv or jsonl.
+    """Return a manifest, to be written to `path`, for the rows of a csv or jsonl, or for the lines of a text.
 
     Raises:
         UsageError: the table is not there, its columns are not what the model needs, or something in it is
             not right; every problem is in it.
     """
-    section = section_of(table, card)
-    kind = "jsonl" if table.suffix.lower() == ".jsonl" else "csv"
+    kind = {".jsonl": "jsonl", ".txt": "lines"}.get(table.suffix.lower(), "csv")
+    section = "prompts" if kind == "lines" else section_of(table, card)
     source = f"{{{kind}: {_text(Path(os.path.relpath(table, path.parent)).as_posix())}}}"
+    if kind == "lines" and card.image_fields:
+        raise UsageError(
+            f"{table} has only words, and {card.id} takes {card.takes_files}: batchrunner init FOLDER, "
+            f"and name the words there as `prompts: {source}`"
+        )
     if section == "shots":
         sources, takes = f"shots: {source}", "takes: 1                  # seeds for each row\n"
     elif section == "images":

@@ -58,7 +58,7 @@ EXAMPLES = ("demo", "lookbook", "quality-ladder", "seed-sweep", "shotlist", "tra
     "--from",
     "table",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="A csv or jsonl of shots, images or prompts.",
+    help="A csv or jsonl of shots, images or prompts; or a text of prompts, one a line.",
 )
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The manifest to write."

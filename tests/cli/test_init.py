@@ -45,6 +45,7 @@ def test_a_folder_of_pictures_becomes_a_manifest(shell: Shell, tmp_path: Path) -
     [
         (("--model", "wan2.6-t2v", "--prompt", "A fox", "--prompt", "An owl"), "night", 4, 0),
         (("--model", "wan2.7-t2v", "--from", "words.csv"), "words", 2, 0),
+        (("--model", "wan2.7-t2v", "--from", "lines.txt"), "lines", 4, 0),
         (("my films", "--model", "pixverse-v6-extend"), "my-films", 2, 1),
         (("--model", "pixverse-v6-transition"), "night", 2, 1),
     ],
@@ -56,6 +57,7 @@ def test_a_model_may_be_named(
     folder = tmp_path / "night"
     (folder / "my films").mkdir(parents=True)
     shutil.copy(BAD / "files" / "films" / "clip.mp4", folder / "my films")
+    (folder / "lines.txt").write_text("A fox looks up\nAn owl flies\n", encoding="utf-8")
     (folder / "words.csv").write_text("prompt,duration\nA fox looks up,8\n", encoding="utf-8")
     done = Shell(folder).run("init", *words)
     manifest, card = load(folder / f"{name}.yaml")
@@ -116,6 +118,8 @@ def test_a_table_becomes_a_manifest(
         (("--from", "empty.csv"), "its columns: none"),
         (("--from", "gone.csv"), "gone.csv:2"),
         (("--from", "rows.csv"), "rows.csv:1: looks like a row, for none of its columns has a known name"),
+        (("--from", "words.txt"), "words.txt has only words, and pixverse-v5.6-i2v takes 1 picture"),
+        (("--from", "list.json"), "list.json: this is one JSON list; jsonl has an object on each line"),
         (("--from", "bars.csv"), "bars.csv: the cells are divided by |: save the table with commas"),
         (("state", "--prompt", "x"), "there is no folder state"),
         (("--example", "lookbook", "--prompt", "x"), "laid out as it is"),
@@ -139,6 +143,8 @@ def test_what_cannot_be_made_is_told_and_nothing_is_written(
     (tmp_path / "latin.csv").write_bytes("image,prompt,größe\n".encode("latin-1"))
     (tmp_path / "empty.csv").touch()
     (tmp_path / "rows.csv").write_text("fox.png,The fox looks up\n", encoding="utf-8")
+    (tmp_path / "words.txt").write_text("A fox runs\n", encoding="utf-8")
+    (tmp_path / "list.json").write_text('[{"prompt": "A fox"}]', encoding="utf-8")
     (tmp_path / "bars.csv").write_text("image|prompt\nfox.png|The fox\n", encoding="utf-8")
     (tmp_path / "gone.csv").write_text("image,prompt\nnone.png,The fox\n", encoding="utf-8")
     before = sorted(tmp_path.rglob("*"))
