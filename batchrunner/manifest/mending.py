@@ -11,7 +11,9 @@ from typing import Any
 
 from batchrunner.cards import Card
 from batchrunner.manifest.pictures import SUFFIXES, VIDEO_SUFFIXES, is_address
+from batchrunner.manifest.slugs import ID_MAX, slug
 from batchrunner.manifest.yamlread import Path
+from batchrunner.values import JSON
 
 _KEYS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl"}
 _FILES = frozenset({*SUFFIXES, *VIDEO_SUFFIXES})
@@ -49,6 +51,28 @@ def frames(key: str, card: Card | None) -> str | None:
         return f'unknown key "{key}": write file, or url'
     order = ", ".join(card.image_fields)
     return f'unknown key "{key}": write frames: [{{file: …}}, {{file: …}}], in the order {order}'
+
+
+def elsewhere(path: Path, key: str, value: JSON, card: Card | None) -> str | None:
+    """Return where a key belongs that is none here and has its place elsewhere, if so."""
+    if (said := frames(key, card)) is not None:
+        return said
+    row = path[0] in {"images", "prompts"} if path else False
+    if key == "takes" and row:
+        return (
+            'unknown key "takes": the manifest\'s own `takes` is for all; a row of `shots` may have its own'
+        )
+    if card is not None and key in card.parameters["properties"] and (row or not path):
+        told = json.dumps(value, ensure_ascii=False)
+        return f'unknown key "{key}": it is a parameter: write parameters: {{{key}: {told}}}'
+    return None
+
+
+def plain_id(path: Path, value: JSON) -> str:
+    """Return an id that is like one that cannot be, as the end of a sentence."""
+    if path[-1] not in {"id", "campaign"} or not isinstance(value, str) or len(value) > ID_MAX:
+        return ""
+    return f"; for example {slug(value)}"
 
 
 def mended(path: Path, value: Any, kinds: Sequence[str] | str, schema: Any) -> str:

@@ -16,7 +16,7 @@ from jsonschema.exceptions import ValidationError
 from batchrunner.cards import Card
 from batchrunner.errors import ManifestError, Problem
 from batchrunner.files import schema_text
-from batchrunner.manifest.mending import frames, mended, near_key
+from batchrunner.manifest.mending import elsewhere, frames, mended, near_key, plain_id
 from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, Path, path_text
 from batchrunner.sentences import value_message
 
@@ -110,7 +110,9 @@ def _told(error: ValidationError, card: Card | None) -> Iterator[tuple[Path, boo
         known = list(schema.get("properties", {}))
         for key in instance:
             if key not in known:
-                said = frames(key, card) or _unknown(key, known, instance) + _colon(path, key, instance)
+                said = elsewhere(path, key, instance[key], card) or _unknown(key, known, instance) + _colon(
+                    path, key, instance
+                )
                 yield (*path, key), True, schema.get("x-refusal") or said
     elif error.validator == "required":
         for key in rule:
@@ -131,7 +133,7 @@ def _told(error: ValidationError, card: Card | None) -> Iterator[tuple[Path, boo
     elif error.validator == "type" and "x-refusal" in schema:
         yield path, False, schema["x-refusal"]
     elif error.validator == "pattern" and "x-message" in schema:
-        yield path, False, schema["x-message"]
+        yield path, False, schema["x-message"] + plain_id(path, instance)
     else:
         yield path, False, value_message(error) + _meant_or_example(path, error, card)
 
