@@ -138,6 +138,9 @@ class Builder:
                 said = frames(key, self._card) or f'unknown key "{key}": {_meant(key, known)}'
                 self._say(row, (key,), said, key=True)
                 sound = False
+            elif key in row.told.get("parameters", NOTHING):
+                self._say(row, (key,), f'"{key}" is told in `parameters` too: leave one out', key=True)
+                sound = False
             found[key] = value
         return found if sound else None
 

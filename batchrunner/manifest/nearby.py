@@ -17,6 +17,8 @@ def hint(path: Path) -> str:
     """Return what to say after `there is no file …`; nothing where nobody can tell."""
     if "\\" in path.name:
         return _slashed(path.name)
+    if "*" in path.name:
+        return ": a pattern goes under `glob:`"
     if HOME in path.parts:
         return HOME_HINT
     try:
