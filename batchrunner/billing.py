@@ -1,4 +1,9 @@
-"""Making a bill from a plan, and telling what has changed since one was made."""
+"""Making a bill from a plan, and telling what has changed since one was made.
+
+A table that was only saved anew (other line ends, quotes, a mark at its beginning) does not count: of a table
+nothing but its jobs is ever used, and these are compared one by one. The manifest itself does, byte for byte:
+it also says limits, recovery and where clips go, which no job shows.
+"""
 
 from __future__ import annotations
 
@@ -63,8 +68,9 @@ def make_bill(
         model=manifest.model,
         provider=manifest.provider,
         manifest=relative(manifest.path, folder),
-        manifest_sha256=manifest.sha256,
+        manifest_sha256=text_hash(manifest),
         card_sha256=card_sha256,
+        tables=table_hashes(manifest, folder),
         pictures=picture_hashes(manifest, folder),
         state=relative(state, folder),
         price=plan.price,
@@ -80,6 +86,16 @@ def make_bill(
         submit=tuple((first, last) for first, last in listing.ranges),
         submit_sha256=listing.sha256,
     )
+
+
+def text_hash(manifest: Manifest) -> str:
+    """Return the hash of a manifest's own text, without what it takes from other files."""
+    return hashlib.sha256(manifest.text.encode()).hexdigest()
+
+
+def table_hashes(manifest: Manifest, folder: Path) -> dict[str, str]:
+    """Return the hashes of the tables and lists of a manifest, by their paths relative to a folder."""
+    return {relative(manifest.path.parent / told, folder): sha256 for told, sha256 in manifest.tables}
 
 
 def picture_hashes(manifest: Manifest, folder: Path) -> dict[str, str]:
@@ -115,33 +131,35 @@ class Held:
         """Return what has changed since the bill was made, a sentence each; nothing where it still holds."""
         bill, found = self._bill, []
         folder = bill.path.absolute().parent
-        if bill.manifest_sha256 != manifest.sha256:
+        if bill.manifest_sha256 != text_hash(manifest):
             found.append(f"the manifest {bill.manifest_path} has changed")
         if bill.card_sha256 != card_sha256:
             found.append(f"the model's card ({manifest.model}) has changed")
+        same = self._listing.sha256 == bill.submit_sha256 and self._next is None
+        if not same or plan.jobs != bill.jobs or self.beyond_count:
+            found += _tables(bill.tables, table_hashes(manifest, folder))
         found += _pictures(bill.pictures, picture_hashes(manifest, folder))
         if bill.price != plan.price:
             found.append(f"the price has changed: it was {bill.price}; it is {plan.price}")
         if relative(state, folder) != bill.state:
             found.append(f"the state table is not {bill.state}, but {relative(state, folder)}")
-        same = self._listing.sha256 == bill.submit_sha256 and self._next is None
         if plan.jobs != bill.jobs:
-            found.append(f"the manifest had {bill.jobs:,} jobs; it has {plan.jobs:,}")
+            found.append(f"the manifest had {_jobs(bill.jobs)}; it has {plan.jobs:,}")
         elif not same:
             by = f" (planned by batchrunner {bill.version}, this is {__version__})"
             why = "" if bill.version == __version__ else by
-            found.append(f"what the {bill.to_submit:,} planned jobs would send has changed{why}")
+            found.append(f"what the {_jobs(bill.to_submit, 'planned ')} would send has changed{why}")
         if same and bill.cost_micros is not None and self._cost != bill.cost_micros:
             found.append(
                 f"the planned jobs cost at most {_usd(bill.cost_micros)} then, {_usd(self._cost)} now"
             )
         if self.beyond_count and plan.jobs == bill.jobs:  # else the places of jobs have moved
             more = ", …" if self.beyond_count > len(self.beyond) else ""
-            jobs = f"{self.beyond_count:,} job{'s' if self.beyond_count > 1 else ''}"
+            jobs = _jobs(self.beyond_count)
             named = f"{', '.join(self.beyond)}{more}"
             found.append(f"{jobs} would be sent that the plan does not have: {named}")
         if not same or self.beyond_count:
-            made = f"{plan.to_submit:,} jobs for {_usd(plan.cost_micros)} at most"
+            made = f"{_jobs(plan.to_submit)} for {_usd(plan.cost_micros)} at most"
             found.append(
                 f"made now, the plan would be {made}; it was {bill.to_submit:,} for {_usd(bill.cost_micros)}"
             )
@@ -170,8 +188,17 @@ def refuse_changed(bill: Bill, differences: list[str]) -> None:
     )
 
 
+def _jobs(number: int, kind: str = "") -> str:
+    return f"{number:,} {kind}job{'' if number == 1 else 's'}"
+
+
 def _usd(micros: int | None) -> str:
     return "an unknown price" if micros is None else f"${micros / 1e6:,.2f}"
+
+
+def _tables(then: Mapping[str, str], today: Mapping[str, str]) -> Iterator[str]:
+    """Tell which tables differ; that one came or went the manifest itself shows."""
+    yield from (f"{path} has changed" for path in then if path in today and then[path] != today[path])
 
 
 def _pictures(then: Mapping[str, str], today: Mapping[str, str]) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The saved plan: a bill that a person has seen, and that a run holds itself to.
 
 It says what would be sent (a hash over the ordered ids and fingerprints of the jobs to submit) and what that
-rests on: the manifest's and the card's hash, each local picture's content hash, the price, the state table.
+rests on: the hashes of manifest, card, tables and local pictures, the price, the state table.
 Which of the manifest's jobs it means stands in `submit`, as ranges of their positions. So a run can tell what
 the plan has done already, and may go on with, from what it never contained.
 """
@@ -19,7 +19,7 @@ from typing import Any
 from batchrunner.errors import UsageError
 from batchrunner.values import canonical
 
-FORMAT = 1
+FORMAT = 2
 KIND = "batchrunner_plan"
 SIZE_MAX = 256_000_000  # bytes of a plan file: a million jobs at odd positions, and many pictures
 
@@ -35,9 +35,10 @@ class Bill:
     model: str
     provider: str
     manifest: str
-    manifest_sha256: str
+    manifest_sha256: str  # of its text alone
     card_sha256: str
-    pictures: Mapping[str, str]  # path, and the SHA-256 of its bytes
+    tables: Mapping[str, str]  # csv, jsonl and text files: path, and the SHA-256 of its bytes
+    pictures: Mapping[str, str]  # the same
     state: str  # the state table
     price: str
     jobs: int  # of the manifest
@@ -116,6 +117,7 @@ def _told(bill: Bill) -> dict[str, Any]:
         "provider": bill.provider,
         "manifest": {"path": bill.manifest, "sha256": bill.manifest_sha256},
         "card": {"sha256": bill.card_sha256},
+        "tables": dict(bill.tables),
         "pictures": dict(bill.pictures),
         "state": bill.state,
         "price": bill.price,
@@ -140,6 +142,7 @@ def _bill(path: Path, told: Mapping[str, Any]) -> Bill:
         manifest=told["manifest"]["path"],
         manifest_sha256=told["manifest"]["sha256"],
         card_sha256=told["card"]["sha256"],
+        tables=told["tables"],
         pictures=told["pictures"],
         state=told["state"],
         price=told["price"],

@@ -7,6 +7,7 @@ read back and expanded before it is handed out: a text that would send anything 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,10 +20,11 @@ from batchrunner.cards import Card
 from batchrunner.errors import ManifestError, UsageError
 from batchrunner.manifest.expand import expand
 from batchrunner.manifest.load import load_bytes
+from batchrunner.manifest.slugs import ID_MAX
 from batchrunner.manifest.yamlread import SIZE_MAX
 from batchrunner.values import JSON, UPLOAD, Payload, canonical
 
-OWN_WORDS = "{words}"  # the template of a prompt whose words each shot has in its vars
+MARK = 6  # characters of a hash that tell the words of one prompt apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Writer:
         self._target = target  # the file that the text is for: paths in it are relative to its folder
         self.told: dict[str, str] = {}  # local files, by their paths as written
         self.missing: dict[str, None] = {}
-        self._prompts: dict[str, str] = {}
+        self._ids: dict[tuple[str, str], str] = {}  # of prompts, by what they were called and their words
 
     def file(self, sha256: str, otherwise: str) -> str:
         """Return how the manifest names a local file; `otherwise` where nobody knows its place."""
@@ -75,14 +77,20 @@ class Writer:
         return ["images:", *(f"  - {line}" for line in told.values())]
 
     def prompts(self, jobs: Iterable[Sent]) -> list[str]:
-        """Return a line for each prompt; where its words differ by image, the shots say them."""
-        told: dict[str, str] = {}
+        """Return a line for each prompt; one whose words differ by image becomes a prompt for each of them.
+
+        Words that were filled in once must not look like a template again: each prompt is a whole text, in
+        which braces are doubled, and no shot fills anything into it.
+        """
+        told: dict[str, dict[str, None]] = {}
         for job in jobs:
-            words = self.words(job)
-            if told.setdefault(job.prompt, words) != words:
-                told[job.prompt] = OWN_WORDS
-        self._prompts = told
-        return [f"  - {flow({'id': name, 'text': words})}" for name, words in told.items()]
+            told.setdefault(job.prompt, {})[self.words(job)] = None
+        self._ids = {
+            (name, words): name if len(texts) == 1 else _marked(name, words)
+            for name, texts in told.items()
+            for words in texts
+        }
+        return [f"  - {flow({'id': id_, 'text': words})}" for (_name, words), id_ in self._ids.items()]
 
     def shots(self, jobs: Iterable[Sent]) -> Iterator[str]:
         """Yield a line for each image, prompt and setting; takes that follow each other share one.
@@ -93,10 +101,8 @@ class Writer:
             same = list(group)
             first = same[0]
             told: dict[str, JSON] = {"image": first.image} if first.image else {}
-            told["prompt"] = first.prompt
-            if self._prompts[first.prompt] == OWN_WORDS:
-                told["vars"] = {"words": first.payload[self._card.prompt_field]}
             told |= {
+                "prompt": self._ids[first.prompt, self.words(first)],
                 "parameters": self.parameters(first),
                 "takes": [self.seed(job) for job in same],
             }
@@ -170,6 +176,11 @@ def text_of(text: str) -> str:
     """Return a text in double quotes; what an editor would not show is escaped."""
     quoted = json.dumps(text, ensure_ascii=False)
     return "".join(char if char.isprintable() else _escaped(char) for char in quoted)
+
+
+def _marked(name: str, words: str) -> str:
+    mark = hashlib.sha256(words.encode()).hexdigest()[:MARK]
+    return f"{name[: ID_MAX - MARK - 1].rstrip('-._')}-{mark}"
 
 
 def _key(name: str) -> str:

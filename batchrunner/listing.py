@@ -16,19 +16,23 @@ from typing import Literal
 from batchrunner.cards import Card, load_card
 from batchrunner.errors import UsageError
 from batchrunner.files import card_ids
-from batchrunner.manifest.columns import PICTURES, SHOWN_MAX
+from batchrunner.manifest.columns import (
+    PICTURE_LIKE,
+    PICTURES,
+    ROW_FIRST,
+    SHOWN_MAX,
+    is_row,
+    known_names,
+    usual_names,
+)
+from batchrunner.manifest.csvread import BARS
+from batchrunner.manifest.jsonread import A_LIST
 
 Section = Literal["shots", "images", "prompts"]
 
 HEAD = 1 << 16  # bytes of a table's first line that are read
 KEYS = ("image", "url", "file")  # columns in which any model's picture is found
 WORDS = ("prompt", "text")
-VIDEO_LIKE = frozenset({"video", "videos", "clip", "film", "movie"})
-# What people and other tools call the column of their pictures (`file_name`: the image folders of data sets).
-PICTURE_LIKE = VIDEO_LIKE | {
-    *("picture", "pictures", "images", "image_path", "image_file", "img", "photo", "photos", "frame"),
-    *("filename", "file_name", "filepath", "file_path", "path", "src", "source", "link"),
-}
 
 
 def section_of(table: Path, card: Card) -> Section:
@@ -40,6 +44,9 @@ def section_of(table: Path, card: Card) -> Section:
     """
     names = _columns(table)
     plain = {name.strip().casefold(): name.strip() for name in names}
+    known = known_names("images", card) | known_names("shots", card) | PICTURE_LIKE
+    if table.suffix.lower() != ".jsonl" and known.isdisjoint(plain) and is_row([*plain.values()]):
+        raise UsageError(f"{table}:1: {ROW_FIRST}; put one above it, such as {usual_names('shots', card)}")
     has_words = not plain.keys().isdisjoint(WORDS)
     named = ", ".join([*plain.values()][:SHOWN_MAX]) + (", …" if len(plain) > SHOWN_MAX else "")
     columns = f"its columns: {named or 'none'}"
@@ -115,18 +122,23 @@ def _models() -> Mapping[str, tuple[str, ...]]:
 def _columns(table: Path) -> list[str]:
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline(HEAD)
+            first, said = file.readline(HEAD), ""
             if first.lower().startswith("sep="):
-                first = file.readline(HEAD)
+                first, said = file.readline(HEAD), first[len("sep=") :][:1]
     except OSError as error:
         raise UsageError(f"cannot read {table}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{table} is not UTF-8: in Excel, Save as, CSV UTF-8") from error
+    if first.lstrip().startswith("["):
+        raise UsageError(f"{table}: {A_LIST}")
     if table.suffix.lower() == ".jsonl":
         try:
             told = json.loads(first)
         except ValueError:
             told = {}
         return list(told) if isinstance(told, dict) else []
-    divider = next((one for one in "\t;" if one in first), ",")
-    return next(csv.reader([first], delimiter=divider), [])
+    divider = said or next((one for one in "\t;" if one in first), ",")
+    names = next(csv.reader([first], delimiter=divider), [])
+    if len(names) == 1 and "|" in first:
+        raise UsageError(f"{table}: {BARS}")
+    return names

@@ -15,6 +15,7 @@ from batchrunner.cards import Card
 from batchrunner.manifest.expand import costs, places
 from batchrunner.manifest.heap import uncollected
 from batchrunner.manifest.places import Place
+from batchrunner.replacing import PAID, Shared, replaced
 from batchrunner.rules.expected import Shown, expected_micros, range_micros
 from batchrunner.rules.foresight import Foresight
 from batchrunner.store import counters, reading, recorded
@@ -23,7 +24,6 @@ from batchrunner.values import Job, JobState, Manifest
 
 CHUNK = 500
 CHUNK_MAX = 20 * CHUNK  # of one image and prompt, whose settings are looked at together
-PAID = frozenset({JobState.DONE, JobState.ACTIVE, JobState.HELD})  # or may have been
 
 
 class Change(StrEnum):
@@ -51,9 +51,9 @@ class Plan:
     card_sha256: str
     jobs: int
     new: int
-    changed: int  # recorded with another payload: a new job takes its place
+    changed: int  # recorded with another payload: each takes the place of one recorded job
     unchanged: int
-    gone: int  # recorded, and no longer in the manifest
+    gone: int  # recorded, no longer in the manifest, and no changed job has taken its place
     done: int
     to_submit: int
     cost_micros: int | None  # of what is still to be submitted
@@ -63,6 +63,7 @@ class Plan:
     budget_micros: int | None
     price: str
     states: Mapping[JobState, int]  # of the manifest's jobs
+    outside: Mapping[JobState, int]  # of the recorded jobs that the manifest no longer has as they are
     spread: Spread
     shown: Shown  # by this campaign's jobs so far
     expected_micros: int | None  # what will probably be paid; None: nothing to learn from yet
@@ -88,7 +89,11 @@ class Plan:
     @property
     def has_work(self) -> bool:
         """Tell whether a run would submit or fetch anything."""
-        return bool(self.to_submit or self.states[JobState.ACTIVE])
+        return bool(self.to_submit or self.count(JobState.ACTIVE))
+
+    def count(self, state: JobState) -> int:
+        """Count jobs in a state as a run ends with them: those that the manifest no longer has included."""
+        return self.states[state] + self.outside[state]
 
 
 @uncollected()
@@ -106,6 +111,7 @@ def make_plan(
     asked.
     """
     counts = _Counts(card)
+    shared = Shared(manifest, card)
     found = places(manifest, card)
     if db is None and each is None:
         for place in found:
@@ -114,10 +120,11 @@ def make_plan(
                 each_place(place, len(place.takes), 0)
     else:
         for chunk in _chunks(found):
-            _compare(chunk, db, counts, each, each_place)
+            _compare(chunk, db, counts, shared, each, each_place)
     jobs, states, cost = sum(counts.states.values()), counts.states, counts.cost_micros
     unchanged = jobs - counts.new - counts.changed
-    known_jobs = recorded.count_jobs(db) if db else 0
+    known = counters.states(db) if db else dict.fromkeys(JobState, 0)
+    there = {**states, JobState.PENDING: states[JobState.PENDING] - counts.new - counts.changed} if db else {}
     shown = recorded.shown(db) if db else Shown()
     return Plan(
         campaign=manifest.campaign,
@@ -130,7 +137,9 @@ def make_plan(
         new=counts.new,
         changed=counts.changed,
         unchanged=unchanged,
-        gone=known_jobs - unchanged,
+        # Each recorded job is still there, became a changed one, or is gone: it is counted once. Only of an
+        # image and prompt with more than `CHUNK_MAX` jobs, not looked at together, too few may be gone.
+        gone=max(0, sum(known.values()) - unchanged - counts.changed),
         done=states[JobState.DONE],
         to_submit=states[JobState.PENDING],
         cost_micros=cost if counts.priced else None,
@@ -140,6 +149,7 @@ def make_plan(
         budget_micros=manifest.limits.budget_micros,
         price=card.price_text(manifest.price),
         states=states,
+        outside={state: known[state] - there.get(state, 0) for state in JobState},
         spread=counts.tally.spread(priced=counts.priced),
         shown=shown,
         expected_micros=expected_micros(cost, shown) if counts.priced else None,
@@ -228,6 +238,7 @@ def _compare(
     chunk: list[Place],
     db: Database | None,
     counts: _Counts,
+    shared: Shared,
     each: Each | None,
     each_place: EachPlace | None,
 ) -> None:
@@ -236,7 +247,7 @@ def _compare(
     ids = [[job.id if isinstance(job, Job) else job[0] for job in jobs] for jobs in made]
     known = recorded.job_states(db, itertools.chain.from_iterable(ids)) if db else {}
     fresh = {_without_hash(id_) for some in ids for id_ in some if id_ not in known}
-    before = _replaced(recorded.jobs_of_places(db, fresh), ids) if db and fresh else {}
+    before = replaced(recorded.jobs_of_places(db, fresh), ids, shared) if db and fresh else {}
     for place, jobs, some in zip(chunk, made, ids, strict=True):
         new = changed = 0
         states = Counter(known.get(id_, JobState.PENDING) for id_ in some)
@@ -247,26 +258,15 @@ def _compare(
                 change = Change.CHANGED if were else Change.NEW
                 new += not were
                 changed += bool(were)
-                counts.again_micros += (place.setting.cost_micros or 0) if were and were.pop() in PAID else 0
+                if were:
+                    was, state = were.pop()
+                    shared.replace(was)
+                    counts.again_micros += (place.setting.cost_micros or 0) if state in PAID else 0
             if each is not None and isinstance(job, Job):
                 each(job, change, known.get(id_, JobState.PENDING))
         counts.add(place, states, new, changed)
         if each_place is not None and some:
             each_place(place, states[JobState.PENDING], states[JobState.ACTIVE])
-
-
-def _replaced(
-    before: Mapping[str, Mapping[str, JobState]], ids: Iterable[Iterable[str]]
-) -> dict[str, list[JobState]]:
-    """Return the states of the jobs at each place that the manifest has no longer; those paid for last.
-
-    Else a quality that joins another in the matrix would count as a change to it, paid for a second time.
-    """
-    here = {id_ for some in ids for id_ in some}
-    return {
-        place: sorted((state for job, state in jobs.items() if job not in here), key=PAID.__contains__)
-        for place, jobs in before.items()
-    }
 
 
 def _without_hash(job_id: str) -> str:

@@ -21,7 +21,7 @@ from batchrunner.store import reading, recorded
 from batchrunner.store.database import explained, open_readonly
 from batchrunner.values import Manifest, Payload, fingerprint
 
-BOUNDS = ("limits", "retry", "recovery")  # what a run may cost beyond its jobs; whom to notify is another's
+BOUNDS = ("price", "limits", "retry", "recovery")  # what a run may cost; whom to notify is another's
 SIDECAR_MAX = 4 << 20  # bytes
 JOB_ID = re.compile(r"(?P<pair>.+)\.t(?P<take>[0-9]+)-[0-9a-f]{8}")
 
@@ -54,7 +54,6 @@ def export(folder: Path, campaign: str, target: Path) -> Exported:
     lines = [
         *_head(f"{campaign[:57]}-export", row["model"], row["provider"], row["seed"] or 0),
         *_own_card(row, writer),
-        *_price(manifest),
         *_bounds(row),
         "product: false  # the shots alone",
         *writer.images(jobs),
@@ -119,14 +118,9 @@ def _files(manifest: Manifest | None, row: Mapping[str, Any]) -> dict[str, Path]
 
 
 def _bounds(row: Mapping[str, Any]) -> list[str]:
-    """Return what held the campaign back, as it was told: without its budget, the jobs would have none."""
+    """Return price and what held the campaign back, as they were told, though its tables may be gone."""
     told = read(row["manifest_text"].encode(), row["manifest_path"]).data
     return [f"{key}: {flow(told[key])}" for key in BOUNDS if key in told]
-
-
-def _price(manifest: Manifest | None) -> list[str]:
-    price = manifest.price if manifest else None
-    return [] if price is None else [f"price: {flow({'per': price.per, 'usd': price.micros / 1e6})}"]
 
 
 # --- one clip -----------------------------------------------------------------------------------------

@@ -41,7 +41,8 @@ def value_message(error: ValidationError) -> str:  # noqa: PLR0911 - one sentenc
         case "maxItems":
             return f"has {len(value):,} entries; at most {rule:,} are allowed"
         case "uniqueItems":
-            return "names the same value twice"
+            twice = next(one for number, one in enumerate(value) if one in value[:number])
+            return f"names {shown(twice)} twice: leave one out"
     return str(error.message)
 
 

@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,6 +32,7 @@ OTHER_VIDEOS = frozenset({".mov", ".m4v", ".webm", ".mkv", ".avi"})
 SHAPE = "aspect_ratio"  # the parameter, where a model has it
 HEAD = 1 << 16  # bytes of a picture that are read for its size
 LOOKED_AT = 200  # pictures whose size is looked at
+WALKED_MAX = 100_000  # files below a folder that are looked at: somebody may name a whole disk
 SHOWN_MAX = 60  # characters of a prompt in a message about it
 SUGGESTION = "Slow push-in, soft light"
 WORDS = "A harbour at dawn, slow push-in"  # the same for a model that is given nothing to look at
@@ -70,18 +71,48 @@ def suffixes(card: Card) -> frozenset[str]:
 
 
 def others(folder: Path, card: Card) -> list[str]:
-    """Return the files of a folder that are pictures (or videos), of kinds that are to be converted."""
+    """Return the files in or below a folder that are pictures (or videos) of kinds to be converted."""
     kinds = OTHER_VIDEOS if card.videos else OTHERS
-    return sorted(path.name for path in folder.iterdir() if path.suffix.lower() in kinds)
+    return [path.relative_to(folder).as_posix() for path in _in(folder, kinds) or _below(folder, kinds)]
 
 
-def holds_some(folder: Path, card: Card) -> bool:
-    """Tell whether a folder holds files that are called like those that a model takes."""
-    return folder.is_dir() and any(path.suffix.lower() in suffixes(card) for path in folder.iterdir())
+def holds_some(folder: Path, card: Card, *, below: bool = True) -> bool:
+    """Tell whether a folder (or one below it) holds files that are called like those that a model takes."""
+    kinds = suffixes(card)
+    return folder.is_dir() and bool(_in(folder, kinds) or (below and _below(folder, kinds)))
+
+
+def _in(folder: Path, kinds: Collection[str]) -> list[Path]:
+    """Return the files of a folder of some kinds, as a pattern finds them: without the hidden ones."""
+    return sorted(
+        one
+        for one in folder.iterdir()
+        if one.suffix.lower() in kinds and not one.name.startswith(".") and one.is_file()
+    )
+
+
+def _below(folder: Path, kinds: Collection[str]) -> list[Path]:
+    """Return the same of all folders below a folder."""
+    found: list[Path] = []
+    looked_at = 0
+    for here, folders, files in os.walk(folder):
+        folders[:] = sorted(one for one in folders if not one.startswith("."))
+        looked_at += len(files)
+        if Path(here) != folder:
+            found += (
+                Path(here, one)
+                for one in files
+                if Path(one).suffix.lower() in kinds and not one.startswith(".")
+            )
+        if looked_at > WALKED_MAX:
+            break
+    return sorted(found)
 
 
 def for_folder(folder: Path, prompts: Sequence[str], path: Path, card: Card) -> Started:
     """Return a manifest, to be written to `path`, for the pictures (or videos) of a folder.
+
+    Where it holds none itself, for those in the folders below it.
 
     Raises:
         UsageError: a picture or a prompt is not right (every problem is in it); or the model takes
@@ -93,14 +124,19 @@ def for_folder(folder: Path, prompts: Sequence[str], path: Path, card: Card) -> 
         what = f"{card.id} takes {card.takes_files}, and a folder does not tell which belong together"
         raise UsageError(f"{what}: put them into a table, and name it with --from")
     try:
-        files = sorted(one for one in folder.iterdir() if one.is_file())
-        pictures = [one for one in files if one.suffix.lower() in suffixes(card)]
+        own, further = _in(folder, suffixes(card)), _below(folder, suffixes(card))
+        pictures = own or further
+        left = len((_in if own else _below)(folder, OTHER_VIDEOS if card.videos else OTHERS))
         shape = None if card.videos else _shape(pictures, card)
     except OSError as error:
         raise LocalError(f"cannot read {error.filename}: {error.strerror}") from error
     below = glob.escape(Path(os.path.relpath(folder, path.parent)).as_posix())
-    patterns = [f"  - {{glob: {_text(f'{below}/*{suffix}')}}}" for suffix in _suffixes(pictures)]
-    left = sum(one.suffix.lower() in (OTHER_VIDEOS if card.videos else OTHERS) for one in files)
+    deep = f"{below}/**"
+    usual = below if own else deep
+    patterns = [f"  - {{glob: {_text(f'{usual}/*{suffix}')}}}" for suffix in _suffixes(pictures)]
+    if own and further:
+        what = f"{len(further)} more in folders below are left out"
+        patterns.append(f"  # {what}: {_text(f'{deep}/*{further[0].suffix}')} takes them in too")
     if left:
         kind = "MP4" if card.videos else "PNG or JPEG"
         patterns.append(f"  # {left} more left out: convert them to {kind}")
@@ -130,15 +166,20 @@ def for_words(name: str, prompts: Sequence[str], path: Path, card: Card) -> Star
 
 
 def for_table(table: Path, path: Path, card: Card) -> Started:
-    """Return a manifest, to be written to `path`, for the rows of a csv or jsonl.
+    """Return a manifest, to be written to `path`, for the rows of a csv or jsonl, or for the lines of a text.
 
     Raises:
         UsageError: the table is not there, its columns are not what the model needs, or something in it is
             not right; every problem is in it.
     """
-    section = section_of(table, card)
-    kind = "jsonl" if table.suffix.lower() == ".jsonl" else "csv"
+    kind = {".jsonl": "jsonl", ".txt": "lines"}.get(table.suffix.lower(), "csv")
+    section = "prompts" if kind == "lines" else section_of(table, card)
     source = f"{{{kind}: {_text(Path(os.path.relpath(table, path.parent)).as_posix())}}}"
+    if kind == "lines" and card.image_fields:
+        raise UsageError(
+            f"{table} has only words, and {card.id} takes {card.takes_files}: batchrunner init FOLDER, "
+            f"and name the words there as `prompts: {source}`"
+        )
     if section == "shots":
         sources, takes = f"shots: {source}", "takes: 1                  # seeds for each row\n"
     elif section == "images":

@@ -187,6 +187,7 @@ class Manifest:
     include: tuple[Shot, ...] = ()
     notes: tuple[Problem, ...] = ()  # what is not wrong, and perhaps not meant
     notify: tuple[Notify, ...] = ()
+    tables: tuple[tuple[str, str], ...] = ()  # csv, jsonl and text files: paths as told, hashes of the bytes
 
     @property
     def pictures(self) -> Iterator[Picture]:

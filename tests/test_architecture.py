@@ -27,7 +27,7 @@ FLOORS = (
     ("store",),
     ("emulator",),
     ("engine",),
-    ("tallies", "saving", "bills", "exporting", "listing", "starting"),
+    ("tallies", "replacing", "saving", "bills", "exporting", "listing", "starting"),
     ("access", "planning", "standing", "ways", "telling", "runlog", "frozen", "billing", "foreseeing"),
     ("report",),
     ("before", "recording", "recreating", "presence", "equipment"),

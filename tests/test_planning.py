@@ -60,7 +60,7 @@ def test_changed_words_are_changed_jobs_and_what_was_paid_is_paid_again(folder: 
     """The clips of the old words are kept; the new ones cost as much once more."""
     plan = written(folder, prompt="Slow pull-out").plan()
 
-    assert counts(plan) == (0, 2, 2, 2)
+    assert counts(plan) == (0, 2, 2, 0)
     assert plan.cost_micros is not None
     assert plan.again_micros == plan.cost_micros // 2
 
@@ -82,7 +82,7 @@ def test_a_quality_that_joins_the_recorded_one_is_new_and_paid_once(folder: Path
     replaced = Campaign(path, state=folder / "state").plan()
 
     assert (counts(joined), joined.again_micros) == ((4, 0, 4, 0), 0)
-    assert counts(replaced) == (4, 4, 0, 4)  # one of the two qualities is what became of each recorded job
+    assert counts(replaced) == (4, 4, 0, 0)  # one of the two qualities is what became of each recorded job
     assert replaced.again_micros == 2 * replaced.dearest_micros
 
 
@@ -93,6 +93,47 @@ def test_the_qualities_of_one_prompt_are_looked_at_together(folder: Path) -> Non
     path.write_text(f"{text}matrix: {{quality: [360p, 720p, 540p]}}\n", encoding="utf-8")
 
     assert counts(Campaign(path, state=folder / "state").plan()) == (1796, 0, 4, 0)
+
+
+def test_each_recorded_job_is_counted_once(folder: Path) -> None:
+    """As unchanged, as what a changed job was before, or as gone, whatever changes together."""
+    path = folder / "night.yaml"
+    for prompt, takes, more in (
+        ("Slow push-in", 1, ""),
+        ("Slow pull-out", 1, ""),
+        ("Slow pull-out", 3, "matrix: {quality: [540p, 720p]}\n"),
+        ("Slow pull-out", 1, "matrix: {quality: [720p, 1080p]}\n"),
+    ):
+        written(folder, prompt, takes)
+        path.write_text(path.read_text(encoding="utf-8") + more, encoding="utf-8")
+        plan = Campaign(path, state=folder / "state").plan()
+
+        assert plan.jobs == plan.new + plan.changed + plan.unchanged == sum(plan.states.values())
+        assert plan.unchanged + plan.changed + plan.gone == 4
+
+
+@pytest.mark.parametrize("rows", [3, 600])
+def test_a_place_that_rows_share_is_counted_once(tmp_path: Path, rows: int) -> None:
+    """Product and include, looked at together or far apart: what another row still has was not replaced."""
+    path = tmp_path / "night.yaml"
+    images = "".join(f'  - {{id: i{n}, url: "https://example.com/{n}.png"}}\n' for n in range(rows))
+    head = "version: 1\ncampaign: night\nmodel: pixverse-v5.6-i2v\nprovider: emulator\nseed: 1\n"
+    head += f"images:\n{images}"
+    head += 'prompts: [{id: p, text: "Slow push-in"}]\n'
+    include = "include: [{image: i0, prompt: p, take: 1, duration: %s}]\n"
+    path.write_text(head + include % 8, encoding="utf-8")
+    campaign = Campaign(path, state=tmp_path / "state")
+    campaign.record()
+    path.write_text(head + include % 10, encoding="utf-8")
+    included = Campaign(path, state=tmp_path / "state").plan()
+    path.write_text(f"{head}matrix: {{quality: [720p, 360p]}}\n{include % 8}", encoding="utf-8")
+    listed = Campaign(path, state=tmp_path / "state").plan()
+    path.write_text(f"{head}parameters: {{quality: 360p}}\n{include % 10}", encoding="utf-8")
+    both = Campaign(path, state=tmp_path / "state").plan()
+
+    assert counts(included) == (0, 1, rows, 0)
+    assert counts(listed) == (rows, rows, 1, 0)
+    assert counts(both) == (0, rows + 1, 0, 0)
 
 
 def test_without_a_state_table_everything_is_new(tmp_path: Path) -> None:

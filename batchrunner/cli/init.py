@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +15,9 @@ from batchrunner.cli.options import example
 from batchrunner.cli.text import count
 from batchrunner.errors import BatchrunnerError, LocalError, UsageError
 from batchrunner.files import demo_folder, schema_text
+
+if TYPE_CHECKING:
+    from batchrunner.cards import Card
 
 STARTER = """\
 # yaml-language-server: $schema=schemas/manifest.schema.json
@@ -35,6 +40,8 @@ limits:
   in_flight: 4
   # budget: 5.00          # dollars, at most
 """
+FOLDERS_SHOWN = 3
+TABLES = frozenset({".csv", ".tsv", ".jsonl"})
 EXAMPLES = ("demo", "lookbook", "quality-ladder", "seed-sweep", "shotlist", "transitions")
 
 
@@ -45,13 +52,13 @@ EXAMPLES = ("demo", "lookbook", "quality-ladder", "seed-sweep", "shotlist", "tra
         "batchrunner init --example lookbook demo && cd demo && batchrunner run manifests/lookbook.yaml"
     )
 )
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), required=False)
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
 @click.option("--prompt", "prompts", multiple=True, help="Words for every picture; may be given again.")
 @click.option(
     "--from",
     "table",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="A csv or jsonl of shots, images or prompts.",
+    help="A csv or jsonl of shots, images or prompts; or a text of prompts, one a line.",
 )
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The manifest to write."
@@ -70,9 +77,9 @@ def init(
 ) -> None:
     """Write a commented first manifest.
 
-    For a FOLDER with pictures (or videos, as the model takes): one for them, here. For a table: one for its
-    rows. Else a starter, into FOLDER, which must be there. An example goes into FOLDER, with its pictures
-    and the schema that editors use.
+    For a FOLDER with pictures (or videos, as the model takes) in it, or else in folders below it: one for
+    them, here. For a table: one for its rows. Else a starter, into FOLDER, which must be there. An example
+    goes into FOLDER, with its pictures and the schema that editors use.
     """
     name = name or ("demo" if demo else None)
     _one_way(prompts, table, output, model, name, folder)
@@ -81,9 +88,10 @@ def init(
         if name is not None:
             _tell(_example(here, name), here)
         elif table is not None or _has_files(folder, prompts, output, model) or model or output:
-            _for_what_is_there(here, prompts, table, output, model)
+            _for_what_is_there(folder, prompts, table, output, model)
         else:
             _tell(_starter(here), here)
+            click.echo(_why_a_starter(folder), err=True)
     except OSError as error:
         raise LocalError(f"cannot write to {error.filename or here}: {error.strerror}") from error
 
@@ -100,6 +108,15 @@ def _one_way(
         raise click.UsageError("an example is laid out as it is: leave --prompt, --from, --model and -o away")
     if table is not None and (prompts or folder is not None):
         raise click.UsageError("--from names the table: leave FOLDER and --prompt away")
+    if folder is not None and folder.is_file():
+        raise click.UsageError(f"{folder} is {_instead(folder)}")
+
+
+def _instead(file: Path) -> str:
+    """Return what a file is that stands for a folder, and the command that was meant."""
+    if file.suffix.lower() in TABLES:
+        return f"a table: batchrunner init --from {shlex.quote(str(file))}"
+    return f"a file, and a folder is asked for: batchrunner init {shlex.quote(str(file.parent))}"
 
 
 def _has_files(folder: Path | None, prompts: tuple[str, ...], output: Path | None, model: str | None) -> bool:
@@ -113,14 +130,37 @@ def _has_files(folder: Path | None, prompts: tuple[str, ...], output: Path | Non
         raise UsageError(f"{card.id} takes no picture: leave the folder {folder} away{_missing(folder)}")
     if not here.is_dir():
         raise UsageError(f"there is no folder {here}{_near(here)}")
-    if not card.image_fields or holds_some(here, card):
+    if not card.image_fields or holds_some(here, card, below=folder is not None):
         return bool(card.image_fields)
     kind, taken = "videos" if card.videos else "pictures", ", ".join(sorted(suffixes(card)))
     if folder is not None and (left := others(here, card)):
         raise UsageError(f"there are no {kind} in {here} that the model takes: convert {left[0]} to {taken}")
     if prompts or (folder is not None and output is not None):
-        raise UsageError(f"there are no {kind} in {here}: {taken}")
+        where = f"{here} or below it" if folder is not None else "this folder"
+        raise UsageError(f"there are no {kind} in {where}: {taken}{_holding(card)}")
     return False
+
+
+def _holding(card: Card) -> str:
+    """Return which folders of this one hold what a model takes, and the command for the first of them."""
+    from batchrunner.starting import holds_some  # noqa: PLC0415 - an example needs none of it
+
+    folders = sorted(one for one in Path().iterdir() if one.is_dir() and not one.name.startswith("."))
+    found = [one for one in folders if holds_some(one, card)]
+    if not found:
+        return ""
+    named = ", ".join(map(str, found[:FOLDERS_SHOWN])) + (", …" if len(found) > FOLDERS_SHOWN else "")
+    return f"; there are some in {named}: batchrunner init {shlex.quote(str(found[0]))}"
+
+
+def _why_a_starter(folder: Path | None) -> str:
+    from batchrunner.cards import load_card  # noqa: PLC0415 - an example needs none of it
+    from batchrunner.starting import MODEL, suffixes  # noqa: PLC0415 - as above
+
+    card = load_card(MODEL)
+    where = "in this folder" if folder is None else f"in {folder} or below it"
+    what = f"there are no pictures ({', '.join(sorted(suffixes(card)))}) {where}"
+    return f"{what}, so its image stands for yours{_holding(card) if folder is None else ''}"
 
 
 def _missing(folder: Path) -> str:
@@ -138,7 +178,7 @@ def _near(folder: Path) -> str:
 
 
 def _for_what_is_there(
-    folder: Path, prompts: tuple[str, ...], table: Path | None, output: Path | None, model: str | None
+    folder: Path | None, prompts: tuple[str, ...], table: Path | None, output: Path | None, model: str | None
 ) -> None:
     from batchrunner.cards import load_card  # noqa: PLC0415 - as above
     from batchrunner.starting import (  # noqa: PLC0415 - as above
@@ -150,18 +190,18 @@ def _for_what_is_there(
         holds_some,
     )
 
-    card = load_card(model or MODEL)
-    path = output or default_path(table or folder)
+    card, here = load_card(model or MODEL), folder or Path()
+    path = output or default_path(table or here)
     _refuse_to_overwrite(path)
     added = [one for one in (path.parent, *path.parent.parents) if not one.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)  # paths from a folder that is not there lead nowhere
     try:
         if table is not None:
             made = for_table(table, path, card)
-        elif holds_some(folder, card):
-            made = for_folder(folder, prompts, path, card)
+        elif holds_some(here, card, below=folder is not None):
+            made = for_folder(here, prompts, path, card)
         else:
-            made = for_words(folder.resolve().name, prompts, path, card)
+            made = for_words(here.resolve().name, prompts, path, card)
     except BatchrunnerError:
         for one in added:
             one.rmdir()

@@ -136,7 +136,7 @@ def detailed_code(made: Plan) -> int:
     """Return what a run would have to do, as its exit code would tell it."""
     if made.has_work:
         return HAS_WORK
-    if made.states[JobState.HELD]:
+    if made.count(JobState.HELD):
         return 4
     return 3 if made.states[JobState.FAILED] else 0
 
@@ -162,13 +162,15 @@ def show_plan(made: Plan, *, as_json: bool) -> None:
     click.echo(f"{made.campaign}: {count(made.jobs, 'job')} on {made.model} ({made.provider})")
     rows = [
         (made.new, "new"),
-        (made.changed, "changed since the last run (what they were before is kept)"),
-        (made.unchanged, "unchanged since the last run"),
-        (made.gone, "recorded, no longer in the manifest (kept)"),
+        (made.changed, "changed since they were recorded (what they were before is kept)"),
+        (made.unchanged, "unchanged since they were recorded"),
+        (made.gone, "more are recorded and no longer in the manifest (kept)"),
         (made.done, "done already"),
         (made.states[JobState.ACTIVE], "at the provider"),
         (made.states[JobState.HELD], "held for a person"),
         (made.states[JobState.FAILED], "failed for good"),
+        (made.outside[JobState.ACTIVE], "at the provider as they were before, or no longer in the manifest"),
+        (made.outside[JobState.HELD], "held as they were before, or no longer in the manifest"),
     ]
     rows = [*(row for row in rows if row[0]), (made.to_submit, "to submit")]
     width = max(len(f"{number:,}") for number, _words in rows)
@@ -216,6 +218,7 @@ def plan_json(made: Plan) -> dict[str, object]:
         "gone": made.gone,
         "to_submit": made.to_submit,
         **{str(one): made.states[one] for one in JobState if one is not JobState.PENDING},
+        "outside": {str(one): made.outside[one] for one in (JobState.ACTIVE, JobState.HELD)},
         "by": {
             "image": [{"image": name, **group.as_json()} for name, group in made.spread.images.items()],
             "prompt": [{"prompt": name, **group.as_json()} for name, group in made.spread.prompts.items()],

@@ -70,6 +70,11 @@ class Checker:
         """What came from other files: their paths as told, and the hashes of their bytes."""
         return self._sources.read
 
+    @property
+    def tables(self) -> tuple[tuple[str, str], ...]:
+        """Of these files, the tables and lists that rows were taken from, each once."""
+        return tuple(dict.fromkeys(self._sources.tables))
+
     def run(self) -> None:
         """Check everything that can be checked of the parts.
 
@@ -99,9 +104,9 @@ class Checker:
         exclusions.check(self.exclude, manifest, card, self._report)
         if not self.problems and count(manifest, card) == 0:
             key, what = (
-                ("exclude", "leaves no job")
+                ("exclude", "leaves no job: every single one is matched by an entry")
                 if manifest.exclude
-                else ("product", "without it there is no job")
+                else ("product", 'false leaves no job where there are no shots: take it out, or list "shots"')
             )
             self._report.add(self._root.problem((key,), what))
         images = {image.id: row for image, row in self.images}

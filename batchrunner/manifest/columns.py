@@ -8,6 +8,7 @@ section's own keys; a picture field of the model's card; a parameter of the card
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ from typing import Any
 
 from batchrunner.cards import Card, load_card
 from batchrunner.files import card_ids
+from batchrunner.manifest.pictures import SUFFIXES, VIDEO_SUFFIXES, is_address
 from batchrunner.manifest.templates import NAME
 from batchrunner.manifest.yamlread import INT_MAX, Path
 from batchrunner.values import JSON
@@ -32,6 +34,16 @@ NEEDED: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "shots": (("image", "url", "file", "frames"), ("prompt", "text")),
 }
 PICTURES = frozenset({"image", "url", "file", "frames"})
+VIDEO_LIKE = frozenset({"video", "videos", "clip", "film", "movie"})
+# What people and other tools call the column of their pictures (`file_name`: the image folders of data sets).
+PICTURE_LIKE = VIDEO_LIKE | {
+    *("picture", "pictures", "images", "image_path", "image_file", "img", "photo", "photos", "frame"),
+    *("filename", "file_name", "filepath", "file_path", "path", "src", "source", "link"),
+}
+WORD_LIKE = frozenset({"words", "prompts", "caption", "captions", "description", "text_prompt", "sentence"})
+FILES = (*SUFFIXES, *VIDEO_SUFFIXES)
+WORDS_MIN = 3  # blanks in a cell that is a sentence, and no name of a column
+ROW_FIRST = "looks like a row, for none of its columns has a known name: the first line names the columns"
 SHOWN_MAX = 12  # columns of a table that a message names
 SEED_WORDS = "seeds are not set here: `takes` and the campaign's `seed` decide them"
 
@@ -90,6 +102,22 @@ def _var(name: str) -> str:
     return name
 
 
+def known_names(section: str, card: Card | None) -> frozenset[str]:
+    """Return the names that mean something in a table of a section, in small letters."""
+    own = () if card is None else (*card.image_fields, *card.parameters["properties"])
+    return frozenset(one.casefold() for one in (*KEYS[section], *own))
+
+
+def usual_names(section: str, card: Card | None) -> str:
+    """Return a first line for a table of a section that has none."""
+    fields = ("image",) if card is None else card.image_fields
+    one = "file" if section == "images" else "image"
+    pictures = fields if len(fields) > 1 else (one,) * len(fields)
+    return ",".join(
+        (*(pictures if section != "prompts" else ()), *(("prompt",) if section != "images" else ()))
+    )
+
+
 def slip(section: str, name: str, card: Card | None) -> str | None:
     """Return the key or parameter that a column nobody uses was most likely meant to be."""
     if card is None:
@@ -111,12 +139,23 @@ def lacking(section: str, paths: Iterable[Path | None], names: Sequence[str], ca
         if (imageless or (card is None and section == "shots")) and PICTURES.issuperset(needed):
             continue
         if there.isdisjoint(needed):
-            near = (difflib.get_close_matches(one, list(names), n=1, cutoff=0.7) for one in needed)
-            meant = next((f'rename "{one[0]}", or add one' for one in near if one), "rename or add one")
+            near = _meant(needed, names, card)
+            meant = f'rename "{near}", or add one' if near else "rename or add one"
             shown = ", ".join([*names[:SHOWN_MAX], *(["…"] if len(names) > SHOWN_MAX else [])])
             name = '" and "'.join(several) if several and "frames" in needed else needed[0]
             found.append(f'there is no column "{name}": {meant}; the columns are {shown}')
     return found
+
+
+def _meant(needed: Sequence[str], names: Sequence[str], card: Card | None) -> str | None:
+    """Return the column that most likely is one of those that are needed."""
+    like = (
+        WORD_LIKE if "prompt" in needed else VIDEO_LIKE if card and card.videos else PICTURE_LIKE | {"image"}
+    )
+    several = "frames" in needed and card is not None and len(card.image_fields) > 1
+    close = (difflib.get_close_matches(one, list(names), n=1, cutoff=0.7) for one in needed)
+    called = (name for name in names if name.casefold() in like and not several)
+    return next(itertools.chain((one[0] for one in close if one), called), None)
 
 
 def typed(text: str, rule: Mapping[str, Any] | None) -> JSON:
@@ -143,6 +182,12 @@ def _takes_text(rule: Mapping[str, Any], text: str) -> bool:
         return bool(text == rule["const"])
     kinds = rule.get("type", ())
     return "string" in ([kinds] if isinstance(kinds, str) else kinds)
+
+
+def is_row(names: Sequence[str]) -> bool:
+    """Tell whether the first line of a table, which has no known name, is a row already."""
+    plain = [name.casefold() for name in names]
+    return any(is_address(one) or one.endswith(FILES) or one.count(" ") >= WORDS_MIN for one in plain)
 
 
 def twice(names: Iterable[str]) -> str | None:

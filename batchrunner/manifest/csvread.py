@@ -18,7 +18,7 @@ from typing import Any
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
-from batchrunner.manifest.columns import lacking, twice, typed
+from batchrunner.manifest.columns import ROW_FIRST, is_row, known_names, lacking, twice, typed, usual_names
 from batchrunner.manifest.pictures import is_address
 from batchrunner.manifest.slugs import slug
 from batchrunner.manifest.tables import Table, TableRow
@@ -37,6 +37,11 @@ FAILED = re.compile(
 )
 TOO_NARROW = re.compile("#{3,}")
 FORMULA = re.compile(r"=\s*([^\W\d][\w.]*\(|\$?[A-Za-z]{1,3}\$?[0-9]+\b)")
+NAMELESS = "a column without a name: name it, or call it #note and it is not read"
+BARS = (
+    "the cells are divided by |: save the table with commas, semicolons or tabs between them, "
+    "or put a line sep=| above this one"
+)
 _SUSPECT = "#=E"  # nearly no cell begins so, and the rest need not be looked at
 _WORDS = frozenset((name,) for name in ("image", "url", "file", "prompt", "text"))  # taken as they are
 _QUOTES = 'a quote inside a quoted text is written twice: "so ""it"" is"'
@@ -52,6 +57,7 @@ def csv_rows(
     """
     sheet = _Sheet(file)
     table = Table(file, section, card, entry, report, sheet.locate)
+    _check_first(sheet, section, card)
     paths = [table.add_column(name, sheet.locate(sheet.header_line, name)) for name in sheet.names]
     if missing := lacking(section, paths, sheet.names, card):
         for what in missing:  # once, at the header: each row would only say the same
@@ -76,6 +82,23 @@ def csv_rows(
             continue
         told = {path: cell if path in words else _cell(table, path, cell) for path, cell in read}
         yield table.row(line, told, flat=flat)
+
+
+def _check_first(sheet: _Sheet, section: str, card: Card | None) -> None:
+    """Refuse a first line that is a row already, or something above the names of the columns.
+
+    Where one name is known the line is taken as it is: then no record is read here.
+    """
+    known = known_names(section, card)
+    if not known.isdisjoint(name.casefold() for name in sheet.names):
+        return
+    line, below = next(((line, cells) for line, cells in sheet.records if any(cells)), (1, []))
+    if not known.isdisjoint(cell.casefold() for cell in below):
+        what = f"the first line names the columns, and these names stand in line {line}"
+        raise sheet.error(sheet.header_line, f"{what}: delete what is above it")
+    if is_row(sheet.names):
+        what = f"{ROW_FIRST}; put one above it, such as {usual_names(section, card)}"
+        raise sheet.error(sheet.header_line, what)
 
 
 def _failed(cell: str) -> str | None:
@@ -120,12 +143,14 @@ class _Sheet:
         while self.names and not self.names[-1]:
             self.names.pop()
         if not self.names:
-            whole = "is empty" if not self._file.text.strip() else "begins with an empty line"
-            raise self.error(1, f"{whole}: the first line names the columns")
+            whole = "is empty" if not self._file.text.strip() else "begins with an empty line: delete it"
+            raise self.error(1, f"{whole}; the first line names the columns")
+        if len(self.names) == 1 and "|" in self.names[0]:
+            raise self.error(self.header_line, BARS)
         if (name := twice(name for name in self.names if name)) is not None:
-            raise self.error(self.header_line, f'the column "{name}" is there twice', self.names.index(name))
+            raise self.error(self.header_line, _column_twice(name), self.names.index(name))
         if "" in self.names:
-            raise self.error(self.header_line, "a column without a name", self.names.index(""))
+            raise self.error(self.header_line, NAMELESS, self.names.index(""))
 
     def error(self, line: int, message: str, index: int = 0) -> ContentError:
         """Return what ends the reading."""
@@ -172,6 +197,10 @@ class _Sheet:
 
 def _one_form(cell: str) -> str:
     return cell.replace("\r\n", "\n").replace("\r", "\n") if "\r" in cell else cell
+
+
+def _column_twice(name: str) -> str:
+    return f'the column "{name}" is there twice, large and small letters being one: rename it or leave it out'
 
 
 def _broken(said: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from batchrunner.cards import Card
 from batchrunner.manifest.columns import SEED_WORDS
 from batchrunner.manifest.filling import Filling
+from batchrunner.manifest.mending import frames, near_key
 from batchrunner.manifest.pictures import SUFFIXES, is_address, name_in
 from batchrunner.manifest.slugs import ID, is_reserved, slug
 from batchrunner.manifest.sources import Sources, also
@@ -62,7 +63,7 @@ class Builder:
             what = (
                 f"has both {' and '.join(named)}: leave one empty"
                 if named
-                else f"has no {self._filling.word}"
+                else f"has no {self._filling.word}: give it a file or url"
             )
             self._say(row, (), what)
             return Image(str(told.get("id", "")), (), self.words(row), told.get("parameters", NOTHING))
@@ -134,7 +135,11 @@ class Builder:
                 self._say(row, (key,), SEED_WORDS, key=True)
                 sound = False
             elif self._card is not None and key not in known:
-                self._say(row, (key,), f'unknown key "{key}": {_meant(key, known)}', key=True)
+                said = frames(key, self._card) or f'unknown key "{key}": {_meant(key, known)}'
+                self._say(row, (key,), said, key=True)
+                sound = False
+            elif key in row.told.get("parameters", NOTHING):
+                self._say(row, (key,), f'"{key}" is told in `parameters` too: leave one out', key=True)
                 sound = False
             found[key] = value
         return found if sound else None
@@ -148,7 +153,11 @@ class Builder:
             return None if named else NO_IMAGE
         if len(named) != 1:
             if named or self._card is not None:  # a model that nobody knows may take none
-                what = f"has both {' and '.join(named)}: leave one out" if named else "has no image"
+                what = (
+                    f"has both {' and '.join(named)}: leave one out"
+                    if named
+                    else "has no picture: give it an image, url or file"
+                )
                 self._say(row, (), what)
             return None
         if named == ["image"]:
@@ -191,7 +200,9 @@ class Builder:
         told = row.told
         named = [key for key in ("prompt", "text") if key in told]
         if len(named) != 1:
-            self._say(row, (), "has both prompt and text: leave one out" if named else "has no prompt")
+            self._say(
+                row, (), "has both prompt and text: leave one out" if named else "has no prompt: give it one"
+            )
             return None
         (key,) = named
         text = told[key]
@@ -281,4 +292,7 @@ def _near(name: str, known: Iterable[str]) -> str | None:
 
 
 def _meant(key: str, known: Collection[str]) -> str:
-    return _near(key, known) or f"possible here: {', '.join(known)}; a word for a prompt goes under `vars`"
+    near = near_key(key, (*known, "csv", "jsonl"))
+    if near is not None:
+        return f'did you mean "{near}"?'
+    return f"possible here: {', '.join(known)}; a word for a prompt goes under `vars`"

@@ -9,7 +9,10 @@ import unicodedata
 from pathlib import Path
 from typing import TypeAlias
 
+from batchrunner.manifest.nearby import HOME, HOME_HINT
+
 FILES_MAX = 100_000
+KINDS_SHOWN = 5
 
 Key: TypeAlias = tuple[tuple[tuple[int, int, str], ...], ...]
 
@@ -46,6 +49,10 @@ def _files(pattern: str, folder: Path) -> list[str]:
 
 
 def _hint(pattern: str, folder: Path, usual: str) -> str:
+    if "[" in pattern and (some := _files(literal := pattern.replace("[", "[[]"), folder)):
+        return f": [ ] stand for one of the letters between them; for {some[0]} write {literal}"
+    if pattern.startswith(HOME):
+        return HOME_HINT
     if "{" in pattern:
         return ": { } means nothing in a pattern; write one entry for each"
     if "\\" in pattern:
@@ -59,7 +66,30 @@ def _hint(pattern: str, folder: Path, usual: str) -> str:
         other = re.sub(r"[A-Za-z]", lambda one: f"[{one[0].lower()}{one[0].upper()}]", pattern)
         if some := _files(other, folder):
             return f": large and small letters count here, and there is {sorted(some, key=natural)[0]}"
-    return ""
+    if "**" not in pattern and _files(deeper := _deeper(pattern), folder):
+        return f": there are some in the folders below it: {deeper}"
+    if "[" in pattern:
+        return ": [ ] stand for one of the letters between them; where a name has a [ itself, write [[]"
+    return _kinds(pattern, folder)
+
+
+def _deeper(pattern: str) -> str:
+    above, slash, name = pattern.rpartition("/")
+    return f"{above}{slash}**/{name}"
+
+
+def _kinds(pattern: str, folder: Path) -> str:
+    """Return what kinds of files there are where a pattern looks, in words."""
+    above = pattern.rpartition("/")[0]
+    try:
+        found = {
+            one.suffix for one in itertools.islice((folder / above).iterdir(), FILES_MAX) if one.is_file()
+        }
+    except (OSError, ValueError):
+        return ""
+    kinds = sorted(one for one in found if one)
+    shown = ", ".join(kinds[:KINDS_SHOWN]) + (", …" if len(kinds) > KINDS_SHOWN else "")
+    return f": the files there end in {shown}" if kinds else ": there are no files at all"
 
 
 def _is_folder(path: Path) -> bool:

@@ -52,7 +52,7 @@ def _twice(name: str, row: Row, first: str, at: Row) -> str:
     alike = all(row.told.get(key) == at.told.get(key) for key in ("id", "vars", "parameters"))
     if alike and "id" not in row.told and _plain(row) == _plain(at) is not None:
         return f"the same words are there twice {there}"
-    hint = "" if "id" in row.told else "; give one of them an `id`"
+    hint = ": change one" if "id" in row.told else "; give one of them an `id`"
     if isinstance(row, FileRow):
         hint = "; rename a file, or list them in a csv with a column `id`"
     elif isinstance(row, TableRow) and "text" in row.told and "id" not in row.told:

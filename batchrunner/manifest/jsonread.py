@@ -18,6 +18,11 @@ from batchrunner.manifest.textfile import ROWS_MAX, ContentError, TextFile
 from batchrunner.manifest.written import Entry, Report
 from batchrunner.manifest.yamlread import DEPTH_MAX, NO_CHARACTER, Path, Place
 
+A_LIST = (
+    "this is one JSON list; jsonl has an object on each line, without commas between them: "
+    "`jq -c '.[]' LIST.json > ROWS.jsonl` makes one of the other"
+)
+
 
 def json_rows(
     file: TextFile, section: str, card: Card | None, entry: Entry, report: Report
@@ -28,6 +33,8 @@ def json_rows(
         ContentError: there is no end to it.
     """
     reader = _Reader(file, section, card, entry, report)
+    if file.text.lstrip().startswith("["):
+        raise ContentError(Problem(file.name, 1, 1, "", A_LIST))
     for line, text in enumerate(io.StringIO(file.text), 1):
         if line > ROWS_MAX:
             raise ContentError(Problem(file.name, line, 1, "", f"more than {ROWS_MAX:,} rows"))

@@ -8,6 +8,7 @@ rest is still checked, so that one look shows everything.
 from __future__ import annotations
 
 import hashlib
+import shlex
 from dataclasses import replace
 from decimal import Decimal
 from itertools import islice
@@ -17,9 +18,10 @@ from typing import get_args
 from batchrunner.cards import Card, load_card, parse_card
 from batchrunner.errors import ManifestError, Problem, UsageError
 from batchrunner.files import card_ids
-from batchrunner.manifest import shape
+from batchrunner.manifest import nearby, shape
 from batchrunner.manifest.check import KEY_LIKE, Checker, identity
 from batchrunner.manifest.heap import uncollected
+from batchrunner.manifest.pictures import SUFFIXES, VIDEO_SUFFIXES
 from batchrunner.manifest.textfile import KEY_FOUND
 from batchrunner.manifest.yamlread import PROBLEMS_MAX, SIZE_MAX, Document, place_of, read
 from batchrunner.manifest.yamlread import Path as At
@@ -28,6 +30,9 @@ from batchrunner.values import JSON, Limits, Manifest, Notify, NotifyEvent, Pric
 
 SECTIONS = frozenset({"images", "prompts", "shots", "exclude", "include"})  # lists of entries
 
+PICTURES = frozenset({*SUFFIXES, *VIDEO_SUFFIXES})
+MANIFESTS = (".yaml", ".yml")
+TABLES = frozenset({".csv", ".tsv", ".jsonl"})
 CARD_MAX = 1_000_000  # bytes
 
 
@@ -38,12 +43,38 @@ def load(path: Path, *, far: bool = False) -> tuple[Manifest, Card]:
         ManifestError: the manifest is wrong; every problem is in it.
         UsageError: there is no such file.
     """
+    _refuse_other(path)
     try:
         with path.open("rb") as file:
             raw = file.read(SIZE_MAX + 1)  # no more: a wrong path may lead to a video, or to /dev/zero
     except OSError as error:
-        raise UsageError(f"cannot read the manifest {path}: {error.strerror}") from error
+        raise UsageError(f"cannot read the manifest {path}: {error.strerror}{_near(path)}") from error
     return load_bytes(raw, path, far=far)
+
+
+def _refuse_other(path: Path) -> None:
+    """Refuse what a manifest is made for and what is none itself.
+
+    Raises:
+        UsageError: it is a table, a picture or a folder; the text says what makes a manifest of it.
+    """
+    named = shlex.quote(str(path))
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, not a manifest; for its pictures: batchrunner init {named}")
+    if path.suffix.lower() in PICTURES and path.is_file():
+        folder = shlex.quote(str(path.parent))
+        raise UsageError(f"{path} is no manifest; for all pictures of its folder: batchrunner init {folder}")
+    if path.suffix.lower() in TABLES and path.is_file():
+        raise UsageError(f"{path} is a table, not a manifest; for its rows: batchrunner init --from {named}")
+
+
+def _near(path: Path) -> str:
+    """Return the manifest that was meant by a campaign's name, or by a name that is nearly right."""
+    if path.exists() or not path.parent.is_dir():
+        return ""
+    names = [path.with_name(path.name + suffix) for suffix in MANIFESTS]
+    found = next((str(one) for one in names if one.is_file()), None)
+    return f': did you mean "{found}"?' if found else nearby.hint(path)
 
 
 def load_bytes(raw: bytes, path: Path, *, far: bool = False) -> tuple[Manifest, Card]:
@@ -58,10 +89,10 @@ def load_bytes(raw: bytes, path: Path, *, far: bool = False) -> tuple[Manifest, 
 
 def _load(raw: bytes, path: Path, *, far: bool) -> tuple[Manifest, Card]:
     document = read(raw, str(path))
-    wrong = shape.problems(document, str(path))
+    card, model_problems = _card(document, path) if isinstance(document.data, dict) else (None, [])
+    wrong = shape.problems(document, str(path), card)
     if not isinstance(document.data, dict):
         raise ManifestError([problem for _path, problem in wrong])
-    card, model_problems = _card(document, path)
     wrong += shape.inputs(document, str(path), card)
     checker = Checker(document, path, card, frozenset(_spoilt(at) for at, _problem in wrong if at))
     checker.run()
@@ -179,6 +210,7 @@ def manifest_of(document: Document, checker: Checker, raw: bytes, path: Path) ->
         exclude=tuple(exclude for exclude, _row in checker.exclude),
         include=tuple(shot for shot, _row in checker.include),
         notes=tuple(sorted(checker.notes)),
+        tables=checker.tables,
         notify=tuple(
             Notify(
                 one["env"],

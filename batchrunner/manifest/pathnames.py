@@ -12,6 +12,7 @@ from batchrunner.manifest.naming import FIELDS
 from batchrunner.manifest.templates import TemplateError, fill, names
 
 _FIELD = re.compile(r"\{\w+\}")
+SUFFIX = ".mp4"
 SEVERAL = "several jobs would get one name"
 
 
@@ -47,6 +48,8 @@ def problems(
         yield "there is no {image}, for the model takes no picture: leave it out"
     if "\\" in template or {"", ".", ".."} & set(template.split("/")):
         yield "must be a path below the output folder: with /, without .. and not ending in /"
+    if template.casefold().endswith(SUFFIX):
+        yield f"{SUFFIX} comes by itself: leave it out"
     if many_takes and not {"take", "seed"} & set(wanted):
         yield f"{SEVERAL}: add {{take}}"
     yield from (

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import ipaddress
 import re
 import stat
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from batchrunner.container import ContainerError, read_container, reader
+from batchrunner.manifest import nearby
 from batchrunner.values import Picture
 
 FILE_MAX = 20_000_000  # PixVerse's own limit; what GMI's upload takes at most is not published
@@ -29,7 +28,6 @@ VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi")
 OTHER_SUFFIXES = (".html", ".htm", ".gif", ".svg", ".pdf", ".txt", ".zip")
 NO_PICTURES = (*VIDEO_SUFFIXES, *OTHER_SUFFIXES)
 NO_VIDEOS = (*SUFFIXES, *OTHER_SUFFIXES, *(one for one in VIDEO_SUFFIXES if one not in {".mp4", ".m4v"}))
-NEAR_MAX = 2_000  # files of a folder that a missing one is held against
 
 
 class PictureError(Exception):
@@ -65,7 +63,10 @@ def from_url(url: str, *, video: bool = False) -> Picture:
     if parts.scheme == "http" and not _is_loopback(host):
         raise PictureError("must be https, not http")
     if _is_private(host):
-        raise PictureError(f"{host} is an address of a private network, which the provider cannot reach")
+        raise PictureError(
+            f"{host} is an address of a private network, which the provider cannot reach: "
+            f"give a local {_word(video)} under `file:`, and it is uploaded"
+        )
     if parts.path.casefold().endswith(others):
         raise PictureError(f"{_other(parts.path, video=video)}, by its name: the model takes {_taken(video)}")
     return Picture(url=url)
@@ -156,20 +157,9 @@ def _bytes(path: Path, size_max: int) -> bytes:
             raise PictureError(f"{path} is larger than {size_max // 1_000_000} MB")
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise PictureError(f"there is no file {path}{_near(path)}") from error
+        raise PictureError(f"there is no file {path}{nearby.hint(path)}") from error
     except (OSError, ValueError) as error:
         raise PictureError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
-
-
-def _near(path: Path) -> str:
-    """Return the file that was most likely meant, in words."""
-    try:
-        names = {one.name.casefold(): one.name for one in islice(path.parent.iterdir(), NEAR_MAX)}
-    except OSError:
-        return f": there is no folder {path.parent}"
-    name = path.name.strip("\"'\u201c\u201d\u2018\u2019").casefold()
-    near = difflib.get_close_matches(name, sorted(names), n=1, cutoff=0.75)
-    return f': did you mean "{names[near[0]]}"?' if near else ""
 
 
 def _kind(path: Path, data: bytes) -> str:

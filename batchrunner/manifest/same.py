@@ -24,6 +24,7 @@ from batchrunner.manifest.sources import also
 from batchrunner.manifest.written import Report, Row
 from batchrunner.values import Image, Job, Manifest, Prompt, Shot, pair_name
 
+SAME = "the same clip as"
 SWEEP_MIN = 100  # takes from which on derived seeds are compared: below, some 1 in a million pairs
 
 K = TypeVar("K", bound=Hashable)
@@ -74,10 +75,10 @@ class Same:
                 continue
             for alike in _grouped((text_of(pair.shot), pair) for pair in pairs).values():
                 if len(alike) > 1:
-                    self._compare(alike, "the same clip as", lambda job: job.fingerprint)
+                    self._compare(alike, SAME, lambda job: job.fingerprint)
         if self._card.seed_field is not None:
             for pair in self._swept():
-                self._compare([pair], "the same clip as", lambda job: job.fingerprint)
+                self._compare([pair], SAME, lambda job: job.fingerprint)
 
     def names(self) -> None:
         """Report jobs of shots and includes that have a path in common with others of their pair."""
@@ -104,9 +105,15 @@ class Same:
             return
         self._said.add((id(row), id(there)))
         one = f"take {job.take} of {pair_name(job.image, job.prompt)}"
+        alike = what == SAME and (job.image, job.prompt, job.take) == (other.image, other.prompt, other.take)
+        if alike:
+            at = f" (also {also(there, row)})" if there is not row else ""
+            said = f"{one} would be the same clip twice{at}: leave one out, or ask for other takes"
+            self._report.add(row.problem((), said))
+            return
         two = f"take {other.take} of {pair_name(other.image, other.prompt)}"
         at = f" ({also(there, row)})" if there is not row else ""
-        advice = "leave one out" if what == "the same clip as" else "name what differs in `output.name`"
+        advice = "leave one out" if what == SAME else "name what differs in `output.name`"
         self._report.add(row.problem((), f"{one} would be {what} {two}{at}: {advice}"))
 
     def _row(self, pair: Pair, other: Pair) -> Row:

@@ -7,7 +7,8 @@ import re
 import unicodedata
 from functools import lru_cache
 
-ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+ID_MAX = 64
+ID = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{ID_MAX - 1}}}")
 RESERVED = frozenset(
     {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
 )
@@ -22,7 +23,7 @@ def slug(text: str) -> str:
     if _SLUG.fullmatch(text):
         return text
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    found = re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._")[:64].strip("-._")
+    found = re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._")[:ID_MAX].strip("-._")
     return found or f"x{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 

@@ -72,6 +72,7 @@ class Sources:
         self._card = card
         self._report = report
         self.read: list[tuple[str, str]] = []  # path as told, and the hash of the bytes
+        self.tables: list[tuple[str, str]] = []  # of these, those that rows were taken from
 
     def rows(self, section: str, entry: Entry) -> Iterator[Row]:
         """Yield an entry's rows: itself, or those of what it names. What is wrong is reported."""
@@ -82,6 +83,8 @@ class Sources:
         for key in entry.told:
             if key not in {kind, *_WITH_ROWS}:
                 what = f"does not go with `{kind}`: only vars and parameters hold for all its rows"
+                if key == "takes":
+                    what += "; give it a column of that name, or set the manifest's own `takes`"
                 self._report.add(entry.problem((key,), what, key=True))
         count, before = 0, len(self._report.problems)
         try:
@@ -94,7 +97,10 @@ class Sources:
             self._report.add(error.problem)
         else:
             if not count and len(self._report.problems) == before:
-                self._report.add(entry.problem((kind,), "has no rows"))
+                below = " below the line that names the columns" if kind == "csv" else ""
+                self._report.add(
+                    entry.problem((kind,), f"has no rows{below}: nothing but blank lines, if any")
+                )
 
     def _named(self, section: str, kind: str, entry: Entry) -> Iterator[Row]:
         told = entry.told[kind]
@@ -103,6 +109,7 @@ class Sources:
             yield from (FileRow(entry, file) for file in find(told, self._folder, usual))
             return
         file = read_text(self._folder / told, kind)
+        self.tables.append((told, file.sha256))
         self.read.append((told, file.sha256))
         if kind == "lines":
             yield from self._lines(file, entry)

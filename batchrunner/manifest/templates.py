@@ -8,6 +8,7 @@ from functools import lru_cache
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_DRESSED = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_-]*)\s*([:!.\[].*)?", re.DOTALL)  # {name:5}, {name.part}
 
 
 class TemplateError(Exception):
@@ -46,12 +47,21 @@ def _parts(text: str) -> tuple[tuple[str, str], ...]:
             said = f"a single {token} does not belong here: write {token}{token} for a brace"
             raise TemplateError(token, said)
         elif not NAME.fullmatch(name):
-            raise TemplateError(token, f"{{{name}}} is not a name: write {{{{{name}}}}} for braces")
+            raise TemplateError(token, _no_name(name))
         else:
             found.append((literal, name))
             literal = ""
     found.append((literal + text[end:], ""))
     return tuple(found)
+
+
+def _no_name(inside: str) -> str:
+    """Return what is wrong between two braces; a name with more around it was meant as in a program."""
+    braces = f"{{{{{inside}}}}} for the braces themselves"
+    if (meant := _DRESSED.fullmatch(inside)) is not None:
+        return f"{{{inside}}}: a name stands alone in its braces: write {{{meant[1]}}}, or {braces}"
+    what = f"{{{inside}}} is not a name" if inside.strip() else f"there is no name in {{{inside}}}"
+    return f"{what} (letters a-z, digits, - and _): write {braces}"
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batchrunner.errors import Problem
+from batchrunner.manifest import nearby
 from batchrunner.manifest.yamlread import NOT_TEXT, place_of
 
 SIZE_MAX = 64 << 20  # some 100,000 rows of long prompts; beyond it somebody named the wrong file
@@ -79,7 +80,7 @@ def _bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             raw = file.read(SIZE_MAX + 1)
     except FileNotFoundError as error:
-        raise SourceError(f"there is no file {path}") from error
+        raise SourceError(f"there is no file {path}{nearby.hint(path)}") from error
     except (OSError, ValueError) as error:
         raise SourceError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
     if len(raw) > SIZE_MAX:

@@ -18,7 +18,6 @@ from batchrunner.manifest.written import Entry, Report, Row
 from batchrunner.values import JSON
 
 HOLE = re.compile(r"\{\s*[^\W\d][\w-]*\s*\}")
-WHOLE = "words"  # the word in which `export` spells out a shot's whole prompt: its braces are meant
 # Columns that only make sense beside the other half of a pair: images times prompts would be far more clips.
 PAIRED: Mapping[str, frozenset[str]] = {
     "images": frozenset({"prompt", "prompts", "text"}),
@@ -41,10 +40,7 @@ def holes(
 ) -> None:
     """Report the words of prompts in which a name stands in braces; all other braces may be meant."""
     for words, row in rows:
-        spelt_out = isinstance(row, Entry) and "prompt" in row.told
         for name in used:
-            if name == WHOLE and spelt_out:
-                continue
             if (what := hole(words.get(name))) is not None:
                 report.add(row.problem(("vars", name), what))
 

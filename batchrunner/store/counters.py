@@ -79,6 +79,14 @@ def totals(db: Database) -> Totals:
     )
 
 
+def states(db: Database) -> dict[JobState, int]:
+    """Return how many jobs are recorded in each state, those no longer in the manifest included."""
+    found = dict.fromkeys(JobState, 0)
+    for state, count in _rows(db, "job_tallies", _COUNT_JOBS, "state, jobs"):
+        found[JobState(state)] += count
+    return found
+
+
 def pending(db: Database) -> tuple[int, int | None, int]:
     """Return how many listed jobs wait, what they cost at most (None: not known), and the dearest."""
     columns = "state, listed, cost_usd_micros, jobs"

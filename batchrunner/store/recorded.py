@@ -44,11 +44,6 @@ def jobs_of_places(db: Database, places: Iterable[str]) -> dict[str, dict[str, J
     return found
 
 
-def count_jobs(db: Database) -> int:
-    """Count all recorded jobs, those no longer in the manifest included."""
-    return table(db, "jobs").count
-
-
 def shown(db: Database) -> Shown:
     """Return what the jobs that ended have shown."""
     ended, failed, price = db.execute(

@@ -88,6 +88,35 @@ def test_an_export_is_held_back_as_its_campaign_was(shell: Shell, tmp_path: Path
         assert "notify" not in data
 
 
+def test_an_export_spells_out_every_prompt(shell: Shell, tmp_path: Path) -> None:
+    """One whose words differ by image is a prompt for each; braces that were meant stay what they are."""
+    long = "p" * 64
+    text = RICH.replace("id: push,", f"id: {long},").replace("{{x}}", "{{x}} {{subject}}")
+    (tmp_path / "night.yaml").write_text(text, encoding="utf-8")
+    assert shell.inside("plan", "night.yaml", "--record").code == 0
+    done = shell.inside("export", "night", "-o", "out.yaml")
+    told = read((tmp_path / "out.yaml").read_bytes(), "out.yaml").data
+
+    assert done.code == 0, done.err
+    assert sent(shell, "out.yaml") == sent(shell, "night.yaml")
+    ids = [one["id"] for one in told["prompts"]]
+    assert [one.rpartition("-")[0] or one for one in ids] == ["p" * 57, "p" * 57, "pull"]
+    assert told["prompts"][1]["text"] == "Push cat {{x}} {{subject}}"
+    assert all("vars" not in shot for shot in told["shots"])
+
+
+def test_an_export_knows_the_price_when_a_table_is_gone(shell: Shell, tmp_path: Path) -> None:
+    """It was told in the manifest, which is kept: else another price, or none, would hold the budget."""
+    (tmp_path / "words.txt").write_text("Slow push-in\n", encoding="utf-8")
+    text = RICH.replace("prompts:\n", "prompts:\n  - {lines: words.txt}\n")
+    (tmp_path / "night.yaml").write_text(text, encoding="utf-8")
+    assert shell.inside("plan", "night.yaml", "--record").code == 0
+    (tmp_path / "words.txt").unlink()
+    data = read(shell.inside("export", "night").out.encode(), "export.yaml").data
+
+    assert data["price"] == {"per": "job", "usd": 0.2}
+
+
 def test_an_export_goes_to_stdout_and_over_no_file(shell: Shell, tmp_path: Path) -> None:
     """The manifest that it came from is not needed, nor touched."""
     printed = shell.inside("export", "night.yaml")

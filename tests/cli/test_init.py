@@ -45,6 +45,7 @@ def test_a_folder_of_pictures_becomes_a_manifest(shell: Shell, tmp_path: Path) -
     [
         (("--model", "wan2.6-t2v", "--prompt", "A fox", "--prompt", "An owl"), "night", 4, 0),
         (("--model", "wan2.7-t2v", "--from", "words.csv"), "words", 2, 0),
+        (("--model", "wan2.7-t2v", "--from", "lines.txt"), "lines", 4, 0),
         (("my films", "--model", "pixverse-v6-extend"), "my-films", 2, 1),
         (("--model", "pixverse-v6-transition"), "night", 2, 1),
     ],
@@ -56,6 +57,7 @@ def test_a_model_may_be_named(
     folder = tmp_path / "night"
     (folder / "my films").mkdir(parents=True)
     shutil.copy(BAD / "files" / "films" / "clip.mp4", folder / "my films")
+    (folder / "lines.txt").write_text("A fox looks up\nAn owl flies\n", encoding="utf-8")
     (folder / "words.csv").write_text("prompt,duration\nA fox looks up,8\n", encoding="utf-8")
     done = Shell(folder).run("init", *words)
     manifest, card = load(folder / f"{name}.yaml")
@@ -82,6 +84,11 @@ def test_without_words_some_are_suggested(shell: Shell, tmp_path: Path) -> None:
             "shots.csv",
             "\ufeffimage;prompt;takes\nmy [photos]/fox.png;The fox looks up;2\n",
             lambda one: len(one.shots) == 1 and not one.images,
+        ),
+        (
+            "bars.csv",
+            "sep=|\nimage|prompt\nmy [photos]/fox.png|The fox looks up, slowly\n",
+            lambda one: one.shots[0].prompt.text == "The fox looks up, slowly",
         ),
         ("pictures.csv", "id,file\nfox,my [photos]/fox.png\n", lambda one: one.images[0].id == "fox"),
         (
@@ -110,13 +117,17 @@ def test_a_table_becomes_a_manifest(
         (("--from", "latin.csv"), "latin.csv is not UTF-8: in Excel"),
         (("--from", "empty.csv"), "its columns: none"),
         (("--from", "gone.csv"), "gone.csv:2"),
+        (("--from", "rows.csv"), "rows.csv:1: looks like a row, for none of its columns has a known name"),
+        (("--from", "words.txt"), "words.txt has only words, and pixverse-v5.6-i2v takes 1 picture"),
+        (("--from", "list.json"), "list.json: this is one JSON list; jsonl has an object on each line"),
+        (("--from", "bars.csv"), "bars.csv: the cells are divided by |: save the table with commas"),
         (("state", "--prompt", "x"), "there is no folder state"),
         (("--example", "lookbook", "--prompt", "x"), "laid out as it is"),
         (("--example", "lookbook", "--model", "wan2.6-t2v"), "laid out as it is"),
         (("--model", "wan26-t2v"), 'unknown model "wan26-t2v": did you mean wan2.6-t2v'),
         (
             ("my [photos]", "--model", "pixverse-v6-extend", "--prompt", "x"),
-            "there are no videos in my [photos]",
+            "there are no videos in my [photos] or below it",
         ),
         (("my [photos]", "--model", "pixverse-v6-transition"), "does not tell which belong together"),
         (("--from", "odd.csv", "--model", "wan2.6-t2v"), "no column for words (prompt or text)"),
@@ -131,6 +142,10 @@ def test_what_cannot_be_made_is_told_and_nothing_is_written(
     (tmp_path / "odd.csv").write_text("mood,weather\nlow,fog\n", encoding="utf-8")
     (tmp_path / "latin.csv").write_bytes("image,prompt,größe\n".encode("latin-1"))
     (tmp_path / "empty.csv").touch()
+    (tmp_path / "rows.csv").write_text("fox.png,The fox looks up\n", encoding="utf-8")
+    (tmp_path / "words.txt").write_text("A fox runs\n", encoding="utf-8")
+    (tmp_path / "list.json").write_text('[{"prompt": "A fox"}]', encoding="utf-8")
+    (tmp_path / "bars.csv").write_text("image|prompt\nfox.png|The fox\n", encoding="utf-8")
     (tmp_path / "gone.csv").write_text("image,prompt\nnone.png,The fox\n", encoding="utf-8")
     before = sorted(tmp_path.rglob("*"))
     done = shell.run("init", *words)
@@ -157,8 +172,13 @@ def test_words_of_the_command_line_may_begin_alike(shell: Shell, tmp_path: Path)
         (("2024", "-o", "p.yaml"), "there is no folder 2024\n"),
         (("my [fotos]",), 'there is no folder my [fotos]: did you mean "my [photos]"?'),
         (("my [fotos]", "--prompt", "x"), 'there is no folder my [fotos]: did you mean "my [photos]"?'),
+        (("my [photos]/fox.png",), "is a file, and a folder is asked for: batchrunner init 'my [photos]'"),
+        (("shots.csv",), "shots.csv is a table: batchrunner init --from shots.csv"),
         (("none/photos",), "there is no folder none/photos: there is no folder none"),
-        (("empty", "-o", "p.yaml"), "there are no pictures in empty: .jpeg, .jpg, .png"),
+        (
+            ("empty", "-o", "p.yaml"),
+            "there are no pictures in empty or below it: .jpeg, .jpg, .png; there are some in my [photos]",
+        ),
         (("webp",), "convert old.webp to .jpeg, .jpg, .png"),
         (("my [photos]", "--model", "wan2.6-t2v"), "takes no picture: leave the folder my [photos] away\n"),
         (("2024", "--model", "wan2.6-t2v"), "leave the folder 2024 away; nor is there such a folder"),
@@ -171,12 +191,51 @@ def test_a_folder_that_cannot_be_meant_is_refused(
     (tmp_path / "empty").mkdir()
     (tmp_path / "webp").mkdir()
     (tmp_path / "webp" / "old.webp").touch()
+    (tmp_path / "shots.csv").touch()
     before = sorted(tmp_path.rglob("*"))
     done = shell.run("init", *words)
 
     assert done.code == 2
     assert why in done.err
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_pictures_in_folders_below_are_found(tmp_path: Path) -> None:
+    """Levels down, hidden ones left out; where there are some on top, these, and the rest is told."""
+    for folder in ("top/sub", "top/sub/deeper", "top/.thumbnails", "mixed/sub"):
+        (tmp_path / folder).mkdir(parents=True)
+    images = demo_folder() / "images"
+    for source, name in (
+        ("fox.png", "top/sub/fox.png"),
+        ("harbour.jpg", "top/sub/deeper/harbour.jpg"),
+        ("fox.png", "top/.thumbnails/small.png"),
+        ("fox.png", "mixed/fox.png"),
+        ("fox.png", "mixed/sub/other.png"),
+    ):
+        shutil.copy(images / source, tmp_path / name)
+    (tmp_path / "mixed" / "._fox.jpg").touch()
+    shell = Shell(tmp_path)
+    deep, mixed = shell.run("init", "top"), shell.run("init", "mixed")
+    text = (tmp_path / "mixed.yaml").read_text(encoding="utf-8")
+
+    assert (deep.code, mixed.code) == (0, 0), (deep, mixed)
+    assert sorted(image.id for image in load(tmp_path / "top.yaml")[0].images) == ["fox", "harbour"]
+    assert '  - {glob: "top/**/*.png"}' in (tmp_path / "top.yaml").read_text(encoding="utf-8")
+    assert [image.id for image in load(tmp_path / "mixed.yaml")[0].images] == ["fox"]
+    assert '# 1 more in folders below are left out: "mixed/**/*.png" takes them in too' in text
+
+
+def test_a_starter_says_why_it_is_one(shell: Shell, tmp_path: Path) -> None:
+    """What was looked for, and where there is some."""
+    (tmp_path / "empty").mkdir()
+    below, here = shell.run("init", "empty"), shell.run("init")
+    refused = shell.run("init", "--prompt", "Slow push-in")
+
+    what = "there are no pictures (.jpeg, .jpg, .png) in"
+    assert below.err == f"{what} empty or below it, so its image stands for yours\n"
+    where = "there are some in my [photos]: batchrunner init 'my [photos]'\n"
+    assert here.err == f"{what} this folder, so its image stands for yours; {where}"
+    assert refused.err == f"there are no pictures in this folder: .jpeg, .jpg, .png; {where}"
 
 
 def test_a_starter_goes_where_it_is_told(tmp_path: Path) -> None:

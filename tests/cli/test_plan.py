@@ -81,7 +81,7 @@ def test_recording_writes_the_jobs_and_then_changes_are_told_with_their_price(tm
         ["recorded in state/night.db", "Nothing was sent."],
     )
     told = changed.json
-    assert [told[name] for name in ("jobs", "new", "changed", "unchanged", "gone")] == [56, 8, 24, 24, 24]
+    assert [told[name] for name in ("jobs", "new", "changed", "unchanged", "gone")] == [56, 8, 24, 24, 0]
     assert (told["cost"], told["again"], told["to_submit"]) == (8.4, 3.6, 56)
     assert told["by"]["image"][6] == {"image": "i7", "jobs": 8, "to_submit": 8, "cost": 1.2}
     assert list(Draft202012Validator(SCHEMA).iter_errors(told)) == []
@@ -209,6 +209,30 @@ def test_the_detailed_exit_code_says_what_a_run_would_have_to_do(tmp_path: Path)
         found[states] = shell.inside("plan", "night.yaml", "--detailed-exitcode").code
 
     assert found == cases
+
+
+@pytest.mark.parametrize(("state", "code"), [("held", 4), ("active", 10), ("failed", 0), ("pending", 0)])
+def test_what_a_run_still_sees_to_counts_though_the_manifest_has_it_no_more(
+    tmp_path: Path, state: str, code: int
+) -> None:
+    """Words, JSON and exit code say the same; of the changed and the gone, each job once."""
+    shell = Shell(tmp_path)
+    shell.inside("plan", write(tmp_path, images=3), "--record")
+    ended(tmp_path, prompt="push")
+    ended(tmp_path, prompt="pan")
+    with sqlite3.connect(tmp_path / "state" / "night.db") as db:
+        db.execute("UPDATE jobs SET state = ? WHERE image = 'i3'", [state])
+    told = shell.inside("plan", write(tmp_path, images=2), "--detailed-exitcode")
+    as_json = shell.inside("plan", "night.yaml", "--json").json
+    changed = shell.inside("plan", write(tmp_path, images=3, text="Slow pull-out")).out.splitlines()
+
+    assert told.code == code
+    assert "   8  more are recorded and no longer in the manifest (kept)" in told.out.splitlines()
+    assert as_json["gone"] == 8
+    assert as_json["outside"] == {"active": 8 * (code == 10), "held": 8 * (code == 4)}
+    assert list(Draft202012Validator(SCHEMA).iter_errors(as_json)) == []
+    assert "  12  changed since they were recorded (what they were before is kept)" in changed
+    assert not any("no longer in the manifest (kept)" in line for line in changed)
 
 
 def test_a_wrong_manifest_is_still_exit_2(tmp_path: Path) -> None:

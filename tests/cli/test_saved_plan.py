@@ -110,12 +110,96 @@ def test_a_plan_refuses_jobs_that_it_did_not_have(tmp_path: Path) -> None:
         assert shell.ledger()["posts"] == 0
 
 
+FROM_TABLES = """\
+version: 1
+campaign: night
+model: pixverse-v5.6-i2v
+seed: 7
+images: {csv: rows/images.csv}
+prompts: [{lines: words.txt}, {jsonl: more.jsonl}]
+limits: {submits_per_minute: 6000}
+"""
+TABLES = {
+    "rows/images.csv": "id,url,mood\nfox,https://example.com/fox.png,calm\nowl,https://example.com/owl.png,\n",
+    "words.txt": "Slow push-in\nPan left\n",
+    "more.jsonl": '{"id": "out", "text": "Slow pull-out"}\n',
+}
+
+
+def with_tables(folder: Path) -> None:
+    """Write a manifest that takes all its rows from other files, and those."""
+    (folder / "rows").mkdir()
+    (folder / "night.yaml").write_text(FROM_TABLES, encoding="utf-8")
+    for name, text in TABLES.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def test_a_table_that_was_only_saved_anew_is_what_was_planned(tmp_path: Path) -> None:
+    """Line ends, a mark, quotes, another separator, blank lines: the jobs are the same, byte for byte."""
+    with against(tmp_path) as shell:
+        with_tables(tmp_path)
+        shell.inside("plan", "night.yaml", "-o", "night.plan")
+        csv = TABLES["rows/images.csv"].replace("calm", '"calm"').replace(",", ";").replace("\n", "\r\n")
+        (tmp_path / "rows" / "images.csv").write_bytes(f"\ufeff{csv};;\r\n".encode())
+        (tmp_path / "words.txt").write_bytes(b"Slow push-in\r\n\r\nPan left")
+        (tmp_path / "more.jsonl").write_text('{"text":"Slow pull-out","id":"out"}', encoding="utf-8")
+        done = shell.run("run", "night.plan", "--yes", "--quiet")
+
+        assert done.code == 0, done.err
+        assert (shell.ledger()["accepted"], shell.charged_at_most_once()) == (6, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "more"),
+    [
+        ("rows/images.csv", "owl.png", "elk.png", "what the 6 planned jobs would send has changed"),
+        ("words.txt", "Pan left\n", "Pan left\nPan right\n", "the manifest had 6 jobs; it has 8"),
+        ("more.jsonl", "pull-out", "zoom", "what the 6 planned jobs would send has changed"),
+    ],
+)
+def test_a_plan_names_the_table_that_changed(
+    tmp_path: Path, name: str, before: str, after: str, more: str
+) -> None:
+    """And not the manifest, which has not; exit 2, nothing sent or written."""
+    shell = Shell(tmp_path, "http://127.0.0.1:1", "key")
+    with_tables(tmp_path)
+    shell.inside("plan", "night.yaml", "-o", "night.plan")
+    (tmp_path / name).write_text(TABLES[name].replace(before, after), encoding="utf-8")
+    done = shell.inside("run", "night.plan")
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err.splitlines()[:3] == [
+        "night.plan holds no more; nothing was sent:",
+        f"  {name} has changed",
+        f"  {more}",
+    ]
+    assert "the manifest night.yaml" not in done.err
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_changed_row_of_a_job_that_is_done_is_seen_too(tmp_path: Path) -> None:
+    """It is none of the planned jobs, and a new one takes its place."""
+    shell = Shell(tmp_path, "http://127.0.0.1:1", "key")
+    with_tables(tmp_path)
+    shell.inside("plan", "night.yaml", "--record")
+    with sqlite3.connect(tmp_path / "state" / "night.db") as db:
+        db.execute("UPDATE jobs SET state = 'done' WHERE image = 'fox'")
+    shell.inside("plan", "night.yaml", "-o", "night.plan")
+    table = TABLES["rows/images.csv"].replace("fox.png", "elk.png")
+    (tmp_path / "rows" / "images.csv").write_text(table, encoding="utf-8")
+    done = shell.inside("run", "night.plan")
+
+    assert done.code == 2
+    assert "  rows/images.csv has changed" in done.err.splitlines()
+    assert "3 jobs would be sent that the plan does not have: fox." in done.err
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
         (lambda text: text[: len(text) // 2], "is not a whole plan of batchrunner"),
         (lambda text: text.replace('"jobs": 3', '"jobs": 4'), "was edited after it was made"),
-        (lambda text: text.replace('"batchrunner_plan": 1', '"batchrunner_plan": 9'), "of another version"),
+        (lambda text: text.replace('"batchrunner_plan": 2', '"batchrunner_plan": 9'), "of another version"),
     ],
 )
 def test_a_plan_that_is_not_whole_is_refused(tmp_path: Path, spoil: object, said: str) -> None:

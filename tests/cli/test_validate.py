@@ -154,3 +154,37 @@ def test_more_errors_than_are_told_at_once_are_hinted_at(tmp_path: Path) -> None
     assert done.code == 2
     told = "100 errors and perhaps more, for so many are told at once; nothing was sent"
     assert done.err.splitlines()[-1] == told
+
+
+def test_what_a_manifest_is_made_for_is_told_apart_from_one(tmp_path: Path) -> None:
+    """A table, a folder: with the command that makes a manifest of it."""
+    (tmp_path / "my shots.csv").write_text("image,prompt\nfox.png,The fox\n", encoding="utf-8")
+    (tmp_path / "photos").mkdir()
+    shell = Shell(tmp_path)
+    (tmp_path / "photos" / "fox.png").touch()
+    validated = shell.inside("validate", "my shots.csv", "photos", "photos/fox.png")
+    planned = shell.inside("plan", "my shots.csv")
+
+    table = "my shots.csv is a table, not a manifest; for its rows: batchrunner init --from 'my shots.csv'"
+    assert (validated.code, planned.code) == (2, 2)
+    assert validated.err.splitlines()[:3] == [
+        f"my shots.csv: {table}",
+        "photos: photos is a folder, not a manifest; for its pictures: batchrunner init photos",
+        "photos/fox.png: photos/fox.png is no manifest; for all pictures of its folder: "
+        "batchrunner init photos",
+    ]
+    assert planned.err == f"{table}\n"
+
+
+def test_a_manifest_that_is_not_there_may_be_another_one(tmp_path: Path) -> None:
+    """The campaign's name, as most commands take it, or a name that is nearly right."""
+    shell = Shell(tmp_path)
+    name = shell.write()
+    said = [shell.inside("plan", one).err for one in ("night", "nigth.yaml", "day.yaml")]
+
+    why = "No such file or directory"
+    assert said == [
+        f'cannot read the manifest night: {why}: did you mean "{name}"?\n',
+        f'cannot read the manifest nigth.yaml: {why}: did you mean "{name}"?\n',
+        f"cannot read the manifest day.yaml: {why}\n",
+    ]

@@ -133,6 +133,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(90))
     (tmp_path / "fox.webp").write_bytes(b"RIFF\x10\0\0\0WEBPVP8 ")
     (tmp_path / "empty.png").touch()
+    (tmp_path / "shot[1].png").write_bytes(PNG.read_bytes())
     (tmp_path / "notes.txt").write_text("x", encoding="utf-8")
     (tmp_path / "folder").mkdir()
     (tmp_path / "files").symlink_to(BAD / "files")
@@ -181,13 +182,10 @@ def test_bytes_and_lengths_that_no_table_shows_are_told_as_well(case: str, tmp_p
     assert [expected] == said(raw, tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("name", "why"), [("gone.yaml", "No such file or directory"), (".", "Is a directory")]
-)
-def test_a_manifest_that_cannot_be_read_is_a_wrong_call(name: str, why: str, tmp_path: Path) -> None:
+def test_a_manifest_that_cannot_be_read_is_a_wrong_call(tmp_path: Path) -> None:
     """The cause is the system's own word."""
-    with pytest.raises(UsageError, match=f"cannot read the manifest .*: {why}"):
-        load(tmp_path / name)
+    with pytest.raises(UsageError, match=r"cannot read the manifest .*: No such file or directory"):
+        load(tmp_path / "gone.yaml")
 
 
 @pytest.mark.parametrize("command", ["validate", "plan", "run"])

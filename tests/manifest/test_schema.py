@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from batchrunner.files import card_ids, card_text, schema_text
+from batchrunner.files import card_ids, card_text, demo_folder, schema_text
 from batchrunner.manifest.slugs import ID
+from batchrunner.manifest.yamlread import read as document
 from batchrunner.values import Limits, Recovery
 from tests.manifest.build import read
 
@@ -53,6 +54,16 @@ def test_every_property_is_explained_with_examples_that_hold(path: str, one: dic
     assert one.get("examples"), path
     for example in one["examples"]:
         Draft202012Validator({**one, "$defs": SCHEMA["$defs"]}).validate(example)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in demo_folder().glob("*.yaml")))
+def test_an_editor_finds_nothing_wrong_with_what_runs(name: str) -> None:
+    """The schema alone says so: an editor knows nothing of how its errors are told here."""
+    raw = (demo_folder() / f"{name}.yaml").read_bytes()
+    manifest = document(raw, name).data
+    prompts = [*(manifest.get("prompts") or []), "Slow push-in", {"text": "Pan left"}, {"lines": "words.txt"}]
+
+    Draft202012Validator(SCHEMA).validate({**manifest, "prompts": prompts})
 
 
 def test_every_part_of_the_manifest_is_in_the_schema() -> None:

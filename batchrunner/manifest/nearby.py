@@ -1,0 +1,37 @@
+"""What was most likely meant by a path at which there is no file, in words."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from itertools import islice
+from pathlib import Path
+
+HOME = "~"
+HOME_HINT = ": ~ is a word of the shell; name the folder from the manifest's on, or wholly"
+NEAR_MAX = 2_000  # files of a folder that a missing one is held against
+_DRIVE = re.compile(r"[A-Za-z]:\\")
+
+
+def hint(path: Path) -> str:
+    """Return what to say after `there is no file …`; nothing where nobody can tell."""
+    if "\\" in path.name:
+        return _slashed(path.name)
+    if "*" in path.name:
+        return ": a pattern goes under `glob:`"
+    if HOME in path.parts:
+        return HOME_HINT
+    try:
+        names = {one.name.casefold(): one.name for one in islice(path.parent.iterdir(), NEAR_MAX)}
+    except OSError:
+        return f": there is no folder {path.parent}"
+    name = path.name.strip("\"'\u201c\u201d\u2018\u2019").casefold()
+    near = difflib.get_close_matches(name, sorted(names), n=1, cutoff=0.75)
+    return f': did you mean "{names[near[0]]}"?' if near else ""
+
+
+def _slashed(told: str) -> str:
+    """Return what to write for a path of Windows."""
+    if _DRIVE.match(told):
+        return ": a path of a Windows disk leads nowhere here; name it from the manifest's folder on, with /"
+    return f": folders are divided by /, not by \\: write {told.replace(chr(92), '/')}"

@@ -1,0 +1,67 @@
+"""Which recorded jobs have been replaced by jobs of the manifest: each once, and none that is still there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from functools import cached_property
+
+from batchrunner.cards import Card
+from batchrunner.manifest.expand import places
+from batchrunner.values import JobState, Manifest
+
+PAID = frozenset({JobState.DONE, JobState.ACTIVE, JobState.HELD})  # or may have been
+
+
+class Shared:
+    """What rows share that have the same image and prompt: places, however far apart the rows are.
+
+    A recorded job that another row still has was not replaced; and none is replaced twice.
+    """
+
+    def __init__(self, manifest: Manifest, card: Card) -> None:
+        self._manifest = manifest
+        self._card = card
+        self._replaced: set[str] = set()
+
+    def replace(self, job: str) -> None:
+        """Note that a job has taken the place of a recorded one."""
+        if self._pairs:
+            self._replaced.add(job)
+
+    def is_left(self, job: str) -> bool:
+        """Tell whether a recorded job that a row does not have is in no other row, nor replaced."""
+        return job not in self._ids and job not in self._replaced
+
+    @cached_property
+    def _pairs(self) -> Collection[tuple[str, str]]:
+        """The pairs of image and prompt that more than one row has."""
+        rows = (*self._manifest.shots, *self._manifest.include)
+        counted = Counter((one.image.id, one.prompt.id) for one in rows)
+        images = {one.id for one in self._manifest.images} if counted else ()
+        prompts = {one.id for one in self._manifest.prompts} if counted else ()
+        return {pair for pair, n in counted.items() if n > 1 or (pair[0] in images and pair[1] in prompts)}
+
+    @cached_property
+    def _ids(self) -> Collection[str]:
+        if not self._pairs:
+            return ()
+        found = (one for one in places(self._manifest, self._card) if (one.image, one.prompt) in self._pairs)
+        return {row[0] for place in found for row in place.rows()}
+
+
+def replaced(
+    before: Mapping[str, Mapping[str, JobState]], ids: Iterable[Iterable[str]], shared: Shared
+) -> dict[str, list[tuple[str, JobState]]]:
+    """Return the jobs at each place that the manifest has no longer; those paid for last.
+
+    Else a quality that joins another in the matrix would count as a change to it, paid for a second time.
+    """
+    here = {id_ for some in ids for id_ in some}
+    return {
+        place: sorted(
+            ((job, state) for job, state in jobs.items() if job not in here and shared.is_left(job)),
+            key=lambda one: one[1] in PAID,
+        )
+        for place, jobs in before.items()
+    }
