@@ -80,16 +80,14 @@ def open_readonly(path: Path) -> Database:
         if not path.is_file():
             raise UsageError(f"there is no state table {path}: nothing was run or recorded there yet")
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-        connection.execute("PRAGMA query_only = 1")
-        connection.execute("PRAGMA trusted_schema = 0")
-        connection.execute("PRAGMA busy_timeout = 30000")
         try:
-            _check_version(connection, path)
-        except sqlite3.OperationalError as error:
-            if not getattr(error, "sqlite_errorname", "").startswith("SQLITE_READONLY"):
-                raise
-            _roll_back(path)
-            _check_version(connection, path)
+            connection.execute("PRAGMA query_only = 1")
+            connection.execute("PRAGMA trusted_schema = 0")
+            connection.execute("PRAGMA busy_timeout = 30000")
+            _check_readable(connection, path)
+        except BaseException:
+            connection.close()
+            raise
         return Database(connection, execute_plugins=False, recursive_triggers=False)
 
 
@@ -155,6 +153,16 @@ def _check_file(path: Path, *, create: bool) -> None:
     if not stat.S_ISREG(info.st_mode) or info.st_nlink != 1:
         # SQLite finds the rollback journal by name: behind a link it would look in the wrong place.
         raise LocalError(f"the state table {path} must be a plain file with one name, not a link")
+
+
+def _check_readable(connection: sqlite3.Connection, path: Path) -> None:
+    try:
+        _check_version(connection, path)
+    except sqlite3.OperationalError as error:
+        if not getattr(error, "sqlite_errorname", "").startswith("SQLITE_READONLY"):
+            raise
+        _roll_back(path)
+        _check_version(connection, path)
 
 
 def _roll_back(path: Path) -> None:

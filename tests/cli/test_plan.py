@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def write(folder: Path, text: str = "Slow push-in", images: int = 6) -> str:
 
 def ended(folder: Path, *, prompt: str) -> None:
     """Make the recorded jobs of a prompt look done; each was paid for once."""
-    with sqlite3.connect(folder / "state" / "night.db") as db:
+    with closing(sqlite3.connect(folder / "state" / "night.db")) as db, db:
         db.execute("UPDATE jobs SET state = 'done' WHERE prompt = ?", [prompt])
 
 
@@ -92,7 +93,7 @@ def test_what_is_expected_rests_on_what_ended(tmp_path: Path) -> None:
     """A quarter of what ended failed and cost nothing: a quarter less is expected."""
     shell = Shell(tmp_path)
     shell.inside("plan", write(tmp_path), "--record")
-    with sqlite3.connect(tmp_path / "state" / "night.db") as db:
+    with closing(sqlite3.connect(tmp_path / "state" / "night.db")) as db, db:
         db.execute("UPDATE jobs SET state = 'done' WHERE image IN ('i1', 'i2', 'i3')")
         db.execute("UPDATE jobs SET state = 'failed' WHERE image = 'i4'")
         db.execute(
@@ -203,7 +204,7 @@ def test_the_detailed_exit_code_says_what_a_run_would_have_to_do(tmp_path: Path)
     cases = {("done",): 0, ("done", "failed"): 3, ("failed", "held"): 4, ("held", "active"): 10}
     found = {}
     for states in cases:
-        with sqlite3.connect(tmp_path / "state" / "night.db") as db:
+        with closing(sqlite3.connect(tmp_path / "state" / "night.db")) as db, db:
             for number, state in enumerate(states):
                 db.execute("UPDATE jobs SET state = ? WHERE position > ?", [state, number])
         found[states] = shell.inside("plan", "night.yaml", "--detailed-exitcode").code
@@ -220,7 +221,7 @@ def test_what_a_run_still_sees_to_counts_though_the_manifest_has_it_no_more(
     shell.inside("plan", write(tmp_path, images=3), "--record")
     ended(tmp_path, prompt="push")
     ended(tmp_path, prompt="pan")
-    with sqlite3.connect(tmp_path / "state" / "night.db") as db:
+    with closing(sqlite3.connect(tmp_path / "state" / "night.db")) as db, db:
         db.execute("UPDATE jobs SET state = ? WHERE image = 'i3'", [state])
     told = shell.inside("plan", write(tmp_path, images=2), "--detailed-exitcode")
     as_json = shell.inside("plan", "night.yaml", "--json").json
@@ -307,7 +308,7 @@ def test_a_table_that_was_lost_still_looks_lost_after_the_plan_was_recorded(tmp_
     (tmp_path / "state" / "night.db").unlink()
     shell.inside("plan", "night.yaml", "--record")
     noted = json.loads((tmp_path / "state" / "night.lock").read_text(encoding="utf-8"))["epoch"]
-    with sqlite3.connect(tmp_path / "state" / "night.db") as db:
+    with closing(sqlite3.connect(tmp_path / "state" / "night.db")) as db, db:
         (epoch,) = db.execute("SELECT epoch FROM campaign").fetchone()
 
     assert epoch + 1 <= noted  # the next run has this epoch, and knows by it that something was forgotten
@@ -316,7 +317,7 @@ def test_a_table_that_was_lost_still_looks_lost_after_the_plan_was_recorded(tmp_
 def test_manifest_and_card_are_kept_as_they_were(tmp_path: Path) -> None:
     """Texts and hashes: from these a plan can be made again."""
     Shell(tmp_path).inside("plan", write(tmp_path), "--record")
-    with sqlite3.connect(tmp_path / "state" / "night.db") as db:
+    with closing(sqlite3.connect(tmp_path / "state" / "night.db")) as db, db:
         manifest, card = db.execute("SELECT manifest_text, card_text FROM campaign").fetchone()
 
     assert manifest == (tmp_path / "night.yaml").read_text(encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -154,7 +155,7 @@ def test_nothing_left_is_nothing_to_rehearse(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     name = shell.write(takes=2)
     assert shell.inside("plan", name, "--record").code == 0
-    with sqlite3.connect(tmp_path / "state" / "night.db") as db:
+    with closing(sqlite3.connect(tmp_path / "state" / "night.db")) as db, db:
         db.execute("UPDATE jobs SET state = 'done'")
     done = shell.inside("rehearse", name)
 
@@ -231,7 +232,7 @@ def learn(folder: Path, name: str, took_s: int) -> None:
     (folder / "state").mkdir(exist_ok=True)
     path = folder / "state" / "other.db"
     Store(path).close()
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db, db:
         db.execute("PRAGMA foreign_keys = OFF")
         for number in range(20):
             job = stage.script.jobs[0]

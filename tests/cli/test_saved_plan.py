@@ -6,6 +6,7 @@ import json
 import signal
 import sqlite3
 import stat
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,7 +96,7 @@ def test_a_plan_refuses_jobs_that_it_did_not_have(tmp_path: Path) -> None:
     """A failed job that was let go meanwhile, or another state table, would send more than was seen."""
     with against(tmp_path) as shell:
         shell.inside("plan", shell.write(), "--record")
-        with sqlite3.connect(tmp_path / "state" / "night.db") as db:
+        with closing(sqlite3.connect(tmp_path / "state" / "night.db")) as db, db:
             db.execute("UPDATE jobs SET state = 'failed' WHERE position = 1")
         saved(shell)
         told = json.loads((tmp_path / "night.plan").read_text(encoding="utf-8"))
@@ -182,7 +183,7 @@ def test_a_changed_row_of_a_job_that_is_done_is_seen_too(tmp_path: Path) -> None
     shell = Shell(tmp_path, "http://127.0.0.1:1", "key")
     with_tables(tmp_path)
     shell.inside("plan", "night.yaml", "--record")
-    with sqlite3.connect(tmp_path / "state" / "night.db") as db:
+    with closing(sqlite3.connect(tmp_path / "state" / "night.db")) as db, db:
         db.execute("UPDATE jobs SET state = 'done' WHERE image = 'fox'")
     shell.inside("plan", "night.yaml", "-o", "night.plan")
     table = TABLES["rows/images.csv"].replace("fox.png", "elk.png")

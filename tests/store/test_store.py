@@ -310,6 +310,5 @@ def test_a_commit_that_was_cut_off_does_not_keep_readers_out(tmp_path: Path) -> 
     ]
     subprocess.run(words, check=False)
     assert path.with_name("x.db-journal").stat().st_size > 0
-    db = open_readonly(path)
-
-    assert db.execute("SELECT count(*) FROM uploads").fetchone() == (0,)
+    with closing(open_readonly(path)) as db:
+        assert db.execute("SELECT count(*) FROM uploads").fetchone() == (0,)
