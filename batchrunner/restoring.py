@@ -82,13 +82,14 @@ def fetch_again(
         row = reading.campaign(db)
         if row is None:
             raise UsageError(f"{path} is not a state table of batchrunner")
-        stack.enter_context(runner_lock(path.with_suffix(".lock"), clock))
+        lock = stack.enter_context(runner_lock(path.with_suffix(".lock"), clock))
         provider = stack.enter_context(provider_of(folder, row["slug"], row["provider"], access))
         # Not decoded: the bytes are compared with those that were decoded when they counted.
         shelf = ClipFolder(Http(provider.origin), clips, _provenance(row), clock, decode=False)
         account = whose_key(provider)
         for attempt in reading.done_attempts(db, wanted):
             left += _fetch_all(attempt, wanted[attempt.job], provider, account, shelf, on_fetched)
+        lock.note(lock.epoch, lock.left)  # the state table lies as it was found
     return left
 
 
