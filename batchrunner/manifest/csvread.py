@@ -19,12 +19,13 @@ from typing import Any
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
 from batchrunner.manifest.columns import lacking, twice, typed
+from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.pictures import is_address
 from batchrunner.manifest.slugs import slug
 from batchrunner.manifest.tables import Table, TableRow
 from batchrunner.manifest.textfile import ROWS_MAX, ContentError, TextFile
 from batchrunner.manifest.written import Entry, Report
-from batchrunner.manifest.yamlread import Path, Place
+from batchrunner.manifest.yamlread import Place
 
 CELL_MAX = 1 << 20
 HEADER_MAX = 2  # the line that the header begins in; below it, all lines are kept for the next problem
@@ -69,13 +70,10 @@ def csv_rows(
             continue
         read = [(path, cell) for path, cell in zip(paths, cells, strict=False) if cell and path]
         suspect = [(path, cell) for path, cell in read if cell[0] in _SUSPECT]
-        failed = [(path, said) for path, cell in suspect if (said := _failed(cell))]
-        for path, said in failed:
-            table.say(*table.place(line, path), said)
-        if failed:
-            continue
-        told = {path: cell if path in words else _cell(table, path, cell) for path, cell in read}
-        yield table.row(line, told, flat=flat)
+        wrong = {path: said for path, cell in suspect if (said := _failed(cell))}
+        sound = [(path, cell) for path, cell in read if path not in wrong] if wrong else read
+        told = {path: cell if path in words else _cell(table, path, cell) for path, cell in sound}
+        yield table.row(line, told, wrong, flat=flat)
 
 
 def _failed(cell: str) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_LIKELY = re.compile(r"\{\s*([A-Za-z_][A-Za-z0-9_-]*)")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 
@@ -63,6 +64,11 @@ def names(text: str) -> tuple[str, ...]:
     if is_plain(text):
         return ()
     return tuple(dict.fromkeys(name for _literal, name in parts(text) if name))
+
+
+def likely_names(text: str) -> tuple[str, ...]:
+    """Return the names that a text with wrong braces most likely has."""
+    return tuple(match.group(1) for match in _LIKELY.finditer(text))
 
 
 def index(line: str, token: str) -> int | None:

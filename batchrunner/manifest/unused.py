@@ -58,10 +58,10 @@ def slips(rows: Sequence[Row], used: Collection[str], card: Card | None) -> None
                     f"no prompt uses {{{name}}}: a table whose rows have a picture and its words goes under "
                     f"`shots:`, else each image is made with each prompt (or #{name} for a note)"
                 )
-                table.say(table.headers[path], name, what)
+                table.say_column(table.headers[path], name, what)
             elif (near := slip(table.section, name, card)) is not None:
                 what = f'no prompt uses {{{name}}}: did you mean "{near}"? (or #{name} for a note)'
-                table.say(table.headers[path], name, what)
+                table.say_column(table.headers[path], name, what, ("parameters", near))
 
 
 def comments(rows: Iterable[Row]) -> Iterator[Problem]:
