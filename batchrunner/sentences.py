@@ -15,6 +15,7 @@ from batchrunner.values import JSON
 def value_message(error: ValidationError) -> str:  # noqa: PLR0911 - one sentence a rule
     """Return what is wrong with one value."""
     value: Any = error.instance
+    schema: Any = error.schema
     rule: Any = error.validator_value
     match error.validator:
         case "enum":
@@ -42,6 +43,8 @@ def value_message(error: ValidationError) -> str:  # noqa: PLR0911 - one sentenc
             return f"has {len(value):,} entries; at most {rule:,} are allowed"
         case "uniqueItems":
             return "names the same value twice"
+        case "pattern" if "x-message" in schema:
+            return str(schema["x-message"])
     return str(error.message)
 
 
