@@ -18,7 +18,7 @@ from batchrunner.cards import Card
 from batchrunner.manifest.columns import SEED_WORDS
 from batchrunner.manifest.doubts import GONE, Path
 from batchrunner.manifest.excluding import applies
-from batchrunner.manifest.unused import hole
+from batchrunner.manifest.unused import hole_in_setting
 from batchrunner.manifest.written import Report, Row
 from batchrunner.values import JSON, Exclude, Payload, Shot, canonical
 
@@ -95,7 +95,7 @@ class _Checker:
                 one.places.extend(layer.places)
         rules = self._card.parameters["properties"]
         for (key, _mark), layer in found.items():
-            if (what := hole(layer.parameters[key])) is not None:
+            if (what := hole_in_setting(layer.parameters[key])) is not None:
                 self._say((key,), what, layer)
             if key in rules and key not in self._tied and plainly_right(rules[key], layer.parameters[key]):
                 continue

@@ -6,18 +6,18 @@ that is named as images. The rest may be meant, so it is only told: a word may b
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
+from batchrunner.manifest import templates
 from batchrunner.manifest.columns import slip
 from batchrunner.manifest.slugs import ID
 from batchrunner.manifest.tables import Table, TableRow
+from batchrunner.manifest.templates import HOLE
 from batchrunner.manifest.written import Entry, Report, Row
 from batchrunner.values import JSON
 
-HOLE = re.compile(r"\{\s*[^\W\d][\w-]*\s*\}")
 WHOLE = "words"  # the word in which `export` spells out a shot's whole prompt: its braces are meant
 # Columns that only make sense beside the other half of a pair: images times prompts would be far more clips.
 PAIRED: Mapping[str, frozenset[str]] = {
@@ -31,7 +31,17 @@ def hole(value: JSON) -> str | None:
     if not isinstance(value, str) or "{" not in value:
         return None
     found = HOLE.search(value)
-    return found and f"{found[0]} would be sent as it stands: words are filled into prompts only"
+    return found and _as_it_stands(found[0])
+
+
+def hole_in_setting(value: JSON) -> str | None:
+    """Return the same of a parameter's text, in which `{{name}}` stands for {name}."""
+    found = templates.hole(value)
+    return found and f"{_as_it_stands(found)}; if that is meant, write {{{found}}}"
+
+
+def _as_it_stands(token: str) -> str:
+    return f"{token} would be sent as it stands: words are filled into prompts only"
 
 
 def holes(
