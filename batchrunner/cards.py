@@ -186,7 +186,7 @@ def _cost_micros(price: Mapping[str, Any], complete: Mapping[str, JSON]) -> int 
     )
     usd = next(rows, price.get("usd"))
     seconds = complete.get(price.get("seconds", "duration")) if price["per"] == "second" else 1
-    if usd is None or not isinstance(seconds, int | float):
+    if usd is None or not isinstance(seconds, int | float) or isinstance(seconds, bool):
         return None
     return int((Decimal(str(usd)) * Decimal(str(seconds)) * 1_000_000).to_integral_value(ROUND_CEILING))
 

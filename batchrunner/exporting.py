@@ -21,6 +21,7 @@ from batchrunner.errors import ManifestError, UsageError
 from batchrunner.manifest.expand import expand
 from batchrunner.manifest.load import load_bytes
 from batchrunner.manifest.slugs import ID_MAX
+from batchrunner.manifest.templates import doubled
 from batchrunner.manifest.yamlread import SIZE_MAX
 from batchrunner.values import JSON, UPLOAD, Payload, canonical
 
@@ -116,7 +117,11 @@ class Writer:
     def parameters(self, job: Sent) -> dict[str, JSON]:
         """Return a job's settings as people write them: "5" on the wire is the number 5 on the card."""
         rules: Mapping[str, Mapping[str, Any]] = self._card.parameters["properties"]
-        return {name: _written(rules[name], value) for name, value in job.payload.items() if name in rules}
+        return {
+            name: doubled(_written(rules[name], value))
+            for name, value in job.payload.items()
+            if name in rules
+        }
 
     def seed(self, job: Sent) -> int:
         """Return a job's seed; where the model takes none, its take."""

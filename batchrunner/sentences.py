@@ -15,6 +15,7 @@ from batchrunner.values import JSON
 def value_message(error: ValidationError) -> str:  # noqa: PLR0911 - one sentence a rule
     """Return what is wrong with one value."""
     value: Any = error.instance
+    schema: Any = error.schema
     rule: Any = error.validator_value
     match error.validator:
         case "enum":
@@ -43,6 +44,8 @@ def value_message(error: ValidationError) -> str:  # noqa: PLR0911 - one sentenc
         case "uniqueItems":
             twice = next(one for number, one in enumerate(value) if one in value[:number])
             return f"names {shown(twice)} twice: leave one out"
+        case "pattern" if "x-message" in schema:
+            return str(schema["x-message"])
     return str(error.message)
 
 

@@ -11,17 +11,26 @@ from typing import Any
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
 from batchrunner.manifest import exclusions, ids, pathnames, settings, unused
+from batchrunner.manifest.doubts import GONE, Path
 from batchrunner.manifest.entries import TAKES_MAX, Builder, Listed, reserved
-from batchrunner.manifest.expand import count, number_of
+from batchrunner.manifest.expand import number_of
 from batchrunner.manifest.naming import USUAL, USUAL_WITHOUT_IMAGES
+from batchrunner.manifest.overall import Overall, Parts, left_out
 from batchrunner.manifest.pictures import on_this_machine
-from batchrunner.manifest.same import Same
 from batchrunner.manifest.sources import Sources
 from batchrunner.manifest.textfile import KEY_FOUND
 from batchrunner.manifest.wording import Wording
 from batchrunner.manifest.written import Entry, Report, Row
-from batchrunner.manifest.yamlread import Document, Path
-from batchrunner.values import NO_IMAGE, Exclude, Image, Manifest, Prompt, Shot, canonical, pair_name
+from batchrunner.manifest.yamlread import Document
+from batchrunner.values import (
+    NO_IMAGE,
+    Exclude,
+    Image,
+    Prompt,
+    Shot,
+    canonical,
+    pair_name,
+)
 
 # The provider's keys are JWTs of some 250 characters: one in a manifest would be stored and shared.
 # A signed address may well hold such a token inside, so it must stand on its own.
@@ -31,20 +40,17 @@ KEY_LIKE = re.compile(r"(?<![^\s\"'])eyJ[\w-]{20,}\.[\w-]{20,}\.[\w-]{20,}")
 class Checker:
     """Checks one document; fills `images`, `prompts`, `shots` …, and `problems` with whatever is wrong.
 
-    `broken`: the paths whose shape is wrong already, of top-level keys and of single entries: they are left
-    alone.
+    It looks at what is left without what is in doubt already, and says nothing that only follows from that.
     """
 
-    def __init__(
-        self, document: Document, path: FilePath, card: Card | None, broken: frozenset[Path]
-    ) -> None:
+    def __init__(self, document: Document, path: FilePath, card: Card | None) -> None:
         self._document = document
-        self._data: dict[str, Any] = document.data
+        self._doubts = document.doubts
+        self._data: dict[str, Any] = document.doubts.sound(document.data)
         self._path = path
         self._card = card
-        self._broken = broken
         self._imageless = card is not None and not card.image_fields
-        self._report = Report()
+        self._report = Report(document.doubts)
         self._root = self._entry((), self._data)
         self._sources = Sources(path.parent, card, self._report)
         self._builder = Builder(path.parent, card, self._report, self._sources)
@@ -53,7 +59,6 @@ class Checker:
         self.shots: list[tuple[Shot, Row]] = []
         self.include: list[tuple[Shot, Row]] = []
         self.exclude: list[tuple[Exclude, Row]] = []
-        self.notes: list[Problem] = []  # what is not wrong, and perhaps not meant
 
     @property
     def usual_name(self) -> str:
@@ -82,39 +87,28 @@ class Checker:
             ManifestError: there is too much wrong to go on.
         """
         self._no_keys()
-        if self._sound("campaign") and (said := reserved(self._data["campaign"])) is not None:
+        if (said := reserved(self._data.get("campaign", ""))) is not None:
             self._report.add(self._root.problem(("campaign",), said))
         self.images = [(self._builder.image(row), row) for row in self._rows("images")]
         self.prompts = [(self._builder.prompt(row), row) for row in self._rows("prompts")]
         self._ids()
         self._combine()
         self._words()
-        self._unused()
-        if self._card is not None and not self._broken & {("parameters",), ("matrix",)}:
+        if self._card is not None:
             settings.check(self._settings(), self._root, self._card, self._report)
-        if ("output",) not in self._broken:
-            self._output_name()
+        self._output_name()
 
-    def whole(self, manifest: Manifest, card: Card) -> None:
-        """Check what only a sound manifest shows: jobs that are left out, or are there twice.
-
-        Raises:
-            ManifestError: there is too much wrong to go on.
-        """
-        exclusions.check(self.exclude, manifest, card, self._report)
-        if not self.problems and count(manifest, card) == 0:
-            key, what = (
-                ("exclude", "leaves no job: every single one is matched by an entry")
-                if manifest.exclude
-                else ("product", 'false leaves no job where there are no shots: take it out, or list "shots"')
-            )
-            self._report.add(self._root.problem((key,), what))
-        images = {image.id: row for image, row in self.images}
-        prompts = {prompt.id: row for prompt, row in self.prompts}
-        same = Same(manifest, card, self._report, images, prompts, self.shots, self.include)
-        same.clips()
-        if not self.problems:
-            same.names()
+    def notes(self) -> list[Problem]:
+        """Return what is not wrong, and perhaps not meant."""
+        parts = [*self.images, *self.prompts, *self.shots, *self.include]
+        worded = [row for _one, row in (*self.prompts, *self.shots, *self.include)]
+        found = [*unused.notes([row for _one, row in parts], self._used), *unused.comments(worded)]
+        if self.product() == ((), ()):
+            shots = [shot for shot, _row in (*self.shots, *self.include)]
+            images, prompts = ({shot.image.id for shot in shots}, {shot.prompt.id for shot in shots})
+            found += unused.unnamed([(one.id, row) for one, row in self.images], "image", images)
+            found += unused.unnamed([(one.id, row) for one, row in self.prompts], "prompt", prompts)
+        return found
 
     def far(self) -> None:
         """Check that a provider elsewhere can reach the pictures: those on this machine it cannot.
@@ -138,7 +132,8 @@ class Checker:
     def product(self) -> tuple[tuple[Image, ...], tuple[Prompt, ...]]:
         """Return the images and prompts that are multiplied: none where shots only name them."""
         images = self._axis()
-        if not images or not self.prompts or not self._data.get("product", True):
+        usual = not self._doubts.at(("product",))
+        if not images or not self.prompts or not self._data.get("product", usual):
             return (), ()
         return tuple(image for image, _row in images), tuple(prompt for prompt, _row in self.prompts)
 
@@ -146,18 +141,22 @@ class Checker:
         """Return the image axis: for a model that takes none, one place without a name."""
         return [(NO_IMAGE, self._root)] if self._imageless else self.images
 
+    def overall(self) -> Overall:
+        """Return the whole, of which all parts are checked."""
+        parts = Parts(self._root, self.images, self.prompts, self.shots, self.include, self.exclude)
+        return Overall(self._data, parts, self.product(), self.usual_name, self._card, self._report)
+
     # --- rows -----------------------------------------------------------------------------------------
 
-    def _sound(self, key: str) -> bool:
-        return key in self._data and (key,) not in self._broken
-
     def _entries(self, section: str) -> Iterator[Entry]:
-        """Yield the entries of a section whose shape is right."""
-        told = self._data[section] if self._sound(section) else []
+        """Yield the entries of a section that can be used."""
+        told = self._data.get(section, [])
         whole = isinstance(told, dict)
         for index, one in enumerate([told] if whole else told):
-            at: Path = (section,) if whole else (section, index)
-            if at not in self._broken:
+            if one is GONE:
+                self._report.lost.add(section)
+            else:
+                at: Path = (section,) if whole else (section, index)
                 yield self._entry(at, {"text": one} if isinstance(one, str) else one)
 
     def _rows(self, section: str) -> Iterator[Row]:
@@ -184,15 +183,18 @@ class Checker:
         prompts = ids.unique(((prompt.id, row) for prompt, row in self.prompts), self._report)
         named = {image.id: (image, row) for image, row in self.images if images.get(image.id) is row}
         words = {prompt.id: (prompt, row) for prompt, row in self.prompts if prompts.get(prompt.id) is row}
-        listed = Listed(named, words)
-        self.shots = [(shot, row) for row in self._rows("shots") if (shot := self._builder.shot(row, listed))]
-        for entry in self._entries("include"):
-            if (shot := self._builder.shot(entry, listed, "take")) is not None:
-                self.include.append((shot, entry))
-                seeds = isinstance(self._data.get("takes"), list)
-                if not seeds and shot.take is not None and not 1 <= shot.take <= TAKES_MAX:
-                    what = f"must be from 1 to {TAKES_MAX:,}, for `takes` is a number: seeds derive from it"
-                    self._report.add(entry.problem(("take",), what))
+        all_named = (
+            self._report.all_sure(section, rows, ("id",))
+            for section, rows in (("images", self.images), ("prompts", self.prompts))
+        )
+        listed = Listed(named, words, *all_named)
+        self.shots = [(self._builder.shot(row, listed), row) for row in self._rows("shots")]
+        self.include = [(self._builder.shot(row, listed, "take"), row) for row in self._entries("include")]
+        seeds = isinstance(self._data.get("takes"), list) or self._doubts.at(("takes",))
+        for shot, row in self.include if not seeds else ():
+            if shot.take is not None and not 1 <= shot.take <= TAKES_MAX:
+                what = f"must be from 1 to {TAKES_MAX:,}, for `takes` is a number: seeds derive from it"
+                self._report.say(row, ("take",), what)
         own = [(row.told["id"], row) for _shot, row in (*self.shots, *self.include) if "id" in row.told]
         ids.unique([*((prompt.id, row) for prompt, row in words.values()), *own], self._report)
         self._same_words(words)
@@ -202,14 +204,14 @@ class Checker:
         listed = ((one, one.text, row) for one, row in words.values() if "id" not in row.told)
         ids.same_words(listed, lambda _prompt: None, self._report)
         for shots in (self.shots, self.include):
-            own = ((shot, shot.prompt.text, row) for shot, row in shots if _has_words(shot, row))
+            sure = ((shot, row) for shot, row in shots if not self._report.unsure(row, ()))
+            own = ((shot, shot.prompt.text, row) for shot, row in sure if _has_words(shot, row))
             ids.same_words(own, _beside_words, self._report)
 
     def _combine(self) -> None:
-        if self._card is not None:
-            for entry in self._entries("exclude"):
-                if (exclude := exclusions.read(entry, self._card, self._report)) is not None:
-                    self.exclude.append((exclude, entry))
+        self.exclude = [
+            (exclusions.read(entry, self._card, self._report), entry) for entry in self._entries("exclude")
+        ]
         pairs = self._pairs()
         images = [*pairs.images, *(image for image, _prompt in pairs.rows)]
         prompts = [*pairs.prompts, *(prompt for _image, prompt in pairs.rows)]
@@ -222,7 +224,12 @@ class Checker:
     def _pairs(self) -> pathnames.Pairs:
         images, prompts = self.product()
         rows = dict.fromkeys((shot.image.id, shot.prompt.id) for shot, _row in (*self.shots, *self.include))
-        return pathnames.Pairs([one.id for one in images], [one.id for one in prompts], list(rows))
+        known = [(image, prompt) for image, prompt in rows if prompt and (image or self._imageless)]
+        return pathnames.Pairs(
+            [one.id for one in images if one.id or self._imageless],
+            [one.id for one in prompts if one.id],
+            known,
+        )
 
     def _words(self) -> None:
         images = self._axis() if self.product()[0] else []
@@ -232,20 +239,12 @@ class Checker:
         for shot, row in (*self.shots, *self.include):
             wording.shot(shot, row)
         self._used = wording.used
-
-    def _unused(self) -> None:
         parts: list[tuple[Image | Prompt | Shot, Row]]
         parts = [*self.images, *self.prompts, *self.shots, *self.include]
-        rows, words = [row for _one, row in parts], [(one.vars, row) for one, row in parts]
-        unused.slips(rows, self._used, self._card)
-        unused.holes(words, self._used, self._report)
-        worded = [row for _one, row in (*self.prompts, *self.shots, *self.include)]
-        self.notes = [*unused.notes(rows, self._used), *unused.comments(worded)]
-        if self.product() == ((), ()):
-            shots = [shot for shot, _row in (*self.shots, *self.include)]
-            images, prompts = ({shot.image.id for shot in shots}, {shot.prompt.id for shot in shots})
-            self.notes += unused.unnamed([(one.id, row) for one, row in self.images], "image", images)
-            self.notes += unused.unnamed([(one.id, row) for one, row in self.prompts], "prompt", prompts)
+        sections = (("prompts", self.prompts), ("shots", self.shots), ("include", self.include))
+        if all(self._report.all_sure(section, rows, ("text",), ("prompt",)) for section, rows in sections):
+            unused.slips([row for _one, row in parts], self._used, self._card)
+        unused.holes([(one.vars, row) for one, row in parts], self._used, self._report)
 
     def _settings(self) -> settings.Told:
         return settings.Told(
@@ -255,15 +254,15 @@ class Checker:
             prompts=[(prompt.parameters, row) for prompt, row in self.prompts],
             shots=self.shots,
             include=self.include,
-            exclude=[exclude for exclude, _row in self.exclude],
+            exclude=left_out(self.exclude, self._report),
         )
 
     # --- names and secrets ----------------------------------------------------------------------------
 
     def _output_name(self) -> None:
-        output = self._data.get("output")
-        template = output.get("name") if isinstance(output, dict) else None
-        template = self.usual_name if template is None else template
+        if self._doubts.at(("output", "name")):
+            return
+        template = self._data.get("output", {}).get("name", self.usual_name)
         parameters = self._card.parameters["properties"] if self._card else None
         takes = self._data.get("takes", 1)
         counts = [len(takes) if isinstance(takes, list) else takes if isinstance(takes, int) else 1]
@@ -271,10 +270,10 @@ class Checker:
         for message in pathnames.problems(
             template, parameters, self._pairs(), many_takes=max(counts) > 1, imageless=self._imageless
         ):
-            self._report.add(self._root.problem(("output", "name"), message))
+            self._report.say(self._root, ("output", "name"), message)
 
     def _no_keys(self) -> None:
-        for path, text in _texts((), self._data):
+        for path, text in _texts((), self._document.data):
             if KEY_LIKE.search(text):
                 self._report.add(self._root.problem(path, KEY_FOUND))
 

@@ -19,22 +19,33 @@ from typing import Any
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
 from batchrunner.manifest.columns import ROW_FIRST, is_row, known_names, lacking, twice, typed, usual_names
+from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.pictures import is_address
 from batchrunner.manifest.slugs import slug
 from batchrunner.manifest.tables import Table, TableRow
 from batchrunner.manifest.textfile import ROWS_MAX, ContentError, TextFile
 from batchrunner.manifest.written import Entry, Report
-from batchrunner.manifest.yamlread import Path, Place
+from batchrunner.manifest.yamlread import Place
 
 CELL_MAX = 1 << 20
 HEADER_MAX = 2  # the line that the header begins in; below it, all lines are kept for the next problem
 WHOLE = {"type": "integer"}
-# What spreadsheets write where a formula failed: it would be paid for as a prompt.
-# In every language it is one word of capitals (`#WERT!`, `#NOMBRE?`), or a short one without a mark.
-FAILED = re.compile(
-    r"#[\u00bf\u00a1]?[A-Z\u00c0-\u00de\u0100-\u017f\u0410-\u042f0/_]{2,24}[!?]"
-    r"|#(N/[ABD]|NV|I/T|YOK|\u041d/\u0414)|Err:5[0-9]{2}"
-)
+# What spreadsheets write where a formula failed, after `#` (and a Spanish mark): it would be paid for as a
+# prompt. English; German, French; Spanish, Italian; Portuguese, Dutch; Nordic; Polish to Russian. Only these
+# words are refused, for `#SALE!` may be meant.
+_FAILED = """
+REF! NAME? VALUE! DIV/0! NUM! NULL! N/A SPILL! CALC! FIELD! BLOCKED! CONNECT! BUSY! UNKNOWN! GETTING_DATA
+BEZUG! WERT! ZAHL! NV ÜBERLAUF! KALK! NOM? VALEUR! NOMBRE! NUL! EPARS! PROPAGATION!
+NOMBRE? VALOR! NULO! N/D DESBORDAMIENTO! RIF! NOME? VALORE! NULLO! ESPANSIONE!
+NÚM! DESPEJAR! VERW! NAAM? WAARDE! DEEL/0! GETAL! LEEG! N/B OVERLOOP!
+REFERENS! NAMN? VÄRDEFEL! DIVISION/0! OGILTIGT! SKÄRNING! SAKNAS! REFERENCE! NAVN? VÆRDI! VERDI! I/T
+VIITTAUS! NIMI? ARVO! JAKO/0! LUKU! TYHJÄ! PUUTTUU!
+ADR! NAZWA? ARG! DZIEL/0! LICZBA! ZERO! ROZLANIE! ODKAZ! NÁZEV? HODNOTA! DĚLENÍ_NULOU! ČÍSLO!
+HIV! NÉV? ÉRTÉK! ZÉRÓOSZTÓ! SZÁM! NULLA! HIÁNYZIK BAŞV! AD? DEĞER! SAYI/0! SAYI! BOŞ! YOK TAŞMA!
+ССЫЛКА! ИМЯ? ЗНАЧ! ДЕЛ/0! ЧИСЛО! ПУСТО! Н/Д ПЕРЕНОС!
+"""  # noqa: RUF001 - as they are written
+FAILED = frozenset(_FAILED.split())
+_CALC_ERROR = re.compile("Err:5[0-9]{2}")  # LibreOffice
 TOO_NARROW = re.compile("#{3,}")
 FORMULA = re.compile(r"=\s*([^\W\d][\w.]*\(|\$?[A-Za-z]{1,3}\$?[0-9]+\b)")
 NAMELESS = "a column without a name: name it, or call it #note and it is not read"
@@ -75,13 +86,10 @@ def csv_rows(
             continue
         read = [(path, cell) for path, cell in zip(paths, cells, strict=False) if cell and path]
         suspect = [(path, cell) for path, cell in read if cell[0] in _SUSPECT]
-        failed = [(path, said) for path, cell in suspect if (said := _failed(cell))]
-        for path, said in failed:
-            table.say(*table.place(line, path), said)
-        if failed:
-            continue
-        told = {path: cell if path in words else _cell(table, path, cell) for path, cell in read}
-        yield table.row(line, told, flat=flat)
+        wrong = {path: said for path, cell in suspect if (said := _failed(cell))}
+        sound = [(path, cell) for path, cell in read if path not in wrong] if wrong else read
+        told = {path: cell if path in words else _cell(table, path, cell) for path, cell in sound}
+        yield table.row(line, told, wrong, flat=flat)
 
 
 def _check_first(sheet: _Sheet, section: str, card: Card | None) -> None:
@@ -103,7 +111,7 @@ def _check_first(sheet: _Sheet, section: str, card: Card | None) -> None:
 
 def _failed(cell: str) -> str | None:
     """Return what is wrong with a cell that holds no value but what a spreadsheet shows for it."""
-    if FAILED.fullmatch(cell):
+    if (cell[0] == "#" and cell[1:].lstrip("¿¡") in FAILED) or _CALC_ERROR.fullmatch(cell):
         return "is a formula that failed: mend it in the spreadsheet, and save again"
     if TOO_NARROW.fullmatch(cell):
         return "is a value that its column was too narrow for: widen it in the spreadsheet, and save again"

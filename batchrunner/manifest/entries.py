@@ -9,34 +9,41 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, TypeVar
 
 from batchrunner.cards import Card
 from batchrunner.manifest.columns import SEED_WORDS
+from batchrunner.manifest.doubts import GONE, Path
 from batchrunner.manifest.filling import Filling
 from batchrunner.manifest.mending import frames, near_key
 from batchrunner.manifest.pictures import SUFFIXES, is_address, name_in
 from batchrunner.manifest.slugs import ID, is_reserved, slug
 from batchrunner.manifest.sources import Sources, also
 from batchrunner.manifest.written import Entry, Report, Row
-from batchrunner.manifest.yamlread import Path
 from batchrunner.values import NO_IMAGE, Image, Picture, Prompt, Shot
 
 TAKES_MAX = 10_000
 PICTURE_KEYS = ("url", "file", "frames")
 SHOT_KEYS = ("id", "image", *PICTURE_KEYS, "prompt", "text", "vars", "parameters")
+TABLE_KEYS = ("csv", "jsonl")
 MP4 = (".mp4",)
 WORDS_ID_MAX = 48
 NOTHING: Mapping[str, Any] = {}  # one for all the rows that say nothing: 100,000 of each kind take 40 MB
+T = TypeVar("T")
+
+UNKNOWN_IMAGE = Image("", ())
+UNKNOWN_PROMPT = Prompt("", "")
 NEAR_MAX = 2_000  # names that a misspelt one is held against
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """The rows of a section that could be read, each with what became of it."""
+    """The rows of a section, each with what became of it; `all_…`: the ids of all of them are known."""
 
     images: dict[str, tuple[Image, Row]]
     prompts: dict[str, tuple[Prompt, Row]]
+    all_images: bool
+    all_prompts: bool
 
 
 class Builder:
@@ -52,30 +59,42 @@ class Builder:
     # --- images ---------------------------------------------------------------------------------------
 
     def image(self, row: Row) -> Image:
-        """Return a row's image; without the pictures that cannot be used."""
+        """Return a row's image; without the pictures that cannot be used, and without an unknown id."""
         told = row.told
-        frames = told.get("frames")
-        sources: list[tuple[Path, Any]] = (
-            [(("frames", n), one) for n, one in enumerate(frames)] if frames else [((), told)]
-        )
         named = [key for key in PICTURE_KEYS if key in told]
-        if len(named) != 1:  # in the manifest itself the schema has seen to it
+        sources: list[tuple[Path, Any]] = []
+        if len(named) == 1:
+            frames = told.get("frames")
+            sources = [(("frames", n), one) for n, one in enumerate(frames)] if frames else [((), told)]
+            if self._card is not None and len(sources) != len(self._card.image_fields):
+                self._report.doubt(row, ("frames",))
+                self._say(row, (), f"the model takes {self._card.takes_files}, not {len(sources)}")
+        elif not self._unsure(row, PICTURE_KEYS):
             what = (
                 f"has both {' and '.join(named)}: leave one empty"
                 if named
                 else f"has no {self._filling.word}: give it a file or url"
             )
+            for key in PICTURE_KEYS:
+                self._report.doubt(row, (key,))
             self._say(row, (), what)
-            return Image(str(told.get("id", "")), (), self.words(row), told.get("parameters", NOTHING))
         found = [self._picture(row, path, number, source) for number, (path, source) in enumerate(sources)]
-        pictures = [one for one in found if one is not None]
-        if self._card is not None and len(sources) != len(self._card.image_fields):
-            self._say(row, (), f"the model takes {self._card.takes_files}, not {len(sources)}")
-        name = told.get("id") or _name_of(sources[0][1])
+        name = self._id(row, _name_of(sources[0][1]) if sources and _is_there(sources[0][1]) else "")
+        pictures = tuple(one for one in found if one is not None)
+        return Image(name, pictures, self.words(row), told.get("parameters", NOTHING))
+
+    def _id(self, row: Row, usual: str) -> str:
+        """Return a row's id, else the usual one; nothing: it is not known."""
+        name: str = row.told.get("id") or usual
+        if not name or self._report.unsure(row, ("id",)):
+            name = ""
+            self._report.doubt(row, ("id",))
         self._not_reserved(row, name)
-        return Image(name, tuple(pictures), self.words(row), told.get("parameters", NOTHING))
+        return name
 
     def _picture(self, row: Row, at: Path, number: int, told: Mapping[str, Any]) -> Picture | None:
+        if not _is_there(told):
+            return None
         found = self._filling.picture(number, told)
         if isinstance(found, str):
             self._say(row, (*at, "url" if "url" in told else "file"), found)
@@ -88,11 +107,10 @@ class Builder:
         """Return a row's prompt."""
         told = row.told
         text = told.get("text", "")
-        if not text.strip():
+        if not text.strip() and not self._unsure(row, ("text",)):
             self._say(row, ("text",), "must not be empty")
-        own = isinstance(row, Entry)
-        name = told.get("id") or (first_words(text) if own else words_id(text))
-        self._not_reserved(row, name)
+        usual = first_words(text) if isinstance(row, Entry) else words_id(text)
+        name = self._id(row, usual if text.strip() else "")
         return Prompt(name, text, self.words(row), told.get("parameters", NOTHING))
 
     def words(self, row: Row) -> Mapping[str, str]:
@@ -105,44 +123,45 @@ class Builder:
 
     # --- shots ----------------------------------------------------------------------------------------
 
-    def shot(self, row: Row, listed: Listed, takes_key: str = "takes") -> Shot | None:
-        """Return a row's shot; None: it is wrong, which is reported. An entry of `include` has one `take`."""
+    def shot(self, row: Row, listed: Listed, takes_key: str = "takes") -> Shot:
+        """Return a row's shot, without what is wrong with it. An entry of `include` has one `take`."""
         flat = self._flat(row, (*SHOT_KEYS, takes_key))
-        if flat is None:
-            return None
         image, prompt = self._image_of(row, listed), self._prompt_of(row, listed)
-        takes, sound = self._takes(row)
-        if image is None or prompt is None or not sound:
-            return None
+        for key, known in (("image", image), ("prompt", prompt)):
+            if known is None:
+                for path in ((key,), ("vars",), ("parameters",)):
+                    self._report.doubt(row, path)
         own = row.told.get("parameters", NOTHING)
         return Shot(
-            image=image,
-            prompt=prompt,
+            image=image or UNKNOWN_IMAGE,
+            prompt=prompt or UNKNOWN_PROMPT,
             vars=self.words(row),
             parameters={**own, **flat} if flat else own,
-            takes=takes,
+            takes=self._takes(row),
             take=row.told.get("take"),
         )
 
-    def _flat(self, row: Row, keys: Sequence[str]) -> dict[str, Any] | None:
-        """Return the parameters that stand beside the other keys; None: there is a key that is none."""
-        found, sound = {}, True
+    def _flat(self, row: Row, keys: Sequence[str]) -> dict[str, Any]:
+        """Return the parameters that stand beside the other keys."""
+        found = {}
         known = [*keys, *(self._card.parameters["properties"] if self._card else ())]
         for key, value in row.told.items():
             if key in keys:
                 continue
             if self._card is not None and key == self._card.seed_field:
                 self._say(row, (key,), SEED_WORDS, key=True)
-                sound = False
             elif self._card is not None and key not in known:
-                said = frames(key, self._card) or f'unknown key "{key}": {_meant(key, known)}'
+                near = near_key(key, (*known, *TABLE_KEYS))
+                for path in _perhaps(key, near, self._card):
+                    self._report.doubt(row, path)
+                said = frames(key, self._card) or f'unknown key "{key}": {_possible(near, known)}'
                 self._say(row, (key,), said, key=True)
-                sound = False
             elif key in row.told.get("parameters", NOTHING):
+                self._report.doubt(row, ("parameters", key))
                 self._say(row, (key,), f'"{key}" is told in `parameters` too: leave one out', key=True)
-                sound = False
-            found[key] = value
-        return found if sound else None
+            else:
+                found[key] = value
+        return found
 
     def _image_of(self, row: Row, listed: Listed) -> Image | None:
         told = row.told
@@ -152,7 +171,8 @@ class Builder:
                 self._say(row, (key,), f"{self._card.id} takes no picture: leave it out", key=True)
             return None if named else NO_IMAGE
         if len(named) != 1:
-            if named or self._card is not None:  # a model that nobody knows may take none
+            # A model that nobody knows may take none.
+            if (named or self._card is not None) and not self._unsure(row, ("image", *PICTURE_KEYS)):
                 what = (
                     f"has both {' and '.join(named)}: leave one out"
                     if named
@@ -164,12 +184,13 @@ class Builder:
             name = told["image"]
             for one in (name,) if isinstance(row, Entry) or not listed.images else (name, slug(name)):
                 if one in listed.images:
-                    return listed.images[one][0]
+                    return self._listed(row, *listed.images[one])
             suffixes, shown = (MP4, ".mp4") if self._filling.word == "video" else (SUFFIXES, ".png or .jpg")
             if not is_address(name) and not name.casefold().endswith(suffixes):
-                near = _near(name, listed.images)
-                what = near or f"it is an id of `images`, an https address, or a file that ends in {shown}"
-                self._say(row, ("image",), f'there is no image "{name}": {what}')
+                if listed.all_images:
+                    usual = f"it is an id of `images`, an https address, or a file that ends in {shown}"
+                    what = _hint(_near(name, listed.images), usual)
+                    self._say(row, ("image",), f'there is no image "{name}": {what}')
                 return None
             source: dict[str, Any] = {"url": name} if is_address(name) else {"file": name}
         else:
@@ -180,9 +201,9 @@ class Builder:
         mark = repr(source)  # of texts only: a quarter of the time of canonical JSON
         if mark in self._sound:
             return self._sound[mark]
-        before = len(self._report.problems)
-        image = self.image(_Part(row, source, key))
-        if len(self._report.problems) > before:
+        part = _Part(row, source, key)
+        image = self.image(part)
+        if self._report.unsure(part, ()):
             return None
         first, at = self._inline.setdefault(image.id, (image, row))
         if image.id in listed.images:
@@ -199,48 +220,63 @@ class Builder:
     def _prompt_of(self, row: Row, listed: Listed) -> Prompt | None:
         told = row.told
         named = [key for key in ("prompt", "text") if key in told]
-        if len(named) != 1:
-            self._say(
-                row, (), "has both prompt and text: leave one out" if named else "has no prompt: give it one"
-            )
-            return None
-        (key,) = named
-        text = told[key]
         own = told.get("id")
         if own is not None:
             self._not_reserved(row, own)
+        if len(named) != 1:
+            if not self._unsure(row, ("prompt", "text")):
+                what = "has both prompt and text: leave one out" if named else "has no prompt: give it one"
+                self._say(row, (), what)
+            return None
+        (key,) = named
+        text = told[key]
         if not text.strip():
             self._say(row, (key,), "must not be empty")
             return None
         if key == "prompt" and ID.fullmatch(text.casefold()):
             found = listed.prompts.get(text) or listed.prompts.get(text.casefold())
             if found is None:
-                near = _near(text, listed.prompts) or "one word is an id of `prompts`"
-                self._say(row, (key,), f'there is no prompt "{text}": {near}; for just this word say `text`')
+                if listed.all_prompts:
+                    what = _hint(_near(text, listed.prompts), "one word is an id of `prompts`")
+                    what = f'there is no prompt "{text}": {what}; for just this word say `text`'
+                    self._say(row, (key,), what)
                 return None
-            return replace(found[0], id=own) if own is not None else found[0]
+            prompt = self._listed(row, *found)
+            return replace(prompt, id=own) if own is not None else prompt
         return Prompt(own or words_id(text), text, NOTHING, NOTHING)
 
-    def _takes(self, row: Row) -> tuple[int | tuple[int, ...] | None, bool]:
+    def _listed(self, row: Row, found: T, at: Row) -> T:
+        """Return what a shot names: what is in doubt of it is in doubt of the shot."""
+        if self._report.unsure(at, ()):
+            self._report.doubt(row, ("listed",))
+        for kind in ("vars", "parameters"):
+            if self._report.unsure(at, (kind,)):
+                self._report.doubt(row, (kind,))
+        return found
+
+    def _takes(self, row: Row) -> int | tuple[int, ...] | None:
         told = row.told.get("takes")
         good = told is None or (isinstance(told, int) and 1 <= told <= TAKES_MAX)
         if isinstance(told, list):
             good = all(isinstance(one, int) and 0 <= one < 2**31 for one in told)
             good = good and 0 < len(told) == len(set(told)) <= TAKES_MAX
             told = tuple(told)
-        if not good:
+        if not good and not self._unsure(row, ("takes",)):
             self._say(row, ("takes",), f"must be a whole number from 1 to {TAKES_MAX:,}")
-        return told, good
+        return told if good else None
 
     # --- reports --------------------------------------------------------------------------------------
 
     def _not_reserved(self, row: Row, name: str) -> None:
         said = reserved(name)
         if said is not None:
-            self._say(row, ("id",), said)
+            self._report.add(row.problem(("id",), said))
 
     def _say(self, row: Row, path: Path, message: str, *, key: bool = False) -> None:
-        self._report.add(row.problem(path, message, key=key))
+        self._report.say(row, path, message, key=key)
+
+    def _unsure(self, row: Row, keys: Iterable[str]) -> bool:
+        return any(self._report.unsure(row, (key,)) for key in keys)
 
 
 class _Part:
@@ -257,6 +293,9 @@ class _Part:
 
     def has(self, path: Path) -> bool:
         return self._row.has(path)
+
+    def unsure(self, path: Path) -> bool:
+        return self._row.unsure(path if path[:1] == ("frames",) else (self._key,))
 
 
 def reserved(name: str) -> str | None:
@@ -277,6 +316,11 @@ def words_id(text: str) -> str:
     return f"{head}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
+def _is_there(source: Any) -> bool:
+    """Tell whether anything is left of one of several pictures."""
+    return source is not GONE and ("url" in source or "file" in source)
+
+
 def _name_of(source: Mapping[str, Any]) -> str:
     if "file" in source:
         return slug(FilePath(source["file"]).stem)
@@ -288,11 +332,21 @@ def _name_of(source: Mapping[str, Any]) -> str:
 
 def _near(name: str, known: Iterable[str]) -> str | None:
     near = difflib.get_close_matches(name.casefold(), list(islice(known, NEAR_MAX)), n=1)
-    return f'did you mean "{near[0]}"?' if near else None
+    return near[0] if near else None
 
 
-def _meant(key: str, known: Collection[str]) -> str:
-    near = near_key(key, (*known, "csv", "jsonl"))
-    if near is not None:
-        return f'did you mean "{near}"?'
-    return f"possible here: {', '.join(known)}; a word for a prompt goes under `vars`"
+def _hint(near: str | None, usual: str) -> str:
+    return f'did you mean "{near}"?' if near else usual
+
+
+def _perhaps(key: str, near: str | None, card: Card | None) -> Sequence[Path]:
+    """Return what a key of a shot that is none may have been meant to say."""
+    if frames(key, card) is not None:
+        return [(one,) for one in ("image", *PICTURE_KEYS)]
+    if near is None:
+        return ("parameters",), ("vars",)
+    return [()] if near in TABLE_KEYS else [(near,), ("parameters", near)]
+
+
+def _possible(near: str | None, known: Collection[str]) -> str:
+    return _hint(near, f"possible here: {', '.join(known)}; a word for a prompt goes under `vars`")

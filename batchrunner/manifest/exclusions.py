@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from batchrunner.cards import Card
@@ -19,52 +19,72 @@ from batchrunner.values import JSON, Exclude, Manifest, canonical
 KEYS = ("image", "prompt", "take", "parameters")
 
 
-def read(row: Row, card: Card | None, report: Report) -> Exclude | None:
-    """Return an entry of `exclude`; None: it names what there is not, which is reported."""
-    told, sound = dict(row.told), True
+def read(row: Row, card: Card | None, report: Report) -> Exclude:
+    """Return an entry of `exclude` without what there is not, which is reported."""
+    told = dict(row.told)
     if card is not None and not card.image_fields and "image" in told:
-        report.add(row.problem(("image",), f"{card.id} takes no picture: leave it out", key=True))
-        return None
+        report.say(row, ("image",), f"{card.id} takes no picture: leave it out", key=True)
+        del told["image"]
     parameters = dict(told.get("parameters", {}))
-    for key, value in told.items():
-        if key not in KEYS:
-            parameters[key] = value
-    for key in parameters:
+    parameters |= {key: value for key, value in told.items() if key not in KEYS}
+    for key in [*parameters]:
         if card is not None and key not in card.parameters["properties"]:
             known = dict.fromkeys([*KEYS, *card.parameters["properties"]])
             what = f'"{key}" is no key and no parameter{nearest(key, known)}'
             what = SEED_WORDS if key == card.seed_field else what
-            report.add(row.problem(("parameters", key), what, key=True))
-            sound = False
-    if not sound:
-        return None
+            report.say(row, ("parameters", key), what, key=True)
+            del parameters[key]
     return Exclude(told.get("image"), told.get("prompt"), told.get("take"), parameters)
 
 
-def check(excludes: Iterable[tuple[Exclude, Row]], manifest: Manifest, card: Card, report: Report) -> None:
-    """Report every entry that matches no job of the product and the shots."""
-    if not manifest.exclude:
-        return
-    groups = list(_Group.all(manifest))
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Whether all ids and takes are known; `unsure`: the parameters of which not all values are."""
+
+    images: bool
+    prompts: bool
+    takes: bool
+    unsure: frozenset[str]
+
+
+def check(
+    excludes: Iterable[tuple[Exclude, Row]],
+    manifest: Manifest,
+    card: Card | None,
+    known: Known,
+    report: Report,
+) -> None:
+    """Report every part of an entry that no job of the product and the shots has."""
+    groups = list(_Group.all(manifest)) if manifest.exclude else []
     images = dict.fromkeys(name for group in groups for name in group.images)
     prompts = dict.fromkeys(name for group in groups for name in group.prompts)
-    for exclude, row in excludes:
-        before = len(report.problems)
+    for told, row in excludes:
+        exclude = told
         if exclude.image is not None and exclude.image not in images:
-            what = f'no job has the image "{exclude.image}"{nearest(exclude.image, images)}'
-            report.add(row.problem(("image",), what))
+            if known.images:
+                what = f'no job has the image "{exclude.image}"{nearest(exclude.image, images)}'
+                report.say(row, ("image",), what)
+            exclude = replace(exclude, image=None)
         if exclude.prompt is not None and exclude.prompt not in prompts:
-            what = f'no job has the prompt "{exclude.prompt}"{nearest(exclude.prompt, prompts)}'
-            report.add(row.problem(("prompt",), what))
-        if len(report.problems) > before:
-            continue
+            if known.prompts:
+                what = f'no job has the prompt "{exclude.prompt}"{nearest(exclude.prompt, prompts)}'
+                report.say(row, ("prompt",), what)
+            exclude = replace(exclude, prompt=None)
         some = [group for group in groups if group.has(exclude)]
+        if exclude.take is not None and not any(group.has_take(exclude.take) for group in some):
+            if some and known.takes:
+                report.say(row, ("take",), f"no job is take {exclude.take}")
+            exclude = replace(exclude, take=None)
+        found = [] if card is None else list(_parameters(exclude, some, manifest, card))
+        _say_values(exclude, found, row, known, report)
+        known_here = known.images and known.prompts and known.takes
+        known_here = known_here and known.unsure.isdisjoint(exclude.parameters)
+        if not known_here or report.unsure(row, ()):
+            continue
         if not some:
-            report.add(row.problem((), "matches no job: leave it out"))
-        elif exclude.take is not None and not any(group.has_take(exclude.take) for group in some):
-            report.add(row.problem(("take",), f"no job is take {exclude.take}"))
-        elif not any(applies(exclude, one) for one in _parameters(exclude, some, manifest, card)):
-            _say_values(exclude, row, list(_parameters(exclude, some, manifest, card)), report)
+            report.say(row, (), "matches no job: leave it out")
+        elif card is not None and not any(applies(exclude, one) for one in found):
+            report.say(row, (), "matches no job: no job has all of these together")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +147,12 @@ def _distinct(
     return list({canonical(one): one for one in parts}.values())
 
 
-def _say_values(exclude: Exclude, row: Row, found: Sequence[Mapping[str, JSON]], report: Report) -> None:
-    for key, value in exclude.parameters.items():
+def _say_values(
+    exclude: Exclude, found: Sequence[Mapping[str, JSON]], row: Row, known: Known, report: Report
+) -> None:
+    """Report each value of an entry that no job has."""
+    for key, value in exclude.parameters.items() if found else ():
         values = list({canonical(one[key]): one[key] for one in found if key in one}.values())
-        if canonical(value) not in {canonical(one) for one in values}:
+        if key not in known.unsure and canonical(value) not in {canonical(one) for one in values}:
             there = " or ".join(shown(one) for one in values[:8]) or "not set"
-            report.add(row.problem(("parameters", key), f"no job has {shown(value)} here: it is {there}"))
-            return
-    report.add(row.problem((), "matches no job: no job has all of these together"))
+            report.say(row, ("parameters", key), f"no job has {shown(value)} here: it is {there}")

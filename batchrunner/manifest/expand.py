@@ -16,7 +16,7 @@ from batchrunner.manifest.excluding import Excludes, matching
 from batchrunner.manifest.naming import Names
 from batchrunner.manifest.places import Common, Frame, Place, Setting
 from batchrunner.manifest.seeds import seeds_from
-from batchrunner.manifest.templates import fill, is_plain
+from batchrunner.manifest.templates import fill, is_plain, literal
 from batchrunner.values import JSON, Job, JobRow, Manifest, Shot, canonical
 
 SETTINGS_MAX = 4096  # distinct settings that are remembered
@@ -201,7 +201,7 @@ class _Settings:
 
     def _setting(self, merged: Mapping[str, JSON], names: Names) -> Setting:
         parameters = self._card.complete(merged)
-        wire = self._card.wire(parameters)
+        wire = self._card.wire({name: literal(value) for name, value in parameters.items()})
         return Setting(
             parameters=parameters,
             wire=wire,

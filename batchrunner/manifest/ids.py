@@ -20,9 +20,12 @@ def unique(rows: Iterable[tuple[str, Row]], report: Report) -> dict[str, Row]:
     """
     seen: dict[str, tuple[str, Row]] = {}
     for name, row in rows:
+        if not name:
+            continue  # it is not known
         known = seen.setdefault(name.rstrip("-."), (name, row))
         if known[1] is not row:
             report.add(row.problem((), _twice(name, row, *known)))
+            report.doubt(row, ("id",))
     return dict(seen.values())
 
 

@@ -11,12 +11,13 @@ from typing import Any
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
 from batchrunner.manifest.columns import number, twice
+from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.pictures import is_address
 from batchrunner.manifest.slugs import slug
 from batchrunner.manifest.tables import Table, TableRow
 from batchrunner.manifest.textfile import ROWS_MAX, ContentError, TextFile
 from batchrunner.manifest.written import Entry, Report
-from batchrunner.manifest.yamlread import DEPTH_MAX, NO_CHARACTER, Path, Place
+from batchrunner.manifest.yamlread import DEPTH_MAX, NO_CHARACTER, Place
 
 A_LIST = (
     "this is one JSON list; jsonl has an object on each line, without commas between them: "
@@ -88,13 +89,9 @@ class _Reader:
             )
             return None
         cells = self._cells(line, told)
-        wrong = [(path, said) for path, value in cells.items() if (said := _problem(path, value))]
-        for path, said in wrong:
-            place, name = self._table.place(line, path)
-            self._table.say(place, name, said)
-        if wrong:
-            return None
-        return self._table.row(line, {path: _value(path, value) for path, value in cells.items()})
+        wrong = {path: said for path, value in cells.items() if (said := _problem(path, value))}
+        sound = {path: _value(path, value) for path, value in cells.items() if path not in wrong}
+        return self._table.row(line, sound, wrong)
 
     def _cells(self, line: int, told: Mapping[str, Any]) -> dict[Path, Any]:
         cells: dict[Path, Any] = {}

@@ -21,14 +21,12 @@ from batchrunner.files import card_ids
 from batchrunner.manifest import nearby, shape
 from batchrunner.manifest.check import KEY_LIKE, Checker, identity
 from batchrunner.manifest.heap import uncollected
+from batchrunner.manifest.overall import Overall
 from batchrunner.manifest.pictures import SUFFIXES, VIDEO_SUFFIXES
 from batchrunner.manifest.textfile import KEY_FOUND
-from batchrunner.manifest.yamlread import PROBLEMS_MAX, SIZE_MAX, Document, place_of, read
-from batchrunner.manifest.yamlread import Path as At
+from batchrunner.manifest.yamlread import PROBLEMS_MAX, SIZE_MAX, Document, place_of, read_on
 from batchrunner.rules.hours import WINDOW, window
 from batchrunner.values import JSON, Limits, Manifest, Notify, NotifyEvent, Price, Recovery
-
-SECTIONS = frozenset({"images", "prompts", "shots", "exclude", "include"})  # lists of entries
 
 PICTURES = frozenset({*SUFFIXES, *VIDEO_SUFFIXES})
 MANIFESTS = (".yaml", ".yml")
@@ -88,39 +86,32 @@ def load_bytes(raw: bytes, path: Path, *, far: bool = False) -> tuple[Manifest, 
 
 
 def _load(raw: bytes, path: Path, *, far: bool) -> tuple[Manifest, Card]:
-    document = read(raw, str(path))
-    card, model_problems = _card(document, path) if isinstance(document.data, dict) else (None, [])
-    wrong = shape.problems(document, str(path), card)
-    if not isinstance(document.data, dict):
-        raise ManifestError([problem for _path, problem in wrong])
-    wrong += shape.inputs(document, str(path), card)
-    checker = Checker(document, path, card, frozenset(_spoilt(at) for at, _problem in wrong if at))
+    document = read_on(raw, str(path))
+    card, model_problems = _card(document, path)
+    wrong = [*document.problems, *shape.check(document, str(path), card)]
+    if _doubtful(document):
+        card, model_problems = None, []
+    wrong += [*model_problems, *shape.inputs(document, str(path), card)]
+    checker = Checker(document, path, card)
     checker.run()
-    if far and document.data.get("provider", "gmi") == "gmi":
+    whole = checker.overall()
+    whole.check()
+    if far and not document.doubts.at(("provider",)) and document.data.get("provider", "gmi") == "gmi":
         checker.far()
-    problems = [*(problem for _at, problem in wrong), *model_problems, *_hours(document, path)]
-    problems += _free(document, path)
-    problems += checker.problems
-    problems += _keys_in_comments(raw.decode("utf-8-sig"), str(path), {problem.line for problem in problems})
-    if problems or card is None:
-        raise ManifestError(list(dict.fromkeys(problems)))
-    manifest = manifest_of(document, checker, raw, path)
-    checker.whole(manifest, card)
-    if checker.problems:
-        raise ManifestError(list(dict.fromkeys(checker.problems)))
-    return manifest, card
-
-
-def _spoilt(at: At) -> At:
-    """Return what a wrong shape makes useless: one entry of a list, else the whole top-level key."""
-    single = at[0] in SECTIONS and len(at) > 1 and isinstance(at[1], int)
-    return at[:2] if single else at[:1]
+    wrong += [*_hours(document, path), *_free(document, path), *checker.problems]
+    wrong += _keys_in_comments(raw.decode("utf-8-sig"), str(path), {problem.line for problem in wrong})
+    if wrong or card is None:
+        raise ManifestError(list(dict.fromkeys(wrong)))
+    return manifest_of(document, checker, whole, raw, path), card
 
 
 def _card(document: Document, path: Path) -> tuple[Card | None, list[Problem]]:
     """Return the card of the manifest's model, its own or the one that ships, or what is wrong with it."""
-    model, own = document.data.get("model"), document.data.get("card")
+    data = document.data if isinstance(document.data, dict) else {}  # another shape is told by the schema
+    model, own = data.get("model"), data.get("card")
     if not isinstance(model, str) or not model or (own is not None and not (isinstance(own, str) and own)):
+        return None, []
+    if _doubtful(document):
         return None, []
     key = "model" if own is None else "card"
     try:
@@ -133,6 +124,11 @@ def _card(document: Document, path: Path) -> tuple[Card | None, list[Problem]]:
     if own is not None and model in card_ids():
         card = replace(card, other_price=load_card(model).price)
     return card, []
+
+
+def _doubtful(document: Document) -> bool:
+    """Tell whether another card may have been meant."""
+    return any(document.doubts.at((key,)) for key in ("model", "card"))
 
 
 def _own_card(path: Path, told: str) -> Card:
@@ -167,10 +163,11 @@ def _hours(document: Document, path: Path) -> list[Problem]:
 
 def _free(document: Document, path: Path) -> list[Problem]:
     """Return what is wrong with a price of nothing where money moves."""
-    price, provider = document.data.get("price"), document.data.get("provider", "gmi")
-    usd = price["usd"] if isinstance(price, dict) and price.keys() == {"per", "usd"} else None
-    if provider != "gmi" or not isinstance(usd, int | float) or isinstance(usd, bool) or not 0 <= usd < 1e-6:
-        return []  # less than nothing is told by the schema
+    data = document.doubts.sound(document.data)
+    usd = data.get("price", {}).get("usd")
+    provider = None if document.doubts.at(("provider",)) else data.get("provider", "gmi")
+    if provider != "gmi" or usd is None or usd >= 1e-6 or document.doubts.at(("price", "usd")):
+        return []
     what = "a job that costs nothing is held by no budget: say what it costs, or leave `price` to the card"
     return [Problem(str(path), *document.place(("price", "usd")), "price.usd", what)]
 
@@ -181,35 +178,22 @@ def _keys_in_comments(text: str, name: str, told: set[int]) -> list[Problem]:
     return [Problem(name, *place, "", KEY_FOUND) for place in places if place[0] not in told]
 
 
-def manifest_of(document: Document, checker: Checker, raw: bytes, path: Path) -> Manifest:
+def manifest_of(document: Document, checker: Checker, whole: Overall, raw: bytes, path: Path) -> Manifest:
     """Return the manifest that a checked document stands for."""
     data: dict[str, JSON] = document.data
-    takes, output = data.get("takes", 1), data.get("output", {})
-    images, prompts = checker.product()
-    return Manifest(
+    output = data.get("output", {})
+    return replace(
+        whole.manifest,
         path=path.absolute(),
         text=raw.decode("utf-8-sig"),
         sha256=identity(hashlib.sha256(raw).hexdigest(), checker.read),
-        campaign=data["campaign"],
-        model=data["model"],
-        provider=data.get("provider", "gmi"),
-        seed=data["seed"],
-        takes=takes if isinstance(takes, int) else tuple(takes),
-        parameters=data.get("parameters", {}),
-        matrix={key: tuple(values) for key, values in data.get("matrix", {}).items()},
-        images=images,
-        prompts=prompts,
         limits=_limits(data.get("limits", {})),
         attempts=data.get("retry", {}).get("attempts", 4),
         recovery=_recovery(data.get("recovery", {})),
         price=_price(data.get("price")),
         output_folder=Path(output["folder"]) if "folder" in output else None,
-        output_name=output.get("name", checker.usual_name),
         order=data.get("order", "coverage"),
-        shots=tuple(shot for shot, _row in checker.shots),
-        exclude=tuple(exclude for exclude, _row in checker.exclude),
-        include=tuple(shot for shot, _row in checker.include),
-        notes=tuple(sorted(checker.notes)),
+        notes=tuple(sorted(checker.notes())),
         tables=checker.tables,
         notify=tuple(
             Notify(

@@ -10,9 +10,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from batchrunner.cards import Card
+from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.pictures import SUFFIXES, VIDEO_SUFFIXES, is_address
 from batchrunner.manifest.slugs import ID_MAX, slug
-from batchrunner.manifest.yamlread import Path
 from batchrunner.values import JSON
 
 _KEYS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl"}

@@ -59,7 +59,7 @@ class Same:
         self._rows = images, prompts
         self._own = [Pair(shot, row=row) for shot, row in shots]
         self._own += [Pair(shot, True, row) for shot, row in include]
-        self._said: set[tuple[int, int]] = set()
+        self.said: set[tuple[int, int]] = set()
         self._expander = Expander(manifest, card)
 
     def clips(self) -> None:
@@ -101,9 +101,9 @@ class Same:
 
     def _tell(self, pair: Pair, job: Job, first: Pair, other: Job, what: str) -> None:
         row, there = self._row(pair, first), self._row(first, pair)
-        if (id(row), id(there)) in self._said:
+        if (id(row), id(there)) in self.said:
             return
-        self._said.add((id(row), id(there)))
+        self.said.add((id(row), id(there)))
         one = f"take {job.take} of {pair_name(job.image, job.prompt)}"
         alike = what == SAME and (job.image, job.prompt, job.take) == (other.image, other.prompt, other.take)
         if alike:

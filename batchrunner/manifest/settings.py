@@ -7,6 +7,7 @@ written, at every such place: one look shows all of it.
 
 from __future__ import annotations
 
+import difflib
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,10 +16,10 @@ from typing import Any
 
 from batchrunner.cards import Card
 from batchrunner.manifest.columns import SEED_WORDS
+from batchrunner.manifest.doubts import GONE, Path
 from batchrunner.manifest.excluding import applies
-from batchrunner.manifest.unused import hole
+from batchrunner.manifest.unused import hole_in_setting
 from batchrunner.manifest.written import Report, Row
-from batchrunner.manifest.yamlread import Path
 from batchrunner.values import JSON, Exclude, Payload, Shot, canonical
 
 COMBINATIONS_MAX = 10_000  # of the matrix, for each image and prompt: more is a slip, and a dear one
@@ -32,6 +33,7 @@ class Layer:
 
     parameters: Mapping[str, JSON]
     places: list[Place]
+    unsure: frozenset[str] = frozenset()  # the parameters that may have other values here, or any
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def check(told: Told, root: Row, card: Card, report: Report) -> None:
     many = math.prod(len(values) for values in told.matrix.values())
     if many > COMBINATIONS_MAX:
         what = f"makes {many:,} combinations; at most {COMBINATIONS_MAX:,} are allowed"
-        report.add(root.problem(("matrix",), what))
+        report.say(root, ("matrix",), what)
         return
     checker = _Checker(told, root, card, report)
     checker.values()
@@ -62,12 +64,17 @@ def check(told: Told, root: Row, card: Card, report: Report) -> None:
 class _Checker:
     def __init__(self, told: Told, root: Row, card: Card, report: Report) -> None:
         self._told = told
+        self._root = root
         self._card = card
         self._report = report
         self._said: set[tuple[int, Path, str]] = set()
         self._base = Layer(told.parameters, [(root, ("parameters",))])
         self._axes = {
-            key: [Layer({key: one}, [(root, ("matrix", key, index))]) for index, one in enumerate(values)]
+            key: [
+                Layer({key: one}, [(root, ("matrix", key, index))])
+                for index, one in enumerate(values)
+                if one is not GONE
+            ]
             for key, values in told.matrix.items()
         }
         rules = card.parameters.get("allOf", ())
@@ -88,7 +95,7 @@ class _Checker:
                 one.places.extend(layer.places)
         rules = self._card.parameters["properties"]
         for (key, _mark), layer in found.items():
-            if (what := hole(layer.parameters[key])) is not None:
+            if (what := hole_in_setting(layer.parameters[key])) is not None:
                 self._say((key,), what, layer)
             if key in rules and key not in self._tied and plainly_right(rules[key], layer.parameters[key]):
                 continue
@@ -98,8 +105,10 @@ class _Checker:
 
     def combinations(self) -> None:
         """Check every distinct combination of parameters that belong together."""
-        base = Layer(self._tied_of(self._base.parameters), self._base.places)
+        base = Layer(self._tied_of(self._base.parameters), self._base.places, self._unsure(self._root))
         axes = {key: layers for key, layers in self._axes.items() if key in self._tied}
+        for key in self._unsure(self._root, "matrix"):
+            axes[key] = [Layer({}, [(self._root, ("matrix",))], frozenset({key}))]
         images = self._distinct(self._told.images) or [Layer({}, [])]
         prompts = self._distinct(self._told.prompts) or [Layer({}, [])]
         for layers in itertools.product([base], images, prompts, *axes.values()):
@@ -122,8 +131,16 @@ class _Checker:
         self._combination(layers)
 
     def _combination(self, layers: Sequence[Layer]) -> None:
-        merged = {key: value for layer in layers for key, value in layer.parameters.items()}
-        for keys, message in self._card.check(self._card.complete(merged)):
+        merged: dict[str, JSON] = {}
+        unsure: set[str] = set()
+        for layer in layers:
+            merged |= layer.parameters
+            unsure = (unsure - layer.parameters.keys()) | layer.unsure
+        problems = self._card.check(self._card.complete(merged))
+        unsure.update(keys[0] for keys, _message in problems if len(keys) == 1 and keys[0] in merged)
+        for keys, message in problems:
+            if not unsure.isdisjoint(keys):
+                continue  # a wrong value is told for itself; what it would do to others is not known
             for layer in reversed(layers):
                 if any(key in layer.parameters for key in keys):
                     self._say(keys, message, layer)
@@ -133,31 +150,39 @@ class _Checker:
 
     def _groups(self, shots: Iterable[tuple[Shot, Row]]) -> Iterator[tuple[Layer, Layer, Layer]]:
         """Yield the distinct layers of image, prompt and shot; the last has the places of all such shots."""
-        found: dict[str, tuple[Layer, Layer, Layer]] = {}
+        found: dict[tuple[str, frozenset[str]], tuple[Layer, Layer, Layer]] = {}
         for shot, row in shots:
             image, prompt, own = shot.image.parameters, shot.prompt.parameters, shot.parameters
             bare = not (image or prompt or own)  # as most rows of a large table
             parts = () if bare else [self._tied_of(one) for one in (image, prompt, own)]
-            mark = "\n".join([canonical(one) if one else "" for one in parts]) or "\n\n"
-            places = [(row, ("parameters",))]
+            unsure = self._unsure(row)
+            mark = "\n".join([canonical(one) if one else "" for one in parts]) or "\n\n", unsure
+            places: list[Place] = [(row, ("parameters",))]
             if mark in found:
                 found[mark][2].places.extend(places)
             else:
-                below, middle, top = (Layer(one, list(places)) for one in parts or ({}, {}, {}))
+                below, middle, top = (Layer(one, list(places), unsure) for one in parts or ({}, {}, {}))
                 found[mark] = (below, middle, top)
         return iter(found.values())
 
     def _distinct(self, rows: Iterable[tuple[Payload, Row]]) -> list[Layer]:
-        found: dict[str, Layer] = {}
+        found: dict[tuple[str, frozenset[str]], Layer] = {}
         for parameters, row in rows:
-            tied = self._tied_of(parameters)
-            layer = found.setdefault(canonical(tied) if tied else "", Layer(tied, []))
+            tied, unsure = self._tied_of(parameters), self._unsure(row)
+            layer = found.setdefault((canonical(tied) if tied else "", unsure), Layer(tied, [], unsure))
             layer.places.append((row, ("parameters",)))
         return list(found.values())
 
     def _tied_of(self, parameters: Payload) -> dict[str, JSON]:
         """Return those parameters that a rule of the card ties to others."""
         return {key: value for key, value in parameters.items() if key in self._tied}
+
+    def _unsure(self, row: Row, kind: str = "parameters") -> frozenset[str]:
+        """Return the parameters that are in doubt in a row."""
+        if not self._report.unsure(row, (kind,)):
+            return frozenset()
+        names = self._card.parameters["properties"]
+        return frozenset(name for name in names if self._report.unsure(row, (kind, name)))
 
     def _say(self, keys: tuple[str, ...], message: str, layer: Layer) -> None:
         """Report at every place of a layer, at the first of `keys` that it sets; else at its whole."""
@@ -171,7 +196,15 @@ class _Checker:
                 whole = path if key is None else (*path, key)
             if (mark := (id(row), whole, message)) not in self._said:
                 self._said.add(mark)
-                self._report.add(row.problem(whole, message, key=unknown))
+                self._report.say(row, whole, message, key=unknown)
+                for name in self._meant(keys) if unknown else ():
+                    self._report.doubt(row, (path[0], name))
+
+    def _meant(self, keys: Iterable[str]) -> list[str]:
+        """Return the parameters that unknown ones may stand for."""
+        properties = self._card.parameters["properties"]
+        near = [difflib.get_close_matches(key, properties, n=1) for key in keys]
+        return [one for found in near for one in found]
 
 
 def plainly_right(rule: Mapping[str, Any], value: JSON) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from typing import Any
@@ -16,8 +17,9 @@ from jsonschema.exceptions import ValidationError
 from batchrunner.cards import Card
 from batchrunner.errors import ManifestError, Problem
 from batchrunner.files import schema_text
+from batchrunner.manifest.doubts import Doubts, Path
 from batchrunner.manifest.mending import elsewhere, frames, mended, near_key, plain_id
-from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, Path, path_text
+from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, path_text
 from batchrunner.sentences import value_message
 
 # Parameters that the schema's examples name; not every model has them.
@@ -32,13 +34,13 @@ def validator() -> Draft202012Validator:
     return Draft202012Validator(json.loads(schema_text("manifest.schema.json")))
 
 
-def problems(document: Document, name: str, card: Card | None = None) -> list[tuple[Path, Problem]]:
-    """Return every way in which a document breaks the schema, with its path.
+def check(document: Document, name: str, card: Card | None) -> list[Problem]:
+    """Return every way in which a document breaks the schema, and add to its doubts what that spoils.
 
     `card`: the model's, where it is known; examples are such as fit it.
 
     Raises:
-        ManifestError: there are too many to go on.
+        ManifestError: it is no mapping, or there is too much wrong to go on.
     """
     if not isinstance(document.data, dict):
         what = (
@@ -46,62 +48,95 @@ def problems(document: Document, name: str, card: Card | None = None) -> list[tu
             if document.data is None
             else "a manifest is a mapping: `version: 1` and so on"
         )
-        return [((), Problem(name, 1, 1, "", what))]
+        raise ManifestError(document.problems or [Problem(name, 1, 1, "", what)])
     if "batchrunner_plan" in document.data:
         what = "this is a saved plan, not a manifest: `batchrunner run` does what it says"
         raise ManifestError([Problem(name, 1, 1, "", what)])
-    found = []
+    found: dict[Problem, Told] = {}  # one error a missing key, each of which names them all
+    doubts = document.doubts
     for error in validator().iter_errors(document.data):
-        for path, is_key, message in _told(error, card):
-            line, column = document.place(path, key=is_key)
-            found.append((path, Problem(name, line, column, path_text(path), message)))
+        for one in _told(error, card):
+            if doubts.spoilt(one.path) or (one.missing and doubts.may_lack(one.path)):
+                continue  # YAML's reader has said it
+            place = document.place(one.path, key=one.is_key)
+            found[Problem(name, *place, path_text(one.path), one.message)] = one
             if len(found) >= PROBLEMS_MAX:
-                raise ManifestError([problem for _path, problem in dict.fromkeys(found)])
-    return list(dict.fromkeys(found))  # one error a missing key, each of which names them all
+                raise ManifestError([*document.problems, *found])
+    for one in found.values():
+        one.spoil(doubts)
+    return list(found)
 
 
-def inputs(document: Document, name: str, card: Card | None) -> list[tuple[Path, Problem]]:
+def inputs(document: Document, name: str, card: Card | None) -> list[Problem]:
     """Return what is missing to render from, or is there and of no use: that depends on what the model takes.
 
     Of a model that nobody knows it is not said that pictures are missing: it may take none.
     """
     data: dict[str, Any] = document.data
-    there = _meant(validator().schema, data) | {*data}
-    found: list[tuple[Path, bool, str]] = []
+    there = {key for key in ("images", "prompts", "shots") if key in data or document.doubts.itself((key,))}
+    found: list[Told] = []
     if card is not None and not card.image_fields:
         if "images" in data:
             what = f"{card.id} takes no picture: leave `images` out, and each prompt is made for itself"
-            found.append((("images",), True, what))
+            found.append(Told(("images",), what, is_key=True, spoilt=[("images",)]))
         if not {"prompts", "shots"} & there:
-            found.append(((), False, 'there is nothing to render: give "prompts" or "shots"'))
+            what = 'there is nothing to render: give "prompts" or "shots"'
+            found.append(Told((), what, spoilt=[("prompts",)]))
     else:
         known = card is not None
-        found += (((), False, what) for what in _nothing_to_render(there if known else there | {"images"}))
+        found += _nothing_to_render(there if known else there | {"images"})
         if known:
-            found += ((path, False, what) for path, what in islice(_without_image(data, card), PROBLEMS_MAX))
+            found += islice(_without_image(document, card), PROBLEMS_MAX)
+    for one in found:
+        one.spoil(document.doubts)
     return [
-        (path, Problem(name, *document.place(path, key=is_key), path_text(path), what))
-        for path, is_key, what in found
+        Problem(name, *document.place(one.path, key=one.is_key), path_text(one.path), one.message)
+        for one in found
     ]
 
 
-def _without_image(data: dict[str, Any], card: Card | None) -> Iterator[tuple[Path, str]]:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One thing wrong with the value (or its key) at a path, and what that spoils.
+
+    `missing`: something is not there. `spoilt`: of no use; `other`: perhaps another value was meant.
+    """
+
+    path: Path
+    message: str
+    is_key: bool = False
+    missing: bool = False
+    spoilt: Collection[Path] = ()
+    other: Collection[Path] = ()
+
+    def spoil(self, doubts: Doubts) -> None:
+        """Add to the doubts."""
+        for one in self.spoilt:
+            doubts.whole(one)
+        for one in self.other:
+            doubts.other(one)
+
+
+def _without_image(document: Document, card: Card | None) -> Iterator[Told]:
     """Yield the shots and includes that name no picture."""
     root: Any = validator().schema
+    data: dict[str, Any] = document.data
     for section, kind in (("shots", "shot"), ("include", "include")):
         schema = root["$defs"][kind]
-        choices = {key for choice in schema["oneOf"] for key in choice.get("required", ())}
+        choices = _choices(schema["oneOf"])
         told = data.get(section)
         whole = isinstance(told, dict)
         for index, one in enumerate([told] if whole else told if isinstance(told, list) else ()):
+            at: Path = (section,) if whole else (section, index)
             if not isinstance(one, dict) or any(frames(key, card) for key in one):
                 continue  # which is told with the value, or with the name of the field
-            if choices.isdisjoint(one) and not choices & _meant(schema, one):
-                yield (section,) if whole else (section, index), schema["x-message"]
+            doubtful = any(document.doubts.itself((*at, key)) for key in choices)
+            if choices.isdisjoint(one) and not doubtful and not choices & _meant(schema, one):
+                yield Told(at, schema["x-message"], spoilt=[(*at, key) for key in choices])
 
 
-def _told(error: ValidationError, card: Card | None) -> Iterator[tuple[Path, bool, str]]:
-    """Yield path, whether the key is meant, and words, for each thing wrong behind one error."""
+def _told(error: ValidationError, card: Card | None) -> Iterator[Told]:
+    """Yield each thing wrong behind one error."""
     path: Path = tuple(error.absolute_path)
     schema: Any = error.schema
     instance: Any = error.instance
@@ -113,40 +148,56 @@ def _told(error: ValidationError, card: Card | None) -> Iterator[tuple[Path, boo
                 said = elsewhere(path, key, instance[key], card) or _unknown(key, known, instance) + _colon(
                     path, key, instance
                 )
-                yield (*path, key), True, schema.get("x-refusal") or said
+                message = schema.get("x-refusal") or said
+                other = [*_perhaps(path, key, card), *((*path, one) for one in _meant_by(key, known))]
+                other += [path] if key.isdigit() else []
+                yield Told((*path, key), message, is_key=True, spoilt=[(*path, key)], other=other)
     elif error.validator == "required":
         for key in rule:
             if key not in instance and key not in _meant(schema, instance):
-                yield path, False, _lacks(key, schema)
+                yield Told(path, _lacks(key, schema), missing=True, spoilt=[(*path, key)])
     elif error.validator == "oneOf":
-        choices = {key for choice in rule for key in choice.get("required", ())}
-        both = [key for key in choices if key in instance] if isinstance(instance, dict) else []
-        if len(both) > 1:
-            named = " and ".join(key for key in schema["properties"] if key in both)
-            yield path, False, f"has both {named}: leave one out"
-        elif isinstance(instance, dict) and not (
-            choices & _meant(schema, instance) or any(frames(key, card) for key in instance)
-        ):
-            yield path, False, schema["x-message"]
+        if isinstance(instance, dict):
+            yield from _not_one(path, instance, schema, card)
     elif error.validator == "anyOf":
         return  # nothing to render: `inputs` tells it in the words that fit the model
+    elif error.validator == "uniqueItems":
+        yield Told(path, value_message(error), other=[path])
     elif error.validator == "type" and "x-refusal" in schema:
-        yield path, False, schema["x-refusal"]
+        yield Told(path, schema["x-refusal"], spoilt=[path])
     elif error.validator == "pattern" and "x-message" in schema:
-        yield path, False, schema["x-message"] + plain_id(path, instance)
+        yield Told(path, schema["x-message"] + plain_id(path, instance), spoilt=[path])
     else:
-        yield path, False, value_message(error) + _meant_or_example(path, error, card)
+        missing = error.validator == "minProperties"
+        message = value_message(error) + _meant_or_example(path, error, card)
+        yield Told(path, message, missing=missing, spoilt=[path])
 
 
-def _nothing_to_render(told: set[str]) -> Iterator[str]:
+def _not_one(path: Path, told: dict[str, Any], schema: Any, card: Card | None) -> Iterator[Told]:
+    """Yield that of several keys, of which one is needed, there is none or more than one."""
+    choices = _choices(schema["oneOf"])
+    both = [key for key in schema["properties"] if key in choices and key in told]
+    spoilt = [(*path, key) for key in choices]
+    if len(both) > 1:
+        yield Told(path, f"has both {' and '.join(both)}: leave one out", spoilt=spoilt)
+    elif not (choices & _meant(schema, told) or any(frames(key, card) for key in told)):
+        yield Told(path, schema["x-message"], missing=not both, spoilt=spoilt)
+
+
+def _choices(rule: Any) -> set[str]:
+    return {key for choice in rule for key in choice.get("required", ())}
+
+
+def _nothing_to_render(told: set[str]) -> Iterator[Told]:
     """Yield what is missing: images and prompts, or shots."""
     missing = [key for key in ("images", "prompts") if key not in told]
     if "shots" in told or not missing:
         return
     if len(missing) == 1:
-        yield _lacks(missing[0], validator().schema)
+        what = _lacks(missing[0], validator().schema)
     else:
-        yield 'there is nothing to render: give "images" and "prompts", or "shots"'
+        what = 'there is nothing to render: give "images" and "prompts", or "shots"'
+    yield Told((), what, spoilt=[(key,) for key in missing])
 
 
 def _lacks(key: str, schema: Any) -> str:
@@ -201,9 +252,21 @@ def _takes(card: Card, name: str, value: Any) -> bool:
 def _meant(schema: Any, instance: dict[str, Any]) -> set[str]:
     """Return the keys that misspelt ones stand for: one mistake is told once."""
     known = list(schema["properties"])
-    unknown = [key for key in instance if key not in known]
-    near = {one for key in unknown if (one := near_key(key, known))}
-    return near | {key.partition(":")[0] for key in unknown}
+    return {one for key in instance if key not in known for one in _meant_by(key, known)}
+
+
+def _meant_by(key: str, known: list[str]) -> set[str]:
+    return {one for one in (near_key(key, known), key.partition(":")[0]) if one in known}
+
+
+def _perhaps(path: Path, key: str, card: Card | None) -> Iterator[Path]:
+    """Yield what an unknown key may have been meant to say where it belongs."""
+    if frames(key, card) is not None:
+        yield from ((*path, one) for one in ("frames", "file", "url"))
+    elif key == "takes" and path:
+        yield ("takes",)
+    elif card is not None and key in card.parameters["properties"]:
+        yield (*path, "parameters", key)
 
 
 def _colon(path: Path, key: str, told: dict[str, Any]) -> str:

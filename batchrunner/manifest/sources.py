@@ -11,12 +11,12 @@ from typing import Any
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
 from batchrunner.manifest.csvread import csv_rows
+from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.folder import GlobError, find
 from batchrunner.manifest.jsonread import json_rows
 from batchrunner.manifest.slugs import slug
 from batchrunner.manifest.textfile import ContentError, SourceError, TextFile, read_text
 from batchrunner.manifest.written import Entry, Report, Row
-from batchrunner.manifest.yamlread import Path
 
 KINDS = ("csv", "jsonl", "lines", "glob")
 _WITH_ROWS = frozenset({"vars", "parameters"})  # what an entry may say for all its rows
@@ -44,6 +44,10 @@ class FileRow:
         """Tell whether the entry says it."""
         return self._entry.has(path)
 
+    def unsure(self, path: Path) -> bool:
+        """Tell whether what the entry says for all its rows is in doubt."""
+        return _unsure(self._entry, path)
+
 
 class LineRow:
     """A prompt on a line of its own."""
@@ -63,6 +67,10 @@ class LineRow:
         """Tell whether the entry says it."""
         return self._entry.has(path)
 
+    def unsure(self, path: Path) -> bool:
+        """Tell whether what the entry says for all its rows is in doubt."""
+        return _unsure(self._entry, path)
+
 
 class Sources:
     """Reads what entries name, and keeps what it read in mind: it is part of what the manifest says."""
@@ -78,6 +86,9 @@ class Sources:
         """Yield an entry's rows: itself, or those of what it names. What is wrong is reported."""
         kind = next((kind for kind in KINDS if kind in entry.told), None)
         if kind is None:
+            if "id" not in entry.told and any(entry.unsure((one,)) for one in KINDS):
+                self._report.lost.add(section)  # it may have named rows, and meant all of it for them
+                self._report.doubt(entry, ())
             yield entry
             return
         for key in entry.told:
@@ -92,11 +103,14 @@ class Sources:
                 count += 1
                 yield row
         except (GlobError, SourceError) as error:
+            self._report.lost.add(section)
             self._report.add(entry.problem((kind,), str(error)))
         except ContentError as error:
+            self._report.lost.add(section)
             self._report.add(error.problem)
         else:
             if not count and len(self._report.problems) == before:
+                self._report.lost.add(section)
                 below = " below the line that names the columns" if kind == "csv" else ""
                 self._report.add(
                     entry.problem((kind,), f"has no rows{below}: nothing but blank lines, if any")
@@ -121,6 +135,7 @@ class Sources:
             if text.lstrip().startswith("#"):
                 what = "begins with #: a note does not stand here, for each line is a paid prompt"
                 what += " (a prompt that begins so goes into a csv)"
+                self._report.lost.add("prompts")
                 self._report.add(Problem(file.name, line, 1, "", what))
             elif text.strip():
                 yield LineRow(file.name, line, text.strip(), entry)
@@ -128,6 +143,11 @@ class Sources:
 
 def _usual(entry: Entry) -> dict[str, Any]:
     return {key: entry.told[key] for key in _WITH_ROWS if key in entry.told}
+
+
+def _unsure(entry: Entry, path: Path) -> bool:
+    """Tell whether a part of a row that its entry may say is in doubt there."""
+    return any(entry.unsure(path or (kind,)) for kind in _WITH_ROWS if not path or path[0] == kind)
 
 
 def also(first: Row, second: Row) -> str:

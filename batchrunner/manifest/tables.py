@@ -12,9 +12,10 @@ from typing import Any
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
 from batchrunner.manifest.columns import ColumnError, meaning
+from batchrunner.manifest.doubts import GONE, Doubts, Path
 from batchrunner.manifest.textfile import TextFile
 from batchrunner.manifest.written import Entry, Report
-from batchrunner.manifest.yamlread import Path, Place
+from batchrunner.manifest.yamlread import Place
 
 Locate = Callable[[int, str], Place]  # from the line that a row begins in, and a column, to the cell
 
@@ -41,6 +42,7 @@ class Table:
         self.entry = entry  # what names the table; its vars and parameters hold for every row
         self.columns: dict[Path, str] = {}  # names by meaning
         self.headers: dict[Path, Place] = {}
+        self.doubts = Doubts()  # of every row
         self._report = report
         self._locate = locate
         self._named = named
@@ -53,7 +55,7 @@ class Table:
             return None
         if path in self.columns:
             said = f'the columns "{self.columns[path]}" and "{name}" say the same: leave one out'
-            self.say(place, name, said)
+            self.say_column(place, name, said, path)
             return None
         self.columns[path], self.headers[path] = name, place
         return path
@@ -63,7 +65,7 @@ class Table:
         try:
             path = meaning(self.section, name, self.card)
         except ColumnError as error:
-            self.say(place, name, str(error))
+            self.say_column(place, name, str(error), ("vars",), ("parameters",))
             return None
         return path if path is not None and self._is_parameter(path, name, place) else None
 
@@ -71,8 +73,14 @@ class Table:
         if path[0] != "parameters" or self.card is None or path[1] in self.card.parameters["properties"]:
             return True
         for _names, message in self.card.check({**self.card.defaults, str(path[1]): ""}):
-            self.say(place, name, message)
+            self.say_column(place, name, message, ("parameters",))
         return False
+
+    def say_column(self, place: Place, name: str, message: str, *paths: Path) -> None:
+        """Report a column that is not read: what it may mean is in doubt in every row."""
+        for path in paths:
+            self.doubts.whole(path)
+        self._report.add(Problem(self.file.name, *place, name, message))
 
     def rule(self, path: Path) -> Mapping[str, Any] | None:
         """Return the card's rule for a parameter's column."""
@@ -82,16 +90,26 @@ class Table:
         return found
 
     def say(self, place: Place, path: str, message: str) -> None:
-        """Report a problem in this file."""
+        """Report a problem in this file because of which rows are not read."""
+        self._report.lost.add(self.section)
         self._report.add(Problem(self.file.name, *place, path, message))
 
-    def row(self, line: int, cells: Mapping[Path, Any], *, flat: bool = False) -> TableRow:
+    def row(
+        self, line: int, cells: Mapping[Path, Any], wrong: Mapping[Path, str], *, flat: bool = False
+    ) -> TableRow:
         """Return a row in the shape of an inline entry; what the table's entry says lies below it.
 
-        `flat`: no cell is a part of something.
+        `wrong`: what is to be said of cells that cannot be used. `flat`: no cell is a part of something.
         """
+        frames = {path: GONE for path in wrong if path[0] == "frames"}  # the others keep their numbers
+        row = TableRow(self, line, self._told({**cells, **frames} if frames else cells, flat=flat))
+        for path, message in wrong.items():
+            self._report.say(row, path, message)
+        return row
+
+    def _told(self, cells: Mapping[Path, Any], *, flat: bool) -> Mapping[str, Any]:
         if flat and not self._usual:
-            return TableRow(self, line, {str(path[0]): value for path, value in cells.items()})
+            return {str(path[0]): value for path, value in cells.items()}
         found: dict[str, Any] = {kind: dict(usual) for kind, usual in self._usual.items()}
         for path, value in cells.items():
             if len(path) == 1:
@@ -102,7 +120,7 @@ class Table:
                 found.setdefault(str(path[0]), {})[path[1]] = value
         if "frames" in found:
             found["frames"] = [value for _index, value in sorted(found["frames"], key=lambda one: one[0])]
-        return TableRow(self, line, found)
+        return found
 
     def place(self, line: int, path: Path) -> tuple[Place, str]:
         """Return where a row's cell stands, and its column's name; the row's begin, where it has none."""
@@ -132,3 +150,10 @@ class TableRow:
     def has(self, path: Path) -> bool:
         """Tell whether the table has the column."""
         return path in self.table.columns
+
+    def unsure(self, path: Path) -> bool:
+        """Tell whether a column, or what the table's entry says for all its rows, is in doubt."""
+        if self.table.doubts.at(path):
+            return True
+        kinds = [kind for kind in ("vars", "parameters") if not path or path[0] == kind]
+        return any(self.table.entry.unsure(path or (kind,)) for kind in kinds)

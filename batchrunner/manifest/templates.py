@@ -6,7 +6,12 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
+from batchrunner.values import JSON
+
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_LIKELY = re.compile(r"\{\s*([A-Za-z_][A-Za-z0-9_-]*)")
+HOLE = re.compile(r"\{\s*[^\W\d][\w-]*\s*\}")
+_DOUBLED = re.compile(r"\{(" + HOLE.pattern + r")\}")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _DRESSED = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_-]*)\s*([:!.\[].*)?", re.DOTALL)  # {name:5}, {name.part}
 
@@ -73,6 +78,27 @@ def names(text: str) -> tuple[str, ...]:
     if is_plain(text):
         return ()
     return tuple(dict.fromkeys(name for _literal, name in parts(text) if name))
+
+
+def literal(value: JSON) -> JSON:
+    """Return a parameter as it is sent: `{{name}}` stands for {name} there too, and nothing is filled in."""
+    return _DOUBLED.sub(r"\1", value) if isinstance(value, str) and "{{" in value else value
+
+
+def doubled(value: JSON) -> JSON:
+    """Return a parameter as it is written so that just this is sent."""
+    return HOLE.sub(r"{\g<0>}", value) if isinstance(value, str) and "{" in value else value
+
+
+def hole(value: JSON) -> str | None:
+    """Return the first {name} in a parameter that is not written as `{{name}}`, if there is one."""
+    found = HOLE.search(_DOUBLED.sub("", value)) if isinstance(value, str) and "{" in value else None
+    return found and found[0]
+
+
+def likely_names(text: str) -> tuple[str, ...]:
+    """Return the names that a text with wrong braces most likely has."""
+    return tuple(match.group(1) for match in _LIKELY.finditer(text))
 
 
 def index(line: str, token: str) -> int | None:

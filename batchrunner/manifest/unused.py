@@ -6,18 +6,18 @@ that is named as images. The rest may be meant, so it is only told: a word may b
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
+from batchrunner.manifest import templates
 from batchrunner.manifest.columns import slip
 from batchrunner.manifest.slugs import ID
 from batchrunner.manifest.tables import Table, TableRow
+from batchrunner.manifest.templates import HOLE
 from batchrunner.manifest.written import Entry, Report, Row
 from batchrunner.values import JSON
 
-HOLE = re.compile(r"\{\s*[^\W\d][\w-]*\s*\}")
 # Columns that only make sense beside the other half of a pair: images times prompts would be far more clips.
 PAIRED: Mapping[str, frozenset[str]] = {
     "images": frozenset({"prompt", "prompts", "text"}),
@@ -30,7 +30,17 @@ def hole(value: JSON) -> str | None:
     if not isinstance(value, str) or "{" not in value:
         return None
     found = HOLE.search(value)
-    return found and f"{found[0]} would be sent as it stands: words are filled into prompts only"
+    return found and _as_it_stands(found[0])
+
+
+def hole_in_setting(value: JSON) -> str | None:
+    """Return the same of a parameter's text, in which `{{name}}` stands for {name}."""
+    found = templates.hole(value)
+    return found and f"{_as_it_stands(found)}; if that is meant, write {{{found}}}"
+
+
+def _as_it_stands(token: str) -> str:
+    return f"{token} would be sent as it stands: words are filled into prompts only"
 
 
 def holes(
@@ -54,10 +64,10 @@ def slips(rows: Sequence[Row], used: Collection[str], card: Card | None) -> None
                     f"no prompt uses {{{name}}}: a table whose rows have a picture and its words goes under "
                     f"`shots:`, else each image is made with each prompt (or #{name} for a note)"
                 )
-                table.say(table.headers[path], name, what)
+                table.say_column(table.headers[path], name, what)
             elif (near := slip(table.section, name, card)) is not None:
                 what = f'no prompt uses {{{name}}}: did you mean "{near}"? (or #{name} for a note)'
-                table.say(table.headers[path], name, what)
+                table.say_column(table.headers[path], name, what, ("parameters", near))
 
 
 def comments(rows: Iterable[Row]) -> Iterator[Problem]:

@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 
 from batchrunner.errors import Problem
 from batchrunner.manifest import templates
+from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.tables import TableRow
 from batchrunner.manifest.templates import TemplateError
 from batchrunner.manifest.written import Entry, Report, Row
-from batchrunner.manifest.yamlread import Path
 from batchrunner.values import NO_IMAGE, Image, Prompt, Shot
 
 Rows = Sequence[tuple[Image, Row]]
@@ -38,22 +38,24 @@ class Wording:
         wanted = self._names(prompt.text, row)
         if wanted is None:
             return
-        complete = True
         for name in wanted:
-            if name in prompt.vars:
+            if name in prompt.vars or self._report.unsure(row, ("vars", name)):
                 continue
             if (lacks := self._image_without(name)) is not None:
-                complete = False
+                self._report.doubt(row, ("words",))
                 self._lacks(name, *lacks, prompt, row)
-        if complete:
-            self._length(prompt, row)
+        self._length(prompt, row, wanted)
 
     def shot(self, shot: Shot, row: Row) -> None:
         """Check a shot's words; those of a listed prompt were checked for their braces where they stand."""
         wanted = self._names(shot.prompt.text, row)
         words = {**shot.prompt.vars, **shot.image.vars, **shot.vars}
         lacking = [name for name in wanted or () if name not in words]
+        if lacking or wanted is None:
+            self._report.doubt(row, ("words",))
         for name in lacking:
+            if self._report.unsure(row, ("vars", name)):
+                continue
             if row.has(("vars", name)):
                 what = f"is empty: {{{name}}} would be an empty word in a paid prompt"
                 self._report.add(row.problem(("vars", name), what))
@@ -73,13 +75,22 @@ class Wording:
             if text not in self._broken:  # once, though many shots name it
                 self._broken.add(text)
                 self._report.add(_at_token(row, error.token, str(error)))
+            self._report.doubt(row, ("words",))
+            self.used.update(templates.likely_names(text))
             return None
         self.used.update(wanted)
         return wanted
 
     def _image_without(self, name: str) -> tuple[Image, Row] | None:
         if name not in self._lacking:
-            self._lacking[name] = next((one for one in self._images if name not in one[0].vars), None)
+            self._lacking[name] = next(
+                (
+                    (image, row)
+                    for image, row in self._images
+                    if name not in image.vars and not self._report.unsure(row, ("vars", name))
+                ),
+                None,
+            )
         return self._lacking[name]
 
     def _lacks(self, name: str, image: Image, at: Row, prompt: Prompt, row: Row) -> None:
@@ -96,11 +107,13 @@ class Wording:
                 if isinstance(at, TableRow)
                 else "add it to its vars"
             )
-            what = f'{{{name}}} has no word for image "{image.id}": {where}{_hint(name, has)}'
+            whose = f'image "{image.id}"' if image.id else f"the image in line {at.problem((), '').line}"
+            what = f"{{{name}}} has no word for {whose}: {where}{_hint(name, has)}"
             self._report.add(_at_token(row, f"{{{name}}}", what))
             return
         for one, there in self._images:
-            if name not in one.vars and (id(there), name) not in self._said:
+            unsure = self._report.unsure(there, ("vars", name))
+            if name not in one.vars and not unsure and (id(there), name) not in self._said:
                 self._said.add((id(there), name))
                 place = ("vars", name) if there.has(("vars", name)) else ()
                 what = f'is empty: {{{name}}} of prompt "{prompt.id}" needs a word'
@@ -109,10 +122,12 @@ class Wording:
                 )
                 self._report.add(there.problem(place, what))
 
-    def _length(self, prompt: Prompt, row: Row) -> None:
+    def _length(self, prompt: Prompt, row: Row, wanted: Sequence[str]) -> None:
         if self._limit is None or self._at_most(prompt) <= self._limit:
             return
         for image, _at in self._images:
+            if any(name not in image.vars and name not in prompt.vars for name in wanted):
+                continue
             length = len(templates.fill(prompt.text, {**prompt.vars, **image.vars}))
             if length > self._limit:
                 whose = f'the words of image "{image.id}"' if image.id else "its words"

@@ -6,12 +6,15 @@ need not know whether it stands in the manifest, in a table or in a folder; only
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from batchrunner.errors import ManifestError, Problem
 from batchrunner.manifest import templates
-from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, Path, path_text
+from batchrunner.manifest.doubts import Doubts, Path
+from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, path_text
+
+SOMETHING: Path = ("",)  # no part of a row, yet not nothing
 
 
 class Row(Protocol):
@@ -26,6 +29,9 @@ class Row(Protocol):
 
     def has(self, path: Path) -> bool:
         """Tell whether a part has a place of its own in the row, if only an empty one."""
+
+    def unsure(self, path: Path) -> bool:
+        """Tell whether a part, or anything in it, was wrong as it was written, which is told."""
 
 
 class Entry:
@@ -72,16 +78,49 @@ class Entry:
         """Tell whether it was written here."""
         return (*self._at, *path) in self._document.values
 
+    def unsure(self, path: Path) -> bool:
+        """Tell whether it is in doubt; a parameter or word may stand without its mapping around it."""
+        doubts, at = self._document.doubts, self._at
+        bare = path[:1] in {("parameters",), ("vars",)} and len(path) > 1 and doubts.at((*at, *path[1:]))
+        return bare or doubts.at((*at, *path))
+
     def written(self, path: Path) -> str:
         """Return a number as it was written: as a word of a prompt, `1.10` must not become 1.1."""
         return self._document.written[(*self._at, *path)]
 
 
 class Report:
-    """All that is wrong so far."""
+    """All that is wrong so far, and what of the rows is in doubt because of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, written: Doubts) -> None:
         self.problems: list[Problem] = []
+        self._written = written  # the doubts of the manifest itself
+        self.lost: set[str] = set()  # sections of which some rows cannot be read
+        self._doubts: dict[Row, Doubts] = {}
+
+    def say(self, row: Row, path: Path, message: str, *, key: bool = False) -> None:
+        """Take in what is wrong with a part of a row, which is in doubt from now on.
+
+        Raises:
+            ManifestError: there is too much wrong to go on.
+        """
+        self.doubt(row, path or SOMETHING)
+        self.add(row.problem(path, message, key=key))
+
+    def doubt(self, row: Row, path: Path) -> None:
+        """Take note that a part of a row is wrong, or depends on what is."""
+        self._doubts.setdefault(row, Doubts()).whole(path)
+
+    def unsure(self, row: Row, path: Path) -> bool:
+        """Tell whether a part of a row, or anything in it, is in doubt."""
+        if not self._written and not self._doubts:
+            return False  # as in every sound manifest, which may have 100,000 rows
+        return row.unsure(path) or (row in self._doubts and self._doubts[row].at(path))
+
+    def all_sure(self, section: str, rows: Iterable[tuple[object, Row]], *paths: Path) -> bool:
+        """Tell whether all rows of a section are there, and of each some parts are not in doubt."""
+        there = section not in self.lost and not self._written.itself((section,))
+        return there and not any(self.unsure(row, path) for _one, row in rows for path in paths)
 
     def add(self, problem: Problem) -> None:
         """Take a problem in.

@@ -11,11 +11,13 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import yaml
 
 from batchrunner.errors import ManifestError, Problem
+from batchrunner.manifest.doubts import Doubts, Path
 from batchrunner.values import JSON
 
 SIZE_MAX = 4 << 20
@@ -35,6 +37,10 @@ _NOT_JSON = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what the parser counts as the end of a line
 _COMMENT = re.compile(r"[ \t]+#")
+
+_TAB = re.compile(r"^ *\t", re.MULTILINE)
+_INDENT = re.compile(r"^[ \t]+", re.MULTILINE)
+_TABBED = "a tab in the indentation: use spaces"
 
 NOT_TEXT = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 NO_CHARACTER = re.compile(r"[\0\ud800-\udfff]")  # what only an escape can bring in
@@ -62,7 +68,6 @@ _MEANT = {
     "alphabetic or numeric character": "a text that begins with * or & needs quotes",
 }
 
-Path = tuple[str | int, ...]
 Place = tuple[int, int]
 
 
@@ -72,6 +77,7 @@ class Document:
 
     `written` has each number as it was written: as a word of a prompt, `1.10` must not become 1.1. `blocks`
     has the lines (from 0, of `lines`) below `|` or `>`; `comments`, where a comment ends an unquoted text.
+    `problems` is what is wrong with it as YAML, though it could be read on.
     """
 
     data: JSON
@@ -81,6 +87,11 @@ class Document:
     lines: list[str] = field(default_factory=list)
     blocks: dict[Path, range] = field(default_factory=dict)
     comments: dict[Path, Place] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    doubts: Doubts = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.doubts = Doubts(self.values)
 
     def place(self, path: Path, *, key: bool = False) -> Place:
         """Return where a value (or its key) stands; for what is not there, where its parent does."""
@@ -97,9 +108,33 @@ def read(raw: bytes, name: str) -> Document:
     Raises:
         ManifestError: it is not UTF-8, not YAML, too large, or uses what is refused.
     """
+    document = read_on(raw, name)
+    if document.problems:
+        raise ManifestError(document.problems)
+    return document
+
+
+def read_on(raw: bytes, name: str) -> Document:
+    """Read one YAML document past all that is refused: that is among its problems and its doubts.
+
+    Raises:
+        ManifestError: it is not UTF-8, not YAML or too large.
+    """
     if len(raw) > SIZE_MAX:
         raise ManifestError([Problem(name, 1, 1, "", f"larger than {SIZE_MAX >> 20} MiB")])
-    return _Reader(name).read(_decoded(raw, name))
+    text = _decoded(raw, name)
+    tabs = [
+        Problem(name, *place_of(text, one.end() - 1), "", _TABBED)
+        for one in islice(_TAB.finditer(text), PROBLEMS_MAX)
+    ]
+    if not tabs:
+        return _Reader(name).read(text)
+    try:  # where all lines have tabs, one space for each is as good
+        document = _Reader(name).read(_INDENT.sub(lambda found: found[0].replace("\t", " "), text))
+    except ManifestError as error:
+        raise ManifestError(tabs) from error
+    document.problems.extend(tabs)
+    return document
 
 
 def _decoded(raw: bytes, name: str) -> str:
@@ -111,15 +146,17 @@ def _decoded(raw: bytes, name: str) -> str:
         before = error.object[: error.start].decode("utf-8")  # without the mark that Windows may set
         place = place_of(before, len(before))
         raise ManifestError([Problem(name, *place, "", "not UTF-8: save the file as UTF-8")]) from error
-    if (match := NOT_TEXT.search(text)) is not None:
-        what = f"the control character U+{ord(match.group()):04X} does not belong here"
-        raise ManifestError([Problem(name, *place_of(text, match.start()), "", what)])
-    for line, row in enumerate(text.split("\n"), 1):
-        indent = row[: len(row) - len(row.lstrip(" \t"))]
-        if "\t" in indent:
-            problem = Problem(name, line, indent.index("\t") + 1, "", "a tab in the indentation: use spaces")
-            raise ManifestError([problem])
+    problems = [
+        Problem(name, *place_of(text, match.start()), "", _no_text(match.group()))
+        for match in islice(NOT_TEXT.finditer(text), PROBLEMS_MAX)
+    ]
+    if problems:
+        raise ManifestError(problems)
     return text
+
+
+def _no_text(char: str) -> str:
+    return f"the control character U+{ord(char):04X} does not belong here"
 
 
 def place_of(text: str, index: int) -> Place:
@@ -131,8 +168,8 @@ def place_of(text: str, index: int) -> Place:
 class _Reader:
     def __init__(self, name: str) -> None:
         self._name = name
-        self._problems: list[Problem] = []
         self._document = Document(None)
+        self._problems = self._document.problems
         self._nodes = 0
 
     def read(self, text: str) -> Document:
@@ -141,12 +178,11 @@ class _Reader:
         try:
             self._documents(events)
         except yaml.MarkedYAMLError as error:
-            self._problems.append(Problem(self._name, *_mark_of(error), "", _not_yaml(error)))
+            problem = Problem(self._name, *_mark_of(error), "", _not_yaml(error))
+            raise ManifestError([*self._problems, problem]) from error
         except yaml.YAMLError as error:
-            words = " ".join(str(error).split())
-            self._problems.append(Problem(self._name, 1, 1, "", f"not YAML: {words}"))
-        if self._problems:
-            raise ManifestError(self._problems)
+            problem = Problem(self._name, 1, 1, "", f"not YAML: {' '.join(str(error).split())}")
+            raise ManifestError([*self._problems, problem]) from error
         return self._document
 
     def _documents(self, events: Iterator[Any]) -> None:
@@ -164,9 +200,9 @@ class _Reader:
         if len(path) > DEPTH_MAX or self._nodes > NODES_MAX:
             what = f"nested deeper than {DEPTH_MAX} levels" if len(path) > DEPTH_MAX else "too many entries"
             raise ManifestError([*self._problems, self._problem(event, (), what)])
-        self._document.values[path] = _begin(event)
+        self._document.values.setdefault(path, _begin(event))  # of a key that is there twice, the first
         if isinstance(event, yaml.AliasEvent):
-            self._say(event, path, f"aliases (*{event.anchor}) are not read: write the value out")
+            self._refuse(event, path, f"aliases (*{event.anchor}) are not read: write the value out")
             return None
         self._plain(event, path)
         if isinstance(event, yaml.ScalarEvent):
@@ -179,7 +215,7 @@ class _Reader:
         if event.anchor is not None:
             self._say(event, path, f"anchors (&{event.anchor}) are not read: leave it out")
         if event.tag is not None:
-            self._say(event, path, f"tags ({event.tag}) are not read: leave it out")
+            self._refuse(event, path, f"tags ({event.tag}) are not read: leave it out")
 
     def _sequence(self, events: Iterator[Any], path: Path) -> list[JSON]:
         items: list[JSON] = []
@@ -198,10 +234,12 @@ class _Reader:
             key, here = event.value, (*path, event.value)
             self._plain(event, here)
             if event.value == "<<" and event.implicit[0]:
-                self._say(event, here, "merge keys (<<) are not read: write the values out")
+                self._refuse(event, here, "merge keys (<<) are not read: write the values out")
+                self._document.doubts.lacking(path)
             if key in found:
                 line = self._document.keys[here][0]
                 self._say(event, here, f'the key "{key}" is there twice (also in line {line})')
+                self._document.doubts.other(here)
             self._document.keys.setdefault(here, _begin(event))
             value = self._node(next(events), events, here)
             found.setdefault(key, value)
@@ -210,9 +248,10 @@ class _Reader:
     def _scalar(self, event: Any, path: Path) -> JSON:
         text: str = event.value
         if NO_CHARACTER.search(text):
-            self._say(event, path, "holds an escape (such as \\0) that stands for no character")
+            self._refuse(event, path, "holds an escape (such as \\0) that stands for no character")
         if event.style in {"|", ">"}:
-            self._document.blocks[path] = range(event.start_mark.line + 1, event.end_mark.line + 1)
+            rows = range(event.start_mark.line + 1, event.end_mark.line + 1)
+            self._document.blocks.setdefault(path, rows)
         if not event.implicit[0]:
             return text
         if text in _NULLS:
@@ -222,7 +261,7 @@ class _Reader:
         if _FLOAT.fullmatch(text):
             return self._number(event, text, path)
         if _NOT_JSON.fullmatch(text):
-            self._say(event, path, f"{text} is not a number that can be sent")
+            self._refuse(event, path, f"{text} is not a number that can be sent")
             return None
         self._comment(event.end_mark, path)
         return text
@@ -230,13 +269,16 @@ class _Reader:
     def _comment(self, end: Any, path: Path) -> None:
         line = self._document.lines[end.line] if end.line < len(self._document.lines) else ""
         if "#" in line and _COMMENT.match(line, end.column):
-            self._document.comments[path] = end.line + 1, line.index("#", end.column) + 1
+            place = end.line + 1, line.index("#", end.column) + 1
+            self._document.comments.setdefault(path, place)
 
     def _number(self, event: Any, text: str, path: Path) -> JSON:
-        self._document.written[path] = text
+        self._document.written.setdefault(path, text)
         if _LEADING_ZERO.fullmatch(text):
             plain = text.lstrip("+-").lstrip("0") or "0"
-            self._say(event, path, f'{text} begins with a zero: write {plain}, or "{text}" if it is a text')
+            self._refuse(
+                event, path, f'{text} begins with a zero: write {plain}, or "{text}" if it is a text'
+            )
             return text
         digits = text.lstrip("+-")
         whole = _INT.fullmatch(text) is not None
@@ -244,10 +286,15 @@ class _Reader:
         value = math.inf if too_long else int(text) if whole else float(text)
         if abs(value) > INT_MAX:
             shown = text if len(text) <= 40 else f"{text[:39]}…"
-            self._say(event, path, f"{shown} is too large a number: put it in quotes if it is a text")
+            self._refuse(event, path, f"{shown} is too large a number: put it in quotes if it is a text")
             return None
         # 5.0 is 5 (JSON Schema says so too): a number has one form here, else equal jobs would differ.
         return int(value) if value == int(value) else value
+
+    def _refuse(self, event: Any, path: Path, message: str) -> None:
+        """Report a value that stands for none: whatever it is, it is not looked at any more."""
+        self._say(event, path, message)
+        self._document.doubts.whole(path)
 
     def _say(self, event: Any, path: Path, message: str) -> None:
         self._problems.append(self._problem(event, path, message))

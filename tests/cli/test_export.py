@@ -68,6 +68,20 @@ def test_an_exported_campaign_sends_the_same_bytes_elsewhere(shell: Shell, tmp_p
     assert 'campaign: "night-export"' in text
 
 
+def test_braces_in_a_parameter_are_exported_as_they_are_written(shell: Shell, tmp_path: Path) -> None:
+    """`{{name}}` is sent as {name}, which the export must double again; other braces stay as they are."""
+    told = "blurry {{subject}}, {1}, {{ }} {"
+    text = RICH + f"parameters: {{negative_prompt: {json.dumps(told)}}}\n"
+    (tmp_path / "night.yaml").write_text(text, encoding="utf-8")
+    assert shell.inside("plan", "night.yaml", "--record").code == 0
+    done = shell.inside("export", "night", "-o", "out.yaml")
+    exported: Any = read((tmp_path / "out.yaml").read_bytes(), "out.yaml").data
+
+    assert done.code == 0
+    assert {one["parameters"]["negative_prompt"] for one in exported["shots"]} == {told}
+    assert sent(shell, "out.yaml") == sent(shell, "night.yaml")
+
+
 def test_an_export_is_held_back_as_its_campaign_was(shell: Shell, tmp_path: Path) -> None:
     """Budget, window, pace, attempts, recovery; of a picture that is gone too. Whom to notify stays here."""
     told = {

@@ -16,6 +16,7 @@ from batchrunner.manifest.expand import count, expand
 from batchrunner.manifest.load import load, load_bytes
 from batchrunner.manifest.seeds import derive_seed
 from batchrunner.values import Image, Job, Manifest, Picture, Price, Prompt, fingerprint
+from tests.manifest import build
 
 PICTURES = Path(__file__).parents[2] / "manifests" / "images"
 CARD = load_card("pixverse-v5.6-i2v")
@@ -352,3 +353,10 @@ def test_a_price_in_the_manifest_is_the_jobs_price() -> None:
     manifest = night(price=Price("job", 70_000))
 
     assert {70_000} == {job.cost_micros for job in expand(manifest, CARD)}
+
+
+def test_braces_in_a_parameter_are_doubled_as_in_a_prompt() -> None:
+    """What is written as `{{name}}` is sent as {name}: nothing is filled in there."""
+    manifest, card = build.read(parameters={"negative_prompt": "blurry {{subject}}, {1}"})
+
+    assert {"blurry {subject}, {1}"} == {job.payload["negative_prompt"] for job in expand(manifest, card)}

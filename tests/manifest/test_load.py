@@ -56,6 +56,29 @@ def test_one_wrong_entry_hides_nothing_in_the_others() -> None:
     ] == places(text)
 
 
+def test_one_stage_of_checking_hides_nothing_of_the_next() -> None:
+    """YAML, the schema, the card, the words, and what only the whole shows."""
+    text = GOOD.replace("seed: 7", "seed: 07\nretry: {attempts: 0}\nparameters: {quality: 4k}")
+    text = text.replace("Push in", "'Push in on {it}'")
+    twice = "".join(f"  - {{image: fox, text: It runs, takes: [4], id: {name}}}\n" for name in "ab")
+
+    assert [
+        (4, "seed"),
+        (5, "retry.attempts"),
+        (6, "parameters.quality"),
+        (10, "prompts[0].text"),
+        (13, "shots[1]"),
+        (15, "exclude[0].image"),
+    ] == places(f"{text}shots:\n{twice}exclude:\n  - {{image: owl}}\n")
+
+
+def test_tabs_in_every_line_hide_nothing_else() -> None:
+    """Where there are no others, one stands for one step."""
+    text = GOOD.replace("  - ", "\t- ").replace("seed: 7", "seed: -7")
+
+    assert [(4, "seed"), (6, ""), (8, "")] == places(text)
+
+
 def test_a_wrong_setting_is_told_wherever_it_stands() -> None:
     """Not only at the first of ten images that have it."""
     rows = [

@@ -107,6 +107,18 @@ def test_a_cell_is_what_the_card_asks_for(cell: str, value: bool | None, tmp_pat
     assert "1.10" == manifest.images[0].parameters["negative_prompt"]
 
 
+def test_a_word_with_a_mark_is_no_failed_formula(tmp_path: Path) -> None:
+    """Only what a spreadsheet writes for an error is refused."""
+    (tmp_path / "words.csv").write_text('prompt\n#SALE!\n"#WOW! Zoom in"\n', encoding="utf-8")
+    (tmp_path / "m.yaml").write_text(
+        "version: 1\ncampaign: night\nmodel: wan2.7-t2v\nseed: 7\nprompts: {csv: words.csv}\n",
+        encoding="utf-8",
+    )
+    manifest, _card = load(tmp_path / "m.yaml")
+
+    assert ["#SALE!", "#WOW! Zoom in"] == [prompt.text for prompt in manifest.prompts]
+
+
 def test_numbers_are_words_as_they_were_written(tmp_path: Path) -> None:
     """In JSON and in the entry that names a file, as in the manifest."""
     text = "images: {jsonl: a.jsonl, vars: {of: 1.10}}\nprompts: ['{version} of {of}']\n"

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchrunner.errors import ManifestError
-from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, read
+from batchrunner.manifest.doubts import GONE
+from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, read, read_on
 from batchrunner.values import canonical
 
 JSON_VALUES = st.recursive(
@@ -141,6 +142,26 @@ def test_all_that_is_refused_is_told_at_once() -> None:
     assert [(1, 4), (2, 4), (3, 4), (4, 4), (5, 1), (5, 4)] == [
         (problem.line, problem.column) for problem in caught.value.problems
     ]
+
+
+def test_every_tab_and_every_control_character_is_told() -> None:
+    """Not one after the other, each after the last one is mended."""
+    with pytest.raises(ManifestError) as caught:
+        read(b"a:\n  b: 1\n\tc: 2\nd:\n\te: 3\n", "m.yaml")
+    with pytest.raises(ManifestError) as other:
+        read(b"a: \a\nb: \0\n", "m.yaml")
+
+    assert [(3, 1), (5, 1)] == [(problem.line, problem.column) for problem in caught.value.problems]
+    assert [(1, 4), (2, 4)] == [(problem.line, problem.column) for problem in other.value.problems]
+
+
+def test_what_is_refused_is_read_past() -> None:
+    """So that the rest can be checked; of a key that is there twice, the first value stands."""
+    found = read_on(b"a: 012\nb: 1\nb: 2\nc: [.inf, 3]\n", "m.yaml")
+
+    assert [1, 3, 4] == [problem.line for problem in found.problems]
+    assert {"b": 1, "c": [GONE, 3]} == found.doubts.sound(found.data)
+    assert (2, 4) == found.place(("b",))
 
 
 def test_an_alias_bomb_unfolds_nothing() -> None:

@@ -19,7 +19,7 @@ def unchecked(**changed: Any) -> Manifest:
     raw = json.dumps(HEAD | changed).encode()
     path = Path("/shoots/night.yaml")
     document = read(raw, str(path))
-    checker = Checker(document, path, load_card(document.data["model"]), frozenset())
+    checker = Checker(document, path, load_card(document.data["model"]))
     checker.run()
     assert checker.problems == []
-    return manifest_of(document, checker, raw, path)
+    return manifest_of(document, checker, checker.overall(), raw, path)
