@@ -25,16 +25,18 @@ class Left:
         self.jobs = 0
         self._step = 1
         self._settings: list[Setting] = []
-        self._priced: Counter[tuple[int, range]] = Counter()  # places by price and by which of their takes
+        # Places by price, and by which of their takes: from one to before another.
+        self._priced: Counter[tuple[int, int, int]] = Counter()
 
     def see(self, place: Place, jobs: int) -> None:
         """Take so many jobs of a place into account."""
-        sampled = len(range(-self.jobs % self._step, jobs, self._step))
-        if sampled:
-            self._settings += [setting(place.common.model, place.setting.wire)] * sampled
+        first = -self.jobs % self._step
         self.jobs += jobs
         takes = len(place.takes) or 1
-        self._priced[place.setting.cost_micros or 0, range(takes - jobs, takes)] += 1
+        self._priced[place.setting.cost_micros or 0, takes - jobs, takes] += 1
+        if first < jobs:
+            some = len(range(first, jobs, self._step))
+            self._settings += [setting(place.common.model, place.setting.wire)] * some
         while len(self._settings) > SAMPLED:
             self._settings = self._settings[::2]
             self._step *= 2
@@ -42,11 +44,12 @@ class Left:
     def within(self, micros: int, order: Order) -> int:
         """Return how many of the jobs a sum is enough for, in the order in which they start."""
         if order == "written":  # settings take turns: what one costs on average decides
-            total = sum(price * len(takes) * places for (price, takes), places in self._priced.items())
+            priced = self._priced.items()
+            total = sum(price * (end - first) * places for (price, first, end), places in priced)
             return reach([(-(-total // self.jobs), self.jobs)], micros) if self.jobs else 0
         waiting: Counter[tuple[int, int]] = Counter()
-        for (price, takes), places in self._priced.items():
-            for take in takes:
+        for (price, first, end), places in self._priced.items():
+            for take in range(first, end):
                 waiting[take, price] += places
         return reach(((price, number) for (_take, price), number in sorted(waiting.items())), micros)
 

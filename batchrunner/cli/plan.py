@@ -16,6 +16,7 @@ from batchrunner.cli.reach import access
 from batchrunner.cli.spread import spread_lines
 from batchrunner.cli.text import about, count, money, plain, to_cents
 from batchrunner.errors import UsageError
+from batchrunner.manifest.heap import uncollected
 from batchrunner.planning import Change, Plan
 from batchrunner.recording import Recording
 from batchrunner.saving import save
@@ -73,8 +74,9 @@ def plan(
 
     --json has the stable shape of schemas/plan.schema.json.
     """
+    click.get_current_context().with_resource(uncollected())
     campaign = Recording(manifest, state=state, output=output, access=access())
-    gc.freeze()  # the rows of a manifest stay: to look for garbage among 100,000 of them takes seconds
+    gc.freeze()  # its rows stay: to look for garbage among 100,000 of them takes seconds, at the very end too
     if frozen:
         refuse_drift(campaign)
     if as_jobs:
