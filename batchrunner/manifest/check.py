@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Hashable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -12,11 +13,12 @@ from batchrunner.cards import Card
 from batchrunner.errors import Problem
 from batchrunner.manifest import exclusions, ids, pathnames, settings, unused
 from batchrunner.manifest.entries import TAKES_MAX, Builder, Listed, reserved
-from batchrunner.manifest.expand import count, number_of
+from batchrunner.manifest.expand import number_of, places
 from batchrunner.manifest.naming import USUAL, USUAL_WITHOUT_IMAGES
 from batchrunner.manifest.pictures import on_this_machine
 from batchrunner.manifest.same import Same
 from batchrunner.manifest.sources import Sources
+from batchrunner.manifest.tables import TableRow
 from batchrunner.manifest.textfile import KEY_FOUND
 from batchrunner.manifest.wording import Wording
 from batchrunner.manifest.written import Entry, Report, Row
@@ -102,7 +104,7 @@ class Checker:
             ManifestError: there is too much wrong to go on.
         """
         exclusions.check(self.exclude, manifest, card, self._report)
-        if not self.problems and count(manifest, card) == 0:
+        if not self.problems and not any(place.takes for place in places(manifest, card)):
             key, what = (
                 ("exclude", "leaves no job: every single one is matched by an entry")
                 if manifest.exclude
@@ -210,15 +212,16 @@ class Checker:
             for entry in self._entries("exclude"):
                 if (exclude := exclusions.read(entry, self._card, self._report)) is not None:
                     self.exclude.append((exclude, entry))
-        pairs = self._pairs()
-        images = [*pairs.images, *(image for image, _prompt in pairs.rows)]
-        prompts = [*pairs.prompts, *(prompt for _image, prompt in pairs.rows)]
-        found = ids.running_together(dict.fromkeys(images), dict.fromkeys(prompts), ".")
+        pairs = self._pairs
+        images = [*pairs.images, *[image for image, _prompt in pairs.rows]]
+        prompts = [*pairs.prompts, *[prompt for _image, prompt in pairs.rows]]
+        found = ids.running_together(images, prompts, ".")
         if found is not None:
             row = next((row for prompt, row in self.prompts if prompt.id == found[1][1]), self._root)
             one, other = (pair_name(*pair) for pair in found)
             self._report.add(row.problem((), f"{one} and {other} would get one job id: change an id"))
 
+    @cached_property
     def _pairs(self) -> pathnames.Pairs:
         images, prompts = self.product()
         rows = dict.fromkeys((shot.image.id, shot.prompt.id) for shot, _row in (*self.shots, *self.include))
@@ -236,12 +239,14 @@ class Checker:
     def _unused(self) -> None:
         parts: list[tuple[Image | Prompt | Shot, Row]]
         parts = [*self.images, *self.prompts, *self.shots, *self.include]
-        rows, words = [row for _one, row in parts], [(one.vars, row) for one, row in parts]
-        unused.slips(rows, self._used, self._card)
-        unused.holes(words, self._used, self._report)
-        worded = [row for _one, row in (*self.prompts, *self.shots, *self.include)]
-        self.notes = [*unused.notes(rows, self._used), *unused.comments(worded)]
-        if self.product() == ((), ()):
+        tables = unused.tables(row for _one, row in parts)
+        pictured = [row for _image, row in self.images if not isinstance(row, TableRow)]
+        worded = [row for _one, row in parts[len(self.images) :] if not isinstance(row, TableRow)]
+        unused.slips(tables, self._used, self._card)
+        if self._used:
+            unused.holes(((one.vars, row) for one, row in parts), self._used, self._report)
+        self.notes = [*unused.notes(tables, [*pictured, *worded], self._used), *unused.comments(worded)]
+        if (self.images or self.prompts) and self.product() == ((), ()):
             shots = [shot for shot, _row in (*self.shots, *self.include)]
             images, prompts = ({shot.image.id for shot in shots}, {shot.prompt.id for shot in shots})
             self.notes += unused.unnamed([(one.id, row) for one, row in self.images], "image", images)
@@ -269,7 +274,7 @@ class Checker:
         counts = [len(takes) if isinstance(takes, list) else takes if isinstance(takes, int) else 1]
         counts += [number_of(shot.takes) for shot, _row in self.shots if shot.takes is not None]
         for message in pathnames.problems(
-            template, parameters, self._pairs(), many_takes=max(counts) > 1, imageless=self._imageless
+            template, parameters, self._pairs, many_takes=max(counts) > 1, imageless=self._imageless
         ):
             self._report.add(self._root.problem(("output", "name"), message))
 

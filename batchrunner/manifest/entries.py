@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path as FilePath
 from typing import Any
@@ -20,14 +20,15 @@ from batchrunner.manifest.slugs import ID, is_reserved, slug
 from batchrunner.manifest.sources import Sources, also
 from batchrunner.manifest.written import Entry, Report, Row
 from batchrunner.manifest.yamlread import Path
-from batchrunner.values import NO_IMAGE, Image, Picture, Prompt, Shot
+from batchrunner.values import NO_IMAGE, NOTHING, Image, Picture, Prompt, Shot, canonical
 
 TAKES_MAX = 10_000
 PICTURE_KEYS = ("url", "file", "frames")
-SHOT_KEYS = ("id", "image", *PICTURE_KEYS, "prompt", "text", "vars", "parameters")
+IMAGE_KEYS = ("image", *PICTURE_KEYS)
+SHOT_KEYS = ("id", *IMAGE_KEYS, "prompt", "text", "vars", "parameters")
 MP4 = (".mp4",)
+_KEYS = {one: frozenset({*SHOT_KEYS, one}) for one in ("take", "takes")}
 WORDS_ID_MAX = 48
-NOTHING: Mapping[str, Any] = {}  # one for all the rows that say nothing: 100,000 of each kind take 40 MB
 NEAR_MAX = 2_000  # names that a misspelt one is held against
 
 
@@ -47,17 +48,13 @@ class Builder:
         self._report = report
         self._filling = Filling(folder, card, sources.read)
         self._inline: dict[str, tuple[Image, Row]] = {}  # pictures that shots name themselves, by id
-        self._sound: dict[str, Image] = {}  # the same, by what names them
+        self._sound: dict[tuple[str, str], Image] = {}  # the same, by what names them
 
     # --- images ---------------------------------------------------------------------------------------
 
     def image(self, row: Row) -> Image:
         """Return a row's image; without the pictures that cannot be used."""
         told = row.told
-        frames = told.get("frames")
-        sources: list[tuple[Path, Any]] = (
-            [(("frames", n), one) for n, one in enumerate(frames)] if frames else [((), told)]
-        )
         named = [key for key in PICTURE_KEYS if key in told]
         if len(named) != 1:  # in the manifest itself the schema has seen to it
             what = (
@@ -67,20 +64,24 @@ class Builder:
             )
             self._say(row, (), what)
             return Image(str(told.get("id", "")), (), self.words(row), told.get("parameters", NOTHING))
-        found = [self._picture(row, path, number, source) for number, (path, source) in enumerate(sources)]
-        pictures = [one for one in found if one is not None]
-        if self._card is not None and len(sources) != len(self._card.image_fields):
-            self._say(row, (), f"the model takes {self._card.takes_files}, not {len(sources)}")
-        name = told.get("id") or _name_of(sources[0][1])
+        pictures = self._pictures(row, told)
+        name = told.get("id") or _name_of(told)
         self._not_reserved(row, name)
-        return Image(name, tuple(pictures), self.words(row), told.get("parameters", NOTHING))
+        return Image(name, pictures, self.words(row), told.get("parameters", NOTHING))
 
-    def _picture(self, row: Row, at: Path, number: int, told: Mapping[str, Any]) -> Picture | None:
-        found = self._filling.picture(number, told)
-        if isinstance(found, str):
-            self._say(row, (*at, "url" if "url" in told else "file"), found)
-            return None
-        return found
+    def _pictures(self, row: Row, told: Mapping[str, Any], at: Path = ()) -> tuple[Picture, ...]:
+        """Return those pictures that can be used; `at`: where they are named, but in an image's own row."""
+        sources, found = told.get("frames") or (told,), []
+        for number, source in enumerate(sources):
+            one = self._filling.picture(number, source)
+            if isinstance(one, Picture):
+                found.append(one)
+            else:
+                kind = "url" if "url" in source else "file"
+                self._say(row, ("frames", number, kind) if "frames" in told else at or (kind,), one)
+        if self._card is not None and len(sources) != len(self._card.image_fields):
+            self._say(row, at, f"the model takes {self._card.takes_files}, not {len(sources)}")
+        return tuple(found)
 
     # --- prompts --------------------------------------------------------------------------------------
 
@@ -107,27 +108,24 @@ class Builder:
 
     def shot(self, row: Row, listed: Listed, takes_key: str = "takes") -> Shot | None:
         """Return a row's shot; None: it is wrong, which is reported. An entry of `include` has one `take`."""
-        flat = self._flat(row, (*SHOT_KEYS, takes_key))
+        flat = self._flat(row, takes_key)
         if flat is None:
             return None
         image, prompt = self._image_of(row, listed), self._prompt_of(row, listed)
-        takes, sound = self._takes(row)
+        takes, sound = self._takes(row) if "takes" in row.told else (None, True)
         if image is None or prompt is None or not sound:
             return None
         own = row.told.get("parameters", NOTHING)
-        return Shot(
-            image=image,
-            prompt=prompt,
-            vars=self.words(row),
-            parameters={**own, **flat} if flat else own,
-            takes=takes,
-            take=row.told.get("take"),
-        )
+        parameters = {**own, **flat} if flat else own
+        return Shot(image, prompt, self.words(row), parameters, takes, row.told.get("take"))
 
-    def _flat(self, row: Row, keys: Sequence[str]) -> dict[str, Any] | None:
+    def _flat(self, row: Row, takes_key: str) -> Mapping[str, Any] | None:
         """Return the parameters that stand beside the other keys; None: there is a key that is none."""
+        keys = _KEYS[takes_key]
+        if row.told.keys() <= keys:
+            return NOTHING
         found, sound = {}, True
-        known = [*keys, *(self._card.parameters["properties"] if self._card else ())]
+        known = [*SHOT_KEYS, takes_key, *(self._card.parameters["properties"] if self._card else ())]
         for key, value in row.told.items():
             if key in keys:
                 continue
@@ -146,7 +144,7 @@ class Builder:
 
     def _image_of(self, row: Row, listed: Listed) -> Image | None:
         told = row.told
-        named = [key for key in ("image", *PICTURE_KEYS) if key in told]
+        named = [key for key in IMAGE_KEYS if key in told]
         if self._card is not None and not self._card.image_fields:
             for key in named:
                 self._say(row, (key,), f"{self._card.id} takes no picture: leave it out", key=True)
@@ -165,25 +163,30 @@ class Builder:
             for one in (name,) if isinstance(row, Entry) or not listed.images else (name, slug(name)):
                 if one in listed.images:
                     return listed.images[one][0]
+            if is_address(name):
+                return self._own_image(row, "image", {"url": name}, listed)
             suffixes, shown = (MP4, ".mp4") if self._filling.word == "video" else (SUFFIXES, ".png or .jpg")
-            if not is_address(name) and not name.casefold().endswith(suffixes):
+            if not name.casefold().endswith(suffixes):
                 near = _near(name, listed.images)
                 what = near or f"it is an id of `images`, an https address, or a file that ends in {shown}"
                 self._say(row, ("image",), f'there is no image "{name}": {what}')
                 return None
-            source: dict[str, Any] = {"url": name} if is_address(name) else {"file": name}
-        else:
-            source = {named[0]: told[named[0]]}
-        return self._own_image(row, named[0], source, listed)
+            return self._own_image(row, "image", {"file": name}, listed)
+        (key,) = named
+        return self._own_image(row, key, {key: told[key]}, listed)
 
     def _own_image(self, row: Row, key: str, source: Mapping[str, Any], listed: Listed) -> Image | None:
-        mark = repr(source)  # of texts only: a quarter of the time of canonical JSON
+        """Return the image of a shot that names its picture itself: by url, file or frames."""
+        ((kind, value),) = source.items()
+        mark = kind, value if isinstance(value, str) else canonical(value)
         if mark in self._sound:
             return self._sound[mark]
         before = len(self._report.problems)
-        image = self.image(_Part(row, source, key))
+        pictures, name = self._pictures(row, source, (key,)), _name_of(source)
+        self._not_reserved(row, name, key)
         if len(self._report.problems) > before:
             return None
+        image = Image(name, pictures)
         first, at = self._inline.setdefault(image.id, (image, row))
         if image.id in listed.images:
             there = also(listed.images[image.id][1], row)
@@ -218,12 +221,12 @@ class Builder:
                 near = _near(text, listed.prompts) or "one word is an id of `prompts`"
                 self._say(row, (key,), f'there is no prompt "{text}": {near}; for just this word say `text`')
                 return None
-            return replace(found[0], id=own) if own is not None else found[0]
+            return found[0]._replace(id=own) if own is not None else found[0]
         return Prompt(own or words_id(text), text, NOTHING, NOTHING)
 
-    def _takes(self, row: Row) -> tuple[int | tuple[int, ...] | None, bool]:
-        told = row.told.get("takes")
-        good = told is None or (isinstance(told, int) and 1 <= told <= TAKES_MAX)
+    def _takes(self, row: Row) -> tuple[int | tuple[int, ...], bool]:
+        told = row.told["takes"]
+        good = isinstance(told, int) and 1 <= told <= TAKES_MAX
         if isinstance(told, list):
             good = all(isinstance(one, int) and 0 <= one < 2**31 for one in told)
             good = good and 0 < len(told) == len(set(told)) <= TAKES_MAX
@@ -234,29 +237,13 @@ class Builder:
 
     # --- reports --------------------------------------------------------------------------------------
 
-    def _not_reserved(self, row: Row, name: str) -> None:
+    def _not_reserved(self, row: Row, name: str, key: str = "id") -> None:
         said = reserved(name)
         if said is not None:
-            self._say(row, ("id",), said)
+            self._say(row, (key,), said)
 
     def _say(self, row: Row, path: Path, message: str, *, key: bool = False) -> None:
         self._report.add(row.problem(path, message, key=key))
-
-
-class _Part:
-    """A shot's own picture as a row of its own; `key` is where it was written."""
-
-    def __init__(self, row: Row, told: Mapping[str, Any], key: str) -> None:
-        self._row = row
-        self._key = key
-        self.told = told
-
-    def problem(self, path: Path, message: str, *, key: bool = False) -> Any:
-        whole = path[:1] == ("frames",)
-        return self._row.problem(path if whole else (self._key,), message, key=key)
-
-    def has(self, path: Path) -> bool:
-        return self._row.has(path)
 
 
 def reserved(name: str) -> str | None:
@@ -277,7 +264,8 @@ def words_id(text: str) -> str:
     return f"{head}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
-def _name_of(source: Mapping[str, Any]) -> str:
+def _name_of(told: Mapping[str, Any]) -> str:
+    source = told["frames"][0] if "frames" in told else told
     if "file" in source:
         return slug(FilePath(source["file"]).stem)
     try:

@@ -19,10 +19,10 @@ def unique(rows: Iterable[tuple[str, Row]], report: Report) -> dict[str, Row]:
     Ids hold small plain letters only, so two that differ in case or in the form of an accent are one here.
     """
     seen: dict[str, tuple[str, Row]] = {}
-    for name, row in rows:
-        known = seen.setdefault(name.rstrip("-."), (name, row))
-        if known[1] is not row:
-            report.add(row.problem((), _twice(name, row, *known)))
+    for told in rows:
+        known = seen.setdefault(told[0].rstrip("-."), told)
+        if known[1] is not told[1]:
+            report.add(told[1].problem((), _twice(*told, *known)))
     return dict(seen.values())
 
 
@@ -72,11 +72,12 @@ def running_together(
     Of two images that begin alike, the longer one's rest must be what the other one's prompt begins with:
     so only images that are another one's beginning are looked at, not every pair.
     """
+    longs = [one for one in images if between[:1] in one]  # what is left of others could not begin with that
+    if not longs:
+        return None
     known_images, known_prompts = set(images), set(prompts)
     rests: dict[str, tuple[str, str]] = {}
-    for long in images:
-        if between[:1] not in long:
-            continue  # what is left of it could not begin with that
+    for long in longs:
         for end in range(1, len(long)):
             if (short := long[:end]) in known_images and (long[end:] + between).startswith(between):
                 rests.setdefault((long[end:] + between)[len(between) :], (short, long))

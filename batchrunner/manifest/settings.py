@@ -135,24 +135,25 @@ class _Checker:
         """Yield the distinct layers of image, prompt and shot; the last has the places of all such shots."""
         found: dict[str, tuple[Layer, Layer, Layer]] = {}
         for shot, row in shots:
-            image, prompt, own = shot.image.parameters, shot.prompt.parameters, shot.parameters
-            bare = not (image or prompt or own)  # as most rows of a large table
-            parts = () if bare else [self._tied_of(one) for one in (image, prompt, own)]
-            mark = "\n".join([canonical(one) if one else "" for one in parts]) or "\n\n"
-            places = [(row, ("parameters",))]
+            told = shot.image.parameters, shot.prompt.parameters, shot.parameters
+            parts = [self._tied_of(one) for one in told] if any(told) else told  # as a rule there are none
+            mark = "\n".join([canonical(one) if one else "" for one in parts])
+            place: Place = (row, ("parameters",))
             if mark in found:
-                found[mark][2].places.extend(places)
+                found[mark][2].places.append(place)
             else:
-                below, middle, top = (Layer(one, list(places)) for one in parts or ({}, {}, {}))
+                below, middle, top = (Layer(one, [place]) for one in parts)
                 found[mark] = (below, middle, top)
         return iter(found.values())
 
     def _distinct(self, rows: Iterable[tuple[Payload, Row]]) -> list[Layer]:
         found: dict[str, Layer] = {}
         for parameters, row in rows:
-            tied = self._tied_of(parameters)
-            layer = found.setdefault(canonical(tied) if tied else "", Layer(tied, []))
-            layer.places.append((row, ("parameters",)))
+            tied = self._tied_of(parameters) if parameters else parameters
+            mark = canonical(tied) if tied else ""
+            if mark not in found:
+                found[mark] = Layer(tied, [])
+            found[mark].places.append((row, ("parameters",)))
         return list(found.values())
 
     def _tied_of(self, parameters: Payload) -> dict[str, JSON]:
