@@ -19,6 +19,7 @@ from batchrunner.foreseeing import Ahead, Left, in_time
 from batchrunner.frozen import Drift, drift
 from batchrunner.planning import Change, Each, Ends, Plan, make_plan
 from batchrunner.rules.durations import UNKNOWN, Durations, typical
+from batchrunner.rules.hours import window
 from batchrunner.standing import state_path
 from batchrunner.store import reading
 from batchrunner.store.database import maybe_readonly
@@ -101,6 +102,13 @@ class Before:
         lengths = [for_s, None if until_us is None else (until_us - self._clock.now_us()) / 1e6]
         return min((length_s for length_s in lengths if length_s is not None), default=None)
 
+    def _open_s(self, length_s: float) -> float:
+        """Return for how much of a time from now on submissions may start, by `limits.window`."""
+        told, now_us = self._limits().window, self._clock.now_us()
+        if told is None:
+            return length_s
+        return window(told).open_s(now_us, now_us + int(length_s * 1e6), self._bounds.zone)
+
     def _ended(self, plan: Plan, left: Left, ahead: Ahead | None, used_micros: int) -> Plan:
         """Return the plan with what ends a run of it before all is done, and after how many jobs."""
         budget, cost, most = plan.budget_micros, plan.cost_micros, self._bounds.max_new
@@ -110,7 +118,8 @@ class Before:
         if most is not None and most < plan.to_submit:
             ends.append((most, "enough"))
         if ahead is not None and plan.deadline_s is not None:
-            done = in_time(ahead, plan.to_submit, plan.states[JobState.ACTIVE], plan.deadline_s)
+            left_s = self._open_s(plan.deadline_s)
+            done = in_time(ahead, plan.to_submit, plan.states[JobState.ACTIVE], left_s)
             ends += [(done, "deadline")] if done < plan.to_submit else []
         if not ends:
             return plan

@@ -28,18 +28,19 @@ class Left:
         self.jobs = 0
         self._step = 1
         self._settings: list[Setting] = []
-        self._priced: Counter[tuple[int, range]] = Counter()  # places by price and by which of their takes
+        # Places by price, and by which of their takes: from one to before another.
+        self._priced: Counter[tuple[int, int, int]] = Counter()
 
     def see(self, place: Place, waiting: int, active: int = 0) -> None:
         """Take the jobs of a place into account: how many of them wait, and how many are under way."""
-        jobs = waiting + active
-        sampled = len(range(-self.jobs % self._step, jobs, self._step))
-        if sampled:
-            self._settings += [setting(place.common.model, place.setting.wire)] * sampled
+        jobs, first = waiting + active, -self.jobs % self._step
         self.jobs += jobs
         takes = len(place.takes) or 1
         if waiting:
-            self._priced[place.setting.cost_micros or 0, range(takes - waiting, takes)] += 1
+            self._priced[place.setting.cost_micros or 0, takes - waiting, takes] += 1
+        if first < jobs:
+            some = len(range(first, jobs, self._step))
+            self._settings += [setting(place.common.model, place.setting.wire)] * some
         while len(self._settings) > SAMPLED:
             self._settings = self._settings[::2]
             self._step *= 2
@@ -59,12 +60,13 @@ class Left:
     def _in_order(self, order: Order) -> list[tuple[int, int]]:
         """Return price and number of the jobs that wait, in the order in which they start."""
         if order == "written":  # settings take turns: what one costs on average decides
-            jobs = sum(len(takes) * places for (_price, takes), places in self._priced.items())
-            total = sum(price * len(takes) * places for (price, takes), places in self._priced.items())
+            priced = self._priced.items()
+            jobs = sum((end - first) * places for (_price, first, end), places in priced)
+            total = sum(price * (end - first) * places for (price, first, end), places in priced)
             return [(-(-total // jobs), jobs)] if jobs else []
         waiting: Counter[tuple[int, int]] = Counter()
-        for (price, takes), places in self._priced.items():
-            for take in takes:
+        for (price, first, end), places in self._priced.items():
+            for take in range(first, end):
                 waiting[take, price] += places
         return [(price, number) for (_take, price), number in sorted(waiting.items())]
 

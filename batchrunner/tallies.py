@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from batchrunner.cards import Card
 from batchrunner.values import JSON, Job, Payload, canonical
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(NamedTuple):
     """The jobs that have one thing in common. Money in micro-dollars; None where a price is not known."""
 
     jobs: int
@@ -57,8 +56,8 @@ class Tally:
 
     def __init__(self, card: Card) -> None:
         self._fields = tuple(card.parameters["properties"])
-        self._images: dict[str, list[int]] = {}
-        self._prompts: dict[str, list[int]] = {}
+        self._images: dict[str, Group] = {}
+        self._prompts: dict[str, Group] = {}
         self._settings: dict[Hashable, list[int]] = {}
         self._values: dict[Hashable, tuple[JSON, ...]] = {}
         self._last_payload: Payload | None = None
@@ -74,15 +73,14 @@ class Tally:
         """Count jobs that differ in take and seed only, of which so many are still to be submitted."""
         if payload is not self._last_payload:  # the settings of a plan are shared by many of its places
             self._last_payload, self._last = payload, self._setting(payload)
-        cost = pay * (cost_micros or 0)
-        for row in (
-            self._images.get(image) or self._images.setdefault(image, [0, 0, 0]),
-            self._prompts.get(prompt) or self._prompts.setdefault(prompt, [0, 0, 0]),
-            self._last,
-        ):
-            row[0] += jobs
-            row[1] += pay
-            row[2] += cost
+        more = Group(jobs, pay, pay * (cost_micros or 0))
+        for groups, name in ((self._images, image), (self._prompts, prompt)):
+            had = groups.get(name)
+            groups[name] = more if had is None else _sum(had, more)
+        last = self._last
+        last[0] += jobs
+        last[1] += pay
+        last[2] += pay * (cost_micros or 0)
 
     def _setting(self, payload: Payload) -> list[int]:
         """Return the row of the jobs with the same values of all parameters."""
@@ -110,11 +108,16 @@ class Tally:
             for key, values in self._values.items()
             if varied
         )
-        return Spread(
-            {name: _group(told, priced) for name, told in self._images.items() if name},
-            {name: _group(told, priced) for name, told in self._prompts.items()},
-            settings,
+        images, prompts = (
+            groups if priced else {name: one._replace(cost_micros=None) for name, one in groups.items()}
+            for groups in (self._images, self._prompts)
         )
+        return Spread({} if "" in images else images, prompts, settings)
+
+
+def _sum(one: Group, other: Group) -> Group:
+    cost = (one.cost_micros or 0) + (other.cost_micros or 0)
+    return Group(one.jobs + other.jobs, one.to_submit + other.to_submit, cost)
 
 
 def _group(told: Iterable[int], priced: bool) -> Group:

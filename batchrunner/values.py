@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from batchrunner.errors import Problem
 
@@ -21,6 +21,7 @@ Payload: TypeAlias = Mapping[str, JSON]
 
 Order: TypeAlias = Literal["coverage", "written"]  # of submissions
 NotifyEvent: TypeAlias = Literal["done", "stopped", "held", "budget"]
+NOTHING: Payload = {}  # one for all the rows that say nothing: 100,000 of each kind take 40 MB
 UPLOAD = "upload:"  # a payload value `upload:<sha256>.<ext>` stands for a local file's public URL
 
 
@@ -41,8 +42,7 @@ def fingerprint(model: str, payload: Payload) -> str:
 # --- the manifest -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
+class Picture(NamedTuple):
     """One file that fills one image field: a public `url`, or a local file with its content hash.
 
     Most are pictures; a field may also take a video (see `Card.videos`).
@@ -59,8 +59,7 @@ class Picture:
         return self.url if self.url is not None else f"{UPLOAD}{self.sha256}.{self.extension}"
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(NamedTuple):
     """A row of the image axis: one picture for each image field of the model's card, in its order.
 
     A model that takes none has `NO_IMAGE` alone on this axis: without an id, which falls away wherever ids
@@ -69,25 +68,23 @@ class Image:
 
     id: str
     pictures: tuple[Picture, ...]
-    vars: Mapping[str, str] = field(default_factory=dict)
-    parameters: Payload = field(default_factory=dict)
+    vars: Mapping[str, str] = NOTHING
+    parameters: Payload = NOTHING
 
 
 NO_IMAGE = Image("", ())
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
+class Prompt(NamedTuple):
     """A row of the prompt axis; `text` may hold `{vars}`."""
 
     id: str
     text: str
-    vars: Mapping[str, str] = field(default_factory=dict)
-    parameters: Payload = field(default_factory=dict)
+    vars: Mapping[str, str] = NOTHING
+    parameters: Payload = NOTHING
 
 
-@dataclass(frozen=True, slots=True)
-class Shot:
+class Shot(NamedTuple):
     """One image with one prompt: a row of `shots`, an entry of `include`, or a pair of the product.
 
     Its own `vars` and `parameters` win over all others.
@@ -95,8 +92,8 @@ class Shot:
 
     image: Image
     prompt: Prompt
-    vars: Mapping[str, str] = field(default_factory=dict)
-    parameters: Payload = field(default_factory=dict)
+    vars: Mapping[str, str] = NOTHING
+    parameters: Payload = NOTHING
     takes: int | tuple[int, ...] | None = None  # None: the manifest's
     take: int | None = None  # this one only
 

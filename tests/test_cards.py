@@ -411,7 +411,7 @@ prompts: [{{id: pan, text: Pan}}]
     manifest, _card = load_bytes(text.encode(), tmp_path / "clay.yaml")
     picture = manifest.images[0].pictures[0]
     card = parse_card(INVENTED)
-    image = replace(manifest.images[0], pictures=(picture, picture, picture))
+    image = manifest.images[0]._replace(pictures=(picture, picture, picture))
     clay = replace(manifest, model=card.id, parameters={"loop": True}, images=(image,))
     first, second = expand(clay, card)
 

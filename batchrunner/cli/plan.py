@@ -19,6 +19,7 @@ from batchrunner.cli.spread import spread_lines
 from batchrunner.cli.text import about, count, money, plain, to_cents
 from batchrunner.engine.gate import Bounds
 from batchrunner.errors import UsageError
+from batchrunner.manifest.heap import uncollected
 from batchrunner.planning import Change, Ends, Plan
 from batchrunner.recording import Recording
 from batchrunner.saving import save
@@ -83,8 +84,9 @@ def plan(
     """
     if saved is not None and bounds != Bounds():
         raise click.UsageError("--out saves all there is to do; give the bounds to `run FILE`")
+    click.get_current_context().with_resource(uncollected())
     campaign = Recording(manifest, state=state, output=output, bounds=bounds, access=access())
-    gc.freeze()  # the rows of a manifest stay: to look for garbage among 100,000 of them takes seconds
+    gc.freeze()  # its rows stay: to look for garbage among 100,000 of them takes seconds, at the very end too
     if frozen:
         refuse_drift(campaign)
     if as_jobs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Hashable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -18,6 +19,7 @@ from batchrunner.manifest.naming import USUAL, USUAL_WITHOUT_IMAGES
 from batchrunner.manifest.overall import Overall, Parts, left_out
 from batchrunner.manifest.pictures import on_this_machine
 from batchrunner.manifest.sources import Sources
+from batchrunner.manifest.tables import Table, TableRow
 from batchrunner.manifest.textfile import KEY_FOUND
 from batchrunner.manifest.wording import Wording
 from batchrunner.manifest.written import Entry, Report, Row
@@ -100,10 +102,11 @@ class Checker:
 
     def notes(self) -> list[Problem]:
         """Return what is not wrong, and perhaps not meant."""
-        parts = [*self.images, *self.prompts, *self.shots, *self.include]
-        worded = [row for _one, row in (*self.prompts, *self.shots, *self.include)]
-        found = [*unused.notes([row for _one, row in parts], self._used), *unused.comments(worded)]
-        if self.product() == ((), ()):
+        parts = (*self.images, *self.prompts, *self.shots, *self.include)
+        entries = [row for _one, row in parts if not isinstance(row, TableRow)]
+        worded = [row for _one, row in parts[len(self.images) :] if not isinstance(row, TableRow)]
+        found = [*unused.notes(self._tables, entries, self._used), *unused.comments(worded)]
+        if (self.images or self.prompts) and self.product() == ((), ()):
             shots = [shot for shot, _row in (*self.shots, *self.include)]
             images, prompts = ({shot.image.id for shot in shots}, {shot.prompt.id for shot in shots})
             found += unused.unnamed([(one.id, row) for one, row in self.images], "image", images)
@@ -140,6 +143,11 @@ class Checker:
     def _axis(self) -> list[tuple[Image, Row]]:
         """Return the image axis: for a model that takes none, one place without a name."""
         return [(NO_IMAGE, self._root)] if self._imageless else self.images
+
+    @cached_property
+    def _tables(self) -> list[Table]:
+        parts = (*self.images, *self.prompts, *self.shots, *self.include)
+        return unused.tables(row for _one, row in parts)
 
     def overall(self) -> Overall:
         """Return the whole, of which all parts are checked."""
@@ -203,8 +211,9 @@ class Checker:
         """Report words that are there twice but for blanks; an `id` says that it is meant."""
         listed = ((one, one.text, row) for one, row in words.values() if "id" not in row.told)
         ids.same_words(listed, lambda _prompt: None, self._report)
+        doubtful = self._report.doubtful
         for shots in (self.shots, self.include):
-            sure = ((shot, row) for shot, row in shots if not self._report.unsure(row, ()))
+            sure = ((shot, row) for shot, row in shots if not (doubtful and self._report.unsure(row, ())))
             own = ((shot, shot.prompt.text, row) for shot, row in sure if _has_words(shot, row))
             ids.same_words(own, _beside_words, self._report)
 
@@ -212,15 +221,16 @@ class Checker:
         self.exclude = [
             (exclusions.read(entry, self._card, self._report), entry) for entry in self._entries("exclude")
         ]
-        pairs = self._pairs()
-        images = [*pairs.images, *(image for image, _prompt in pairs.rows)]
-        prompts = [*pairs.prompts, *(prompt for _image, prompt in pairs.rows)]
-        found = ids.running_together(dict.fromkeys(images), dict.fromkeys(prompts), ".")
+        pairs = self._pairs
+        images = [*pairs.images, *[image for image, _prompt in pairs.rows]]
+        prompts = [*pairs.prompts, *[prompt for _image, prompt in pairs.rows]]
+        found = ids.running_together(images, prompts, ".")
         if found is not None:
             row = next((row for prompt, row in self.prompts if prompt.id == found[1][1]), self._root)
             one, other = (pair_name(*pair) for pair in found)
             self._report.add(row.problem((), f"{one} and {other} would get one job id: change an id"))
 
+    @cached_property
     def _pairs(self) -> pathnames.Pairs:
         images, prompts = self.product()
         rows = dict.fromkeys((shot.image.id, shot.prompt.id) for shot, _row in (*self.shots, *self.include))
@@ -243,8 +253,9 @@ class Checker:
         parts = [*self.images, *self.prompts, *self.shots, *self.include]
         sections = (("prompts", self.prompts), ("shots", self.shots), ("include", self.include))
         if all(self._report.all_sure(section, rows, ("text",), ("prompt",)) for section, rows in sections):
-            unused.slips([row for _one, row in parts], self._used, self._card)
-        unused.holes([(one.vars, row) for one, row in parts], self._used, self._report)
+            unused.slips(self._tables, self._used, self._card)
+        if self._used:
+            unused.holes(((one.vars, row) for one, row in parts), self._used, self._report)
 
     def _settings(self) -> settings.Told:
         return settings.Told(
@@ -268,7 +279,7 @@ class Checker:
         counts = [len(takes) if isinstance(takes, list) else takes if isinstance(takes, int) else 1]
         counts += [number_of(shot.takes) for shot, _row in self.shots if shot.takes is not None]
         for message in pathnames.problems(
-            template, parameters, self._pairs(), many_takes=max(counts) > 1, imageless=self._imageless
+            template, parameters, self._pairs, many_takes=max(counts) > 1, imageless=self._imageless
         ):
             self._report.say(self._root, ("output", "name"), message)
 

@@ -11,7 +11,7 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -55,6 +55,7 @@ BARS = (
 )
 _SUSPECT = "#=E"  # nearly no cell begins so, and the rest need not be looked at
 _WORDS = frozenset((name,) for name in ("image", "url", "file", "prompt", "text"))  # taken as they are
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _QUOTES = 'a quote inside a quoted text is written twice: "so ""it"" is"'
 
 
@@ -74,8 +75,9 @@ def csv_rows(
         for what in missing:  # once, at the header: each row would only say the same
             table.say((sheet.header_line, 1), "", what)
         return
-    flat = all(path is None or len(path) == 1 for path in paths)
-    words = {path for path in paths if path and (path[0] == "vars" or path in _WORDS)}
+    readers = [_reader(table, path) for path in paths]
+    flat = not table.usual and all(path is None or len(path) == 1 for path in paths)
+    bare: list[Any] = [path[0] if flat and path else path for path in paths]
     for count, (line, cells) in enumerate(sheet.records, 1):
         if count > ROWS_MAX:
             raise sheet.error(line, f"more than {ROWS_MAX:,} rows")
@@ -84,12 +86,18 @@ def csv_rows(
         if len(cells) != len(paths) and (len(cells) < len(paths) or any(cells[len(paths) :])):
             table.say((line, 1), "", _ragged(cells, len(paths)))
             continue
-        read = [(path, cell) for path, cell in zip(paths, cells, strict=False) if cell and path]
-        suspect = [(path, cell) for path, cell in read if cell[0] in _SUSPECT]
-        wrong = {path: said for path, cell in suspect if (said := _failed(cell))}
-        sound = [(path, cell) for path, cell in read if path not in wrong] if wrong else read
-        told = {path: cell if path in words else _cell(table, path, cell) for path, cell in sound}
-        yield table.row(line, told, wrong, flat=flat)
+        wrong, sound = {}, cells
+        if [cell for cell in cells if cell and cell[0] in _SUSPECT]:
+            read = [(path, cell) for path, cell in zip(paths, cells, strict=False) if path and cell]
+            wrong = {path: said for path, cell in read if (said := _failed(cell))}
+            sound = ["" if path in wrong else cell for path, cell in zip(paths, cells, strict=False)]
+        plain = flat and not wrong
+        told = {
+            key: cell if reader is None else reader(cell)
+            for key, reader, cell in zip(bare if plain else paths, readers, sound, strict=False)
+            if cell and key
+        }
+        yield TableRow(table, line, told) if plain else table.row(line, told, wrong)
 
 
 def _check_first(sheet: _Sheet, section: str, card: Card | None) -> None:
@@ -128,12 +136,16 @@ def _ragged(cells: list[str], wanted: int) -> str:
     )
 
 
-def _cell(table: Table, path: Path, cell: str) -> Any:
+def _reader(table: Table, path: Path | None) -> Callable[[str], Any] | None:
+    """Return what makes a value of a column's cells; None: they are taken as they are."""
+    if path is None or path[0] == "vars" or path in _WORDS:
+        return None
     if path == ("id",):
-        return slug(unicodedata.normalize("NFC", cell))
+        return lambda cell: slug(unicodedata.normalize("NFC", cell))
     if path[0] == "frames":
-        return {"url": cell} if is_address(cell) else {"file": cell}
-    return typed(cell, WHOLE if path == ("takes",) else table.rule(path))
+        return lambda cell: {"url": cell} if is_address(cell) else {"file": cell}
+    rule = WHOLE if path == ("takes",) else table.rule(path)
+    return lambda cell: typed(cell, rule)
 
 
 class _Sheet:
@@ -179,7 +191,7 @@ class _Sheet:
         try:
             for cells in reader:
                 line, begin = begin, reader.line_num + 1 + self._skipped
-                bare = [cell.strip() for cell in cells]
+                bare = list(map(str.strip, cells))
                 yield line, [_one_form(cell) for cell in bare] if returns else bare
         except csv.Error as error:
             raise self.error(begin, _broken(str(error))) from error
@@ -187,7 +199,8 @@ class _Sheet:
     def _place(self, line: int, index: int) -> Place:
         """Walk to a cell: only a problem asks for it, and the header for itself."""
         quoted = False
-        lines = io.StringIO(self._file.text, newline="") if line <= HEADER_MAX else self._lines
+        first = (match[0] for match in _LINE.finditer(self._file.text))  # no more of them than are looked at
+        lines = first if line <= HEADER_MAX else self._lines
         for number, row in enumerate(islice(lines, line - 1, None), line):
             if index == 0:
                 return number, 1
@@ -200,7 +213,7 @@ class _Sheet:
 
     @cached_property
     def _lines(self) -> list[str]:
-        return list(io.StringIO(self._file.text, newline=""))
+        return _LINE.findall(self._file.text)
 
 
 def _one_form(cell: str) -> str:

@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
@@ -20,15 +20,16 @@ from batchrunner.manifest.pictures import SUFFIXES, is_address, name_in
 from batchrunner.manifest.slugs import ID, is_reserved, slug
 from batchrunner.manifest.sources import Sources, also
 from batchrunner.manifest.written import Entry, Report, Row
-from batchrunner.values import NO_IMAGE, Image, Picture, Prompt, Shot
+from batchrunner.values import NO_IMAGE, NOTHING, Image, Picture, Prompt, Shot
 
 TAKES_MAX = 10_000
 PICTURE_KEYS = ("url", "file", "frames")
-SHOT_KEYS = ("id", "image", *PICTURE_KEYS, "prompt", "text", "vars", "parameters")
+IMAGE_KEYS = ("image", *PICTURE_KEYS)
+SHOT_KEYS = ("id", *IMAGE_KEYS, "prompt", "text", "vars", "parameters")
 TABLE_KEYS = ("csv", "jsonl")
 MP4 = (".mp4",)
+_KEYS = {one: frozenset({*SHOT_KEYS, one}) for one in ("take", "takes")}
 WORDS_ID_MAX = 48
-NOTHING: Mapping[str, Any] = {}  # one for all the rows that say nothing: 100,000 of each kind take 40 MB
 T = TypeVar("T")
 
 UNKNOWN_IMAGE = Image("", ())
@@ -54,7 +55,7 @@ class Builder:
         self._report = report
         self._filling = Filling(folder, card, sources.read)
         self._inline: dict[str, tuple[Image, Row]] = {}  # pictures that shots name themselves, by id
-        self._sound: dict[str, Image] = {}  # the same, by what names them
+        self._sound: dict[tuple[str, str], Image] = {}  # the same, by what names them
 
     # --- images ---------------------------------------------------------------------------------------
 
@@ -62,13 +63,11 @@ class Builder:
         """Return a row's image; without the pictures that cannot be used, and without an unknown id."""
         told = row.told
         named = [key for key in PICTURE_KEYS if key in told]
-        sources: list[tuple[Path, Any]] = []
+        name = told.get("id")
+        pictures: tuple[Picture, ...] = ()
         if len(named) == 1:
-            frames = told.get("frames")
-            sources = [(("frames", n), one) for n, one in enumerate(frames)] if frames else [((), told)]
-            if self._card is not None and len(sources) != len(self._card.image_fields):
-                self._report.doubt(row, ("frames",))
-                self._say(row, (), f"the model takes {self._card.takes_files}, not {len(sources)}")
+            pictures = self._pictures(row, told)
+            name = name or _name_of(told)
         elif not self._unsure(row, PICTURE_KEYS):
             what = (
                 f"has both {' and '.join(named)}: leave one empty"
@@ -78,28 +77,32 @@ class Builder:
             for key in PICTURE_KEYS:
                 self._report.doubt(row, (key,))
             self._say(row, (), what)
-        found = [self._picture(row, path, number, source) for number, (path, source) in enumerate(sources)]
-        name = self._id(row, _name_of(sources[0][1]) if sources and _is_there(sources[0][1]) else "")
-        pictures = tuple(one for one in found if one is not None)
-        return Image(name, pictures, self.words(row), told.get("parameters", NOTHING))
+        return Image(self._id(row, name or ""), pictures, self.words(row), told.get("parameters", NOTHING))
 
-    def _id(self, row: Row, usual: str) -> str:
-        """Return a row's id, else the usual one; nothing: it is not known."""
-        name: str = row.told.get("id") or usual
+    def _id(self, row: Row, name: str) -> str:
+        """Return a row's id where it is known, else nothing; `name`: what it says, or what is usual."""
         if not name or self._report.unsure(row, ("id",)):
-            name = ""
             self._report.doubt(row, ("id",))
+            return ""
         self._not_reserved(row, name)
         return name
 
-    def _picture(self, row: Row, at: Path, number: int, told: Mapping[str, Any]) -> Picture | None:
-        if not _is_there(told):
-            return None
-        found = self._filling.picture(number, told)
-        if isinstance(found, str):
-            self._say(row, (*at, "url" if "url" in told else "file"), found)
-            return None
-        return found
+    def _pictures(self, row: Row, told: Mapping[str, Any], at: Path = ()) -> tuple[Picture, ...]:
+        """Return those pictures that can be used; `at`: where they are named, but in an image's own row."""
+        sources, found = told.get("frames") or (told,), []
+        if self._card is not None and len(sources) != len(self._card.image_fields):
+            self._report.doubt(row, ("frames",))
+            self._say(row, at, f"the model takes {self._card.takes_files}, not {len(sources)}")
+        for number, source in enumerate(sources):
+            if not _is_there(source):
+                continue
+            one = self._filling.picture(number, source)
+            if isinstance(one, Picture):
+                found.append(one)
+            else:
+                kind = "url" if "url" in source else "file"
+                self._say(row, ("frames", number, kind) if "frames" in told else at or (kind,), one)
+        return tuple(found)
 
     # --- prompts --------------------------------------------------------------------------------------
 
@@ -109,9 +112,10 @@ class Builder:
         text = told.get("text", "")
         if not text.strip() and not self._unsure(row, ("text",)):
             self._say(row, ("text",), "must not be empty")
-        usual = first_words(text) if isinstance(row, Entry) else words_id(text)
-        name = self._id(row, usual if text.strip() else "")
-        return Prompt(name, text, self.words(row), told.get("parameters", NOTHING))
+        name = told.get("id")
+        if not name and text.strip():
+            name = first_words(text) if isinstance(row, Entry) else words_id(text)
+        return Prompt(self._id(row, name or ""), text, self.words(row), told.get("parameters", NOTHING))
 
     def words(self, row: Row) -> Mapping[str, str]:
         """Return a row's vars."""
@@ -125,26 +129,28 @@ class Builder:
 
     def shot(self, row: Row, listed: Listed, takes_key: str = "takes") -> Shot:
         """Return a row's shot, without what is wrong with it. An entry of `include` has one `take`."""
-        flat = self._flat(row, (*SHOT_KEYS, takes_key))
+        told, flat = row.told, self._flat(row, takes_key)
         image, prompt = self._image_of(row, listed), self._prompt_of(row, listed)
-        for key, known in (("image", image), ("prompt", prompt)):
-            if known is None:
-                for path in ((key,), ("vars",), ("parameters",)):
-                    self._report.doubt(row, path)
-        own = row.told.get("parameters", NOTHING)
+        for key in [key for key, known in (("image", image), ("prompt", prompt)) if known is None]:
+            for path in ((key,), ("vars",), ("parameters",)):
+                self._report.doubt(row, path)
+        own = told.get("parameters", NOTHING)
         return Shot(
-            image=image or UNKNOWN_IMAGE,
-            prompt=prompt or UNKNOWN_PROMPT,
-            vars=self.words(row),
-            parameters={**own, **flat} if flat else own,
-            takes=self._takes(row),
-            take=row.told.get("take"),
+            image or UNKNOWN_IMAGE,
+            prompt or UNKNOWN_PROMPT,
+            self.words(row),
+            {**own, **flat} if flat else own,
+            self._takes(row) if "takes" in told else None,
+            told.get("take"),
         )
 
-    def _flat(self, row: Row, keys: Sequence[str]) -> dict[str, Any]:
+    def _flat(self, row: Row, takes_key: str) -> Mapping[str, Any]:
         """Return the parameters that stand beside the other keys."""
+        keys = _KEYS[takes_key]
+        if row.told.keys() <= keys:
+            return NOTHING
         found = {}
-        known = [*keys, *(self._card.parameters["properties"] if self._card else ())]
+        known = [*SHOT_KEYS, takes_key, *(self._card.parameters["properties"] if self._card else ())]
         for key, value in row.told.items():
             if key in keys:
                 continue
@@ -165,7 +171,7 @@ class Builder:
 
     def _image_of(self, row: Row, listed: Listed) -> Image | None:
         told = row.told
-        named = [key for key in ("image", *PICTURE_KEYS) if key in told]
+        named = [key for key in IMAGE_KEYS if key in told]
         if self._card is not None and not self._card.image_fields:
             for key in named:
                 self._say(row, (key,), f"{self._card.id} takes no picture: leave it out", key=True)
@@ -185,26 +191,32 @@ class Builder:
             for one in (name,) if isinstance(row, Entry) or not listed.images else (name, slug(name)):
                 if one in listed.images:
                     return self._listed(row, *listed.images[one])
+            if is_address(name):
+                return self._own_image(row, "image", {"url": name}, listed)
             suffixes, shown = (MP4, ".mp4") if self._filling.word == "video" else (SUFFIXES, ".png or .jpg")
-            if not is_address(name) and not name.casefold().endswith(suffixes):
+            if not name.casefold().endswith(suffixes):
                 if listed.all_images:
                     usual = f"it is an id of `images`, an https address, or a file that ends in {shown}"
                     what = _hint(_near(name, listed.images), usual)
                     self._say(row, ("image",), f'there is no image "{name}": {what}')
                 return None
-            source: dict[str, Any] = {"url": name} if is_address(name) else {"file": name}
-        else:
-            source = {named[0]: told[named[0]]}
-        return self._own_image(row, named[0], source, listed)
+            return self._own_image(row, "image", {"file": name}, listed)
+        (key,) = named
+        return self._own_image(row, key, {key: told[key]}, listed)
 
     def _own_image(self, row: Row, key: str, source: Mapping[str, Any], listed: Listed) -> Image | None:
-        mark = repr(source)  # of texts only: a quarter of the time of canonical JSON
+        """Return the image of a shot that names its picture itself: by url, file or frames."""
+        ((kind, value),) = source.items()
+        mark = kind, value if isinstance(value, str) else repr(value)
         if mark in self._sound:
             return self._sound[mark]
-        part = _Part(row, source, key)
-        image = self.image(part)
-        if self._report.unsure(part, ()):
+        before, unsure = len(self._report.problems), self._report.doubtful and row.unsure((key,))
+        pictures, name = self._pictures(row, source, (key,)), "" if unsure else _name_of(source)
+        sound = name and len(self._report.problems) == before
+        self._not_reserved(row, name, key)
+        if not sound:
             return None
+        image = Image(name, pictures)
         first, at = self._inline.setdefault(image.id, (image, row))
         if image.id in listed.images:
             there = also(listed.images[image.id][1], row)
@@ -242,21 +254,21 @@ class Builder:
                     self._say(row, (key,), what)
                 return None
             prompt = self._listed(row, *found)
-            return replace(prompt, id=own) if own is not None else prompt
+            return prompt._replace(id=own) if own is not None else prompt
         return Prompt(own or words_id(text), text, NOTHING, NOTHING)
 
     def _listed(self, row: Row, found: T, at: Row) -> T:
         """Return what a shot names: what is in doubt of it is in doubt of the shot."""
         if self._report.unsure(at, ()):
             self._report.doubt(row, ("listed",))
-        for kind in ("vars", "parameters"):
-            if self._report.unsure(at, (kind,)):
-                self._report.doubt(row, (kind,))
+            for kind in ("vars", "parameters"):
+                if self._report.unsure(at, (kind,)):
+                    self._report.doubt(row, (kind,))
         return found
 
     def _takes(self, row: Row) -> int | tuple[int, ...] | None:
-        told = row.told.get("takes")
-        good = told is None or (isinstance(told, int) and 1 <= told <= TAKES_MAX)
+        told = row.told["takes"]
+        good = isinstance(told, int) and 1 <= told <= TAKES_MAX
         if isinstance(told, list):
             good = all(isinstance(one, int) and 0 <= one < 2**31 for one in told)
             good = good and 0 < len(told) == len(set(told)) <= TAKES_MAX
@@ -267,35 +279,16 @@ class Builder:
 
     # --- reports --------------------------------------------------------------------------------------
 
-    def _not_reserved(self, row: Row, name: str) -> None:
+    def _not_reserved(self, row: Row, name: str, key: str = "id") -> None:
         said = reserved(name)
         if said is not None:
-            self._report.add(row.problem(("id",), said))
+            self._report.add(row.problem((key,), said))
 
     def _say(self, row: Row, path: Path, message: str, *, key: bool = False) -> None:
         self._report.say(row, path, message, key=key)
 
     def _unsure(self, row: Row, keys: Iterable[str]) -> bool:
         return any(self._report.unsure(row, (key,)) for key in keys)
-
-
-class _Part:
-    """A shot's own picture as a row of its own; `key` is where it was written."""
-
-    def __init__(self, row: Row, told: Mapping[str, Any], key: str) -> None:
-        self._row = row
-        self._key = key
-        self.told = told
-
-    def problem(self, path: Path, message: str, *, key: bool = False) -> Any:
-        whole = path[:1] == ("frames",)
-        return self._row.problem(path if whole else (self._key,), message, key=key)
-
-    def has(self, path: Path) -> bool:
-        return self._row.has(path)
-
-    def unsure(self, path: Path) -> bool:
-        return self._row.unsure(path if path[:1] == ("frames",) else (self._key,))
 
 
 def reserved(name: str) -> str | None:
@@ -321,7 +314,11 @@ def _is_there(source: Any) -> bool:
     return source is not GONE and ("url" in source or "file" in source)
 
 
-def _name_of(source: Mapping[str, Any]) -> str:
+def _name_of(told: Mapping[str, Any]) -> str:
+    """Return the name of a picture, of several that of the first; nothing: there is none."""
+    source = told["frames"][0] if told.get("frames") else told
+    if not _is_there(source):
+        return ""
     if "file" in source:
         return slug(FilePath(source["file"]).stem)
     try:

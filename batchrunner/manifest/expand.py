@@ -16,10 +16,11 @@ from batchrunner.manifest.excluding import Excludes, matching
 from batchrunner.manifest.naming import Names
 from batchrunner.manifest.places import Common, Frame, Place, Setting
 from batchrunner.manifest.seeds import seeds_from
-from batchrunner.manifest.templates import fill, is_plain, literal
+from batchrunner.manifest.templates import literal
 from batchrunner.values import JSON, Job, JobRow, Manifest, Shot, canonical
 
 SETTINGS_MAX = 4096  # distinct settings that are remembered
+_BARE, _INCLUDED = ("", "", "", False), ("", "", "", True)  # what marks pairs that set nothing themselves
 
 
 def expand(manifest: Manifest, card: Card) -> Iterator[Job]:
@@ -38,8 +39,7 @@ def rows(manifest: Manifest, card: Card) -> Iterator[JobRow]:
 def places(manifest: Manifest, card: Card) -> Iterator[Place]:
     """Yield the jobs by image, prompt and setting, in the same order; a place may be empty."""
     expander = Expander(manifest, card)
-    for pair in pairs(manifest):
-        yield from expander.places(pair)
+    yield from itertools.chain.from_iterable(map(expander.places, pairs(manifest)))
     for shot in manifest.include:
         yield from expander.places(shot, included=True)
 
@@ -61,13 +61,19 @@ def costs(manifest: Manifest, card: Card) -> Iterator[int | None]:
 
 def count(manifest: Manifest, card: Card) -> int:
     """Return how many jobs there are without making them."""
+    return sum(counts(manifest, card))
+
+
+def counts(manifest: Manifest, card: Card) -> Iterator[int]:
+    """Yield how many jobs the parts of a manifest make, without making them."""
     expander = Expander(manifest, card)
-    included = sum(1 if shot.take is not None else expander.takes(shot) for shot in manifest.include)
+    yield from (1 if shot.take is not None else expander.takes(shot) for shot in manifest.include)
     if manifest.exclude:
-        return included + sum(expander.count(pair) for pair in pairs(manifest))
-    product = len(manifest.images) * len(manifest.prompts) * _settings(manifest) * number_of(manifest.takes)
-    shots = (_settings(manifest, shot.parameters) * expander.takes(shot) for shot in manifest.shots)
-    return product + included + sum(shots)
+        yield from map(expander.count, pairs(manifest))
+        return
+    yield len(manifest.images) * len(manifest.prompts) * _settings(manifest) * number_of(manifest.takes)
+    for shot in manifest.shots:
+        yield _settings(manifest, shot.parameters) * expander.takes(shot)
 
 
 def _settings(manifest: Manifest, own: Collection[str] = ()) -> int:
@@ -87,13 +93,6 @@ def number_of(takes: int | tuple[int, ...]) -> int:
     return takes if isinstance(takes, int) else len(takes)
 
 
-def text_of(shot: Shot) -> str:
-    """Return a pair's words as they are sent; the shot's vars win, then those of the image."""
-    if is_plain(shot.prompt.text):
-        return shot.prompt.text
-    return fill(shot.prompt.text, {**shot.prompt.vars, **shot.image.vars, **shot.vars})
-
-
 class Expander:
     """Makes the jobs of a manifest, one pair of image and prompt at a time."""
 
@@ -102,25 +101,28 @@ class Expander:
         self._card = card
         self._settings = _Settings(manifest, card)
         self._excludes = Excludes(manifest.exclude)
-        self._fields = card.image_fields
-        self._common = Common(manifest.model, card.seed_field, seeds_from(manifest.seed))
+        fields = card.image_fields, card.prompt_field, card.seed_field
+        self._common = Common(manifest.model, *fields, seeds_from(manifest.seed))
+        self._usual = _taking(manifest.takes)
 
     def jobs(self, shot: Shot, *, included: bool = False) -> Iterator[Job]:
         """Yield a pair's jobs. `included`: as one combination, without matrix and `exclude`."""
         return itertools.chain.from_iterable(place.jobs() for place in self.places(shot, included=included))
 
-    def places(self, shot: Shot, *, included: bool = False) -> Iterator[Place]:
-        """Yield a pair's jobs by setting. `included`: as one combination, without matrix and `exclude`."""
-        image, prompt = shot.image, shot.prompt
-        words = {field: picture.wire for field, picture in zip(self._fields, image.pictures, strict=True)}
-        words[self._card.prompt_field] = text_of(shot)
+    def places(self, shot: Shot, *, included: bool = False) -> list[Place]:
+        """Return a pair's jobs by setting. `included`: as one combination, without matrix and `exclude`."""
         takes, fixed = self._taking(shot)
-        excludes = [] if included else self._excludes.of(image.id, prompt.id)
-        for setting in self._settings.of(shot, included=included):
+        settings = self._settings.of(shot, included=included)
+        excludes = [] if included else self._excludes.of(shot.image.id, shot.prompt.id)
+        if not excludes:
+            return [Place(shot, setting, takes, fixed, self._common) for setting in settings]
+        found = []
+        for setting in settings:
             left_out = matching(excludes, setting.parameters)
             if left_out is not None:
-                left = [take for take in takes if take not in left_out] if left_out else takes
-                yield Place(image.id, prompt.id, setting, words, left, fixed, self._common)
+                left = [take for take in takes if take not in left_out]
+                found.append(Place(shot, setting, left, fixed, self._common))
+        return found
 
     def costs(self, shot: Shot, *, included: bool = False) -> Iterator[int | None]:
         """Yield what the jobs of each of a pair's settings cost, in micro-dollars."""
@@ -142,9 +144,13 @@ class Expander:
 
     def _taking(self, shot: Shot) -> tuple[Sequence[int], bool]:
         """Return a pair's takes, and whether they are fixed seeds."""
-        usual = self._manifest.takes if shot.takes is None else shot.takes
-        takes = range(1, usual + 1) if isinstance(usual, int) else usual
-        return takes if shot.take is None else (shot.take,), usual is takes
+        takes, fixed = self._usual if shot.takes is None else _taking(shot.takes)
+        return takes if shot.take is None else (shot.take,), fixed
+
+
+def _taking(takes: int | tuple[int, ...]) -> tuple[Sequence[int], bool]:
+    """Return the takes that a number or fixed seeds stand for, and whether they are seeds."""
+    return (range(1, takes + 1), False) if isinstance(takes, int) else (takes, True)
 
 
 def matrix_combinations(manifest: Manifest, without: Collection[str] = ()) -> Iterator[dict[str, JSON]]:
@@ -168,12 +174,10 @@ class _Settings:
     def of(self, shot: Shot, *, included: bool) -> list[Setting]:
         """Return a pair's settings, one for each combination."""
         image, prompt = shot.image.parameters, shot.prompt.parameters
-        bare = not (image or prompt or shot.parameters)  # as most rows of a large table
-        marks = (
-            ("", "", "", included)
-            if bare
-            else (_mark(image), _mark(prompt), _mark(shot.parameters), included)
-        )
+        if not (image or prompt or shot.parameters):  # as most rows of a large table
+            marks = _INCLUDED if included else _BARE
+        else:
+            marks = _mark(image), _mark(prompt), _mark(shot.parameters), included
         if marks not in self._known:
             if self._many >= SETTINGS_MAX:
                 self._known.clear()

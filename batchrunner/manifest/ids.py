@@ -19,10 +19,11 @@ def unique(rows: Iterable[tuple[str, Row]], report: Report) -> dict[str, Row]:
     Ids hold small plain letters only, so two that differ in case or in the form of an accent are one here.
     """
     seen: dict[str, tuple[str, Row]] = {}
-    for name, row in rows:
+    for told in rows:
+        name, row = told
         if not name:
             continue  # it is not known
-        known = seen.setdefault(name.rstrip("-."), (name, row))
+        known = seen.setdefault(name.rstrip("-."), told)
         if known[1] is not row:
             report.add(row.problem((), _twice(name, row, *known)))
             report.doubt(row, ("id",))
@@ -75,11 +76,12 @@ def running_together(
     Of two images that begin alike, the longer one's rest must be what the other one's prompt begins with:
     so only images that are another one's beginning are looked at, not every pair.
     """
+    longs = [one for one in images if between[:1] in one]  # what is left of others could not begin with that
+    if not longs:
+        return None
     known_images, known_prompts = set(images), set(prompts)
     rests: dict[str, tuple[str, str]] = {}
-    for long in images:
-        if between[:1] not in long:
-            continue  # what is left of it could not begin with that
+    for long in longs:
         for end in range(1, len(long)):
             if (short := long[:end]) in known_images and (long[end:] + between).startswith(between):
                 rests.setdefault((long[end:] + between)[len(between) :], (short, long))

@@ -13,16 +13,16 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from batchrunner.manifest.slugs import is_reserved, is_segment, segment
+from batchrunner.manifest.slugs import is_path, segment
 from batchrunner.manifest.templates import names, parts
 from batchrunner.values import JSON, Manifest, canonical
 
 FIELDS = ("image", "prompt", "take", "seed", "model", "campaign")
 LONGEST = str(2**31 - 1)  # of takes and seeds
-FOUND_MAX = 4096  # parts of paths that are remembered
 USUAL = "{image}/{prompt}-t{take}"
 USUAL_WITHOUT_IMAGES = "{prompt}-t{take}"
 MARK = "\0"  # no file name has one
+NUMBERED = frozenset({"com", "lpt"})  # with a digit, names that Windows keeps for itself
 UNSET = "default"  # the word for a parameter that the job does not set
 
 _PLAIN = re.compile(r"[0-9]+:[0-9]+|[a-z0-9][a-z0-9_]*")
@@ -69,16 +69,15 @@ class Namer:
     """The output paths of one setting's jobs, by image, prompt, take and seed.
 
     Most paths have one take and no seed in them. Then what comes before and after the take is worked out
-    once for each image and prompt, and in parts that name only one of them once for each of those.
+    once for each image and prompt.
     """
 
     def __init__(self, segments: Sequence[Parts]) -> None:
         self._segments = segments
-        told = [{name for _literal, name in piece} for piece in segments]
         names = [name for piece in segments for _literal, name in piece]
         self._plain = names.count("take") == 1 and "seed" not in names
-        self._uses = [("image" in some, "prompt" in some) for some in told]
-        self._found: list[dict[tuple[str, str], str | None]] = [{} for _ in segments]
+        form = "/".join([_form(piece) for piece in segments])
+        self._before, _mark, self._after = form.partition(MARK)
 
     def name(self, image: str, prompt: str, take: int, seed: int) -> str:
         """Return one job's path without suffix."""
@@ -86,22 +85,17 @@ class Namer:
         return "/".join([segment(_filled(piece, words)) for piece in self._segments])
 
     def affixes(self, image: str, prompt: str) -> tuple[str, str] | None:
-        """Return what comes before and after the take in every path of one place; None: ask for each."""
+        """Return what comes before and after the take in every path of one place; None: ask for each.
+
+        Digits make no safe name unsafe, so where the longest take is taken as it is, all are: but for one of
+        one digit, for there is a COM1, and no COM10.
+        """
         if not self._plain:
             return None
-        pieces = []
-        for piece, (by_image, by_prompt), found in zip(self._segments, self._uses, self._found, strict=True):
-            key = (image if by_image else "", prompt if by_prompt else "")
-            if key not in found:
-                if len(found) >= FOUND_MAX:
-                    found.clear()
-                found[key] = _marked(piece, image, prompt)
-            told = found[key]
-            if told is None:
-                return None
-            pieces.append(told)
-        before, _mark, after = "/".join(pieces).partition(MARK)
-        return before, after
+        before = self._before.format(image=image, prompt=prompt)
+        after = self._after.format(image=image, prompt=prompt)
+        safe = is_path(f"{before}{LONGEST}{after}") and before[-3:].lower() not in NUMBERED
+        return (before, after) if safe else None
 
 
 def _known(piece: Parts, words: Mapping[str, str]) -> Parts:
@@ -116,17 +110,6 @@ def _known(piece: Parts, words: Mapping[str, str]) -> Parts:
             found.append((text, name))
             text = ""
     return (*found, (text, ""))
-
-
-def _marked(piece: Parts, image: str, prompt: str) -> str | None:
-    """Return a part of a path with a mark for the take; None: it cannot be used as it is filled.
-
-    Digits make no safe name unsafe. So where the longest take is taken as it is, and one of one digit (there
-    is a COM1, and no COM10), all are.
-    """
-    marked = _filled(piece, {"image": image, "prompt": prompt, "take": MARK})
-    longest, shortest = marked.replace(MARK, LONGEST), marked.replace(MARK, "1")
-    return marked if is_segment(longest) and not is_reserved(shortest) else None
 
 
 def word(value: JSON) -> str:
@@ -155,8 +138,14 @@ def own_label(value: JSON) -> str:
     return label if plain else f"{label}_{_mark(canonical(value))}"
 
 
-def _filled(piece: Parts, words: Mapping[str, str]) -> str:
+def _filled(piece: Iterable[tuple[str, str]], words: Mapping[str, str]) -> str:
     return "".join([f"{literal}{words[name]}" if name else literal for literal, name in piece])
+
+
+def _form(piece: Parts) -> str:
+    """Return a part of a template for `str.format`, with a mark for the take."""
+    bare = [(literal.replace("{", "{{").replace("}", "}}"), name) for literal, name in piece]
+    return _filled(bare, {"image": "{image}", "prompt": "{prompt}", "seed": "{seed}", "take": MARK})
 
 
 def _mark(text: str) -> str:

@@ -13,10 +13,12 @@ from typing import Any
 
 from batchrunner.cards import Card
 from batchrunner.manifest import exclusions
-from batchrunner.manifest.expand import count
+from batchrunner.manifest.expand import counts
 from batchrunner.manifest.same import Same
 from batchrunner.manifest.written import Report, Row
 from batchrunner.values import Exclude, Image, Limits, Manifest, Prompt, Recovery, Shot
+
+Shots = Sequence[tuple[Shot, Row]]
 
 PAIR = ("image", "prompt")
 UNKNOWN = "\0"  # a setting that nobody knows: no value that can be written is the same
@@ -29,8 +31,8 @@ class Parts:
     root: Row
     images: Sequence[tuple[Image, Row]]
     prompts: Sequence[tuple[Prompt, Row]]
-    shots: Sequence[tuple[Shot, Row]]
-    include: Sequence[tuple[Shot, Row]]
+    shots: Shots
+    include: Shots
     exclude: Sequence[tuple[Exclude, Row]]
 
 
@@ -132,7 +134,7 @@ class Overall:
 
     def _empty(self, card: Card) -> None:
         """Report that there is no job at all."""
-        if count(self.manifest, card) == 0:
+        if not any(counts(self.manifest, card)):
             key, what = (
                 ("exclude", "leaves no job: every single one is matched by an entry")
                 if self.manifest.exclude
@@ -142,6 +144,20 @@ class Overall:
 
     def _alike(self, card: Card) -> None:
         """Report jobs that are there twice, among all that is known for sure."""
+        parts = self._parts
+        sure, shots, include = self.manifest, parts.shots, parts.include
+        if self._report.doubtful:
+            sure, shots, include = self._all_sure()
+        images = {image.id: row for image, row in parts.images}
+        prompts = {prompt.id: row for prompt, row in parts.prompts}
+        same = Same(sure, card, self._report, images, prompts, shots, include)
+        same.clips()
+        settled = all(self._sure(key) for key in ("parameters", "matrix", "takes", "output", "product"))
+        if settled and not same.said:
+            same.names()
+
+    def _all_sure(self) -> tuple[Manifest, Shots, Shots]:
+        """Return manifest, shots and includes without those rows of which anything is in doubt."""
         parts, manifest = self._parts, self.manifest
         every = (*parts.images, *parts.prompts, *parts.shots, *parts.include)
         unsure = {id(one) for one, row in every if self._report.unsure(row, ())}
@@ -156,13 +172,7 @@ class Overall:
             shots=tuple(shot for shot, _row in shots),
             include=tuple(shot for shot, _row in include),
         )
-        images = {image.id: row for image, row in parts.images}
-        prompts = {prompt.id: row for prompt, row in parts.prompts}
-        same = Same(sure, card, self._report, images, prompts, shots, include)
-        same.clips()
-        settled = all(self._sure(key) for key in ("parameters", "matrix", "takes", "output", "product"))
-        if settled and not same.said:
-            same.names()
+        return sure, shots, include
 
 
 def left_out(rows: Iterable[tuple[Exclude, Row]], report: Report) -> list[Exclude]:

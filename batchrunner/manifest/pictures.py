@@ -20,14 +20,14 @@ VIDEO_MAX = (
 )
 URL_MAX = 2048
 # An address in which there is nothing to find out but whose host it is: nearly all of a large table.
-_ORDINARY = re.compile(r"https://([a-z0-9.-]+)(/[!-~]*)")
+_ORDINARY = re.compile(r'https://([a-z0-9.-]+)(/[!"$->@-~]*)(?:[?#][!-~]*)?')  # host and path
 STILL_BRANDS = frozenset({b"heic", b"heix", b"mif1", b"avif"})  # pictures in a container made for films
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi")
 # What neither kind of model takes, and nobody serves the one or the other as.
 OTHER_SUFFIXES = (".html", ".htm", ".gif", ".svg", ".pdf", ".txt", ".zip")
-NO_PICTURES = (*VIDEO_SUFFIXES, *OTHER_SUFFIXES)
-NO_VIDEOS = (*SUFFIXES, *OTHER_SUFFIXES, *(one for one in VIDEO_SUFFIXES if one not in {".mp4", ".m4v"}))
+NO_PICTURES = frozenset({*VIDEO_SUFFIXES, *OTHER_SUFFIXES})
+NO_VIDEOS = frozenset({*SUFFIXES, *OTHER_SUFFIXES, *VIDEO_SUFFIXES}) - {".mp4", ".m4v"}
 
 
 class PictureError(Exception):
@@ -36,7 +36,7 @@ class PictureError(Exception):
 
 def is_address(text: str) -> bool:
     """Tell whether a text is meant as an address, not as a file."""
-    return text.casefold().startswith(("https://", "http://"))
+    return text.startswith("https://") or text.casefold().startswith(("https://", "http://"))
 
 
 def from_url(url: str, *, video: bool = False) -> Picture:
@@ -46,9 +46,9 @@ def from_url(url: str, *, video: bool = False) -> Picture:
         PictureError: it is not one that the provider could fetch.
     """
     ordinary, others = _ORDINARY.fullmatch(url), NO_VIDEOS if video else NO_PICTURES
-    fits = ordinary and len(url) <= URL_MAX and not _bare(ordinary[2]).casefold().endswith(others)
+    fits = ordinary and len(url) <= URL_MAX and _suffix(ordinary[2]) not in others
     if ordinary and fits and not _is_private(ordinary[1]):
-        return Picture(url=url)
+        return Picture(url)
     try:
         parts = urlsplit(url)
         host, _port = parts.hostname, parts.port
@@ -67,21 +67,21 @@ def from_url(url: str, *, video: bool = False) -> Picture:
             f"{host} is an address of a private network, which the provider cannot reach: "
             f"give a local {_word(video)} under `file:`, and it is uploaded"
         )
-    if parts.path.casefold().endswith(others):
+    if _suffix(parts.path) in others:
         raise PictureError(f"{_other(parts.path, video=video)}, by its name: the model takes {_taken(video)}")
     return Picture(url=url)
 
 
 def _other(path: str, *, video: bool) -> str:
     """Return what lies at a path that is not taken, in words."""
-    if path.casefold().endswith(SUFFIXES if video else VIDEO_SUFFIXES):
-        return f"is a {_word(not video)}"
-    return f"is a {path[path.rindex('.') :].casefold()}"
+    suffix = _suffix(path)
+    known = suffix in (SUFFIXES if video else VIDEO_SUFFIXES)
+    return f"is a {_word(not video) if known else suffix}"
 
 
-def _bare(path: str) -> str:
-    """Return the path of an ordinary address without what is asked of it."""
-    return path.partition("#")[0].partition("?")[0]
+def _suffix(path: str) -> str:
+    """Return a path from its last dot on, in small letters."""
+    return path[path.rfind(".") :].casefold()
 
 
 def on_this_machine(url: str) -> str | None:
@@ -98,7 +98,7 @@ def name_in(url: str) -> str:
         ValueError: it is no address.
     """
     ordinary = _ORDINARY.fullmatch(url)
-    path = _bare(ordinary[2]) if ordinary else urlsplit(url).path
+    path = ordinary[2] if ordinary else urlsplit(url).path
     path = unquote(path) if "%" in path else path
     name = path.rpartition("/")[2]
     if name in {"", "."} or "\\" in name:

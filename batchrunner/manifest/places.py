@@ -15,9 +15,17 @@ from typing import NamedTuple
 from batchrunner.cards import Card
 from batchrunner.manifest.naming import Namer
 from batchrunner.manifest.seeds import Seeds
-from batchrunner.values import JSON, Job, JobRow, canonical
+from batchrunner.manifest.templates import fill, is_plain
+from batchrunner.values import JSON, Job, JobRow, Shot, canonical
 
-_quoted = json.JSONEncoder(ensure_ascii=False).encode  # as `canonical` writes a text
+_quoted = json.encoder.encode_basestring  # as `canonical` writes a text
+
+
+def text_of(shot: Shot) -> str:
+    """Return a pair's words as they are sent; the shot's vars win, then those of the image."""
+    if is_plain(shot.prompt.text):
+        return shot.prompt.text
+    return fill(shot.prompt.text, {**shot.prompt.vars, **shot.image.vars, **shot.vars})
 
 
 class Frame:
@@ -69,33 +77,44 @@ class Common:
     """What all jobs of a manifest have in common."""
 
     model: str
+    image_fields: tuple[str, ...]
+    prompt_field: str
     seed_field: str | None
     seeds: Seeds
 
 
 class Place(NamedTuple):
-    """One image, prompt and setting. `words`: pictures and prompt by the payload's fields, as they are sent.
+    """One image, prompt and setting. `fixed`: a take is its own seed."""
 
-    `fixed`: a take is its own seed.
-    """
-
-    image: str
-    prompt: str
+    shot: Shot
     setting: Setting
-    words: Mapping[str, str]
     takes: Sequence[int]
     fixed: bool
     common: Common
 
     @property
-    def body(self) -> dict[str, JSON]:
-        """The payload without a seed."""
-        return {**self.words, **self.setting.wire}
+    def image(self) -> str:
+        """The image's id."""
+        return self.shot.image.id
+
+    @property
+    def prompt(self) -> str:
+        """The prompt's id."""
+        return self.shot.prompt.id
+
+    @property
+    def words(self) -> dict[str, str]:
+        """Pictures and prompt by the payload's fields, as they are sent."""
+        common, pictures = self.common, self.shot.image.pictures
+        found = {field: picture.wire for field, picture in zip(common.image_fields, pictures, strict=True)}
+        found[common.prompt_field] = text_of(self.shot)
+        return found
 
     def jobs(self) -> Iterator[Job]:
         """Yield one job for each take."""
-        body, field = self.body, self.common.seed_field
-        head, tail = self.setting.frame.around_seed(self.words)
+        words, field = self.words, self.common.seed_field
+        body: dict[str, JSON] = {**words, **self.setting.wire}
+        head, tail = self.setting.frame.around_seed(words)
         for id_, image, prompt, take, seed, model, text, name, cost in self.rows():
             told = head + tail if field is None else f"{head}{seed}{tail}"
             print_ = hashlib.sha256(told.encode()).hexdigest()
@@ -113,7 +132,7 @@ class Place(NamedTuple):
         before, after = affixes or ("", "")
         begun = sha256(head.encode())  # what comes before the seed is hashed once, and it is nearly all
         payload_head, payload_tail = head[at:], tail[:-1]
-        for take, seed in self._seeds():
+        for take, seed in self._seeds(image, prompt):
             gap = seed if seeded else ""
             print_ = begun.copy()
             print_.update(f"{gap}{tail}".encode())
@@ -129,8 +148,8 @@ class Place(NamedTuple):
                 cost,
             )
 
-    def _seeds(self) -> Iterable[tuple[int, int]]:
+    def _seeds(self, image: str, prompt: str) -> Iterable[tuple[int, int]]:
         """Yield take and seed; a fixed seed is its own take, so that the order of the list says nothing."""
         if self.fixed:
             return ((take, take) for take in self.takes)
-        return self.common.seeds.of(self.image, self.prompt, self.takes)
+        return self.common.seeds.of(image, prompt, self.takes)

@@ -12,13 +12,14 @@ chance: among 10 takes once in 50 million pairs, among 10,000 once in 40. It is 
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from batchrunner.cards import Card
 from batchrunner.manifest import templates
-from batchrunner.manifest.expand import Expander, text_of
+from batchrunner.manifest.expand import Expander
+from batchrunner.manifest.places import text_of
 from batchrunner.manifest.seeds import derive_seed
 from batchrunner.manifest.sources import also
 from batchrunner.manifest.written import Report, Row
@@ -31,8 +32,7 @@ K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(NamedTuple):
     """A pair, whether it is an include, and its own row if it has one."""
 
     shot: Shot
@@ -66,7 +66,7 @@ class Same:
         """Report jobs with the same payload, seed included."""
         suspects = may_be_alike(self._manifest.prompts)
         product = _grouped((_wires(image), image) for image in self._manifest.images)
-        own = _grouped((_wires(pair.shot.image), pair) for pair in self._own)
+        own = self._meeting(lambda shot: _wires(shot.image), product.__contains__)
         for pictures in {**product, **own}:
             images, rows = product.get(pictures, []), own.get(pictures, [])
             prompts = self._manifest.prompts if rows or len(images) > 1 else suspects
@@ -84,12 +84,21 @@ class Same:
         """Report jobs of shots and includes that have a path in common with others of their pair."""
         images = {image.id: image for image in self._manifest.images}
         prompts = {prompt.id: prompt for prompt in self._manifest.prompts}
-        own = _grouped(((pair.shot.image.id, pair.shot.prompt.id), pair) for pair in self._own)
-        for (image, prompt), rows in own.items():
-            listed = image in images and prompt in prompts
-            pairs = [*([Pair(Shot(images[image], prompts[prompt]))] if listed else ()), *rows]
-            if len(pairs) > 1:
-                self._compare(pairs, "at the same path as", lambda job: job.name.casefold())
+
+        def listed(pair: tuple[str, str]) -> bool:
+            return pair[0] in images and pair[1] in prompts
+
+        for pair, rows in self._meeting(lambda shot: (shot.image.id, shot.prompt.id), listed).items():
+            usual = [Pair(Shot(images[pair[0]], prompts[pair[1]]))] if listed(pair) else []
+            pairs = [*usual, *rows]
+            self._compare(pairs, "at the same path as", lambda job: job.name.casefold())
+
+    def _meeting(self, mark: Callable[[Shot], K], listed: Callable[[K], bool]) -> dict[K, list[Pair]]:
+        """Group shots and includes by a mark that others of them have too, or that is `listed`."""
+        marks = [mark(pair.shot) for pair in self._own]
+        often = Counter(marks)
+        told = zip(marks, self._own, strict=True)
+        return _grouped((one, pair) for one, pair in told if often[one] > 1 or listed(one))
 
     def _compare(self, pairs: Sequence[Pair], what: str, mark: Callable[[Job], str]) -> None:
         seen: dict[str, tuple[Pair, Job]] = {}
@@ -129,7 +138,7 @@ class Same:
         takes = self._manifest.takes
         many = isinstance(takes, int) and takes >= SWEEP_MIN
         product = itertools.product(self._manifest.images, self._manifest.prompts) if many else ()
-        own = (pair for pair in self._own if pair.shot.take is None)
+        own = [pair for pair in self._own if (many or pair.shot.takes is not None) and pair.shot.take is None]
         for pair in itertools.chain((Pair(Shot(image, prompt)) for image, prompt in product), own):
             count = takes if pair.shot.takes is None else pair.shot.takes
             if isinstance(count, int) and count >= SWEEP_MIN:
@@ -142,11 +151,13 @@ class Same:
 def may_be_alike(prompts: Sequence[Prompt]) -> list[Prompt]:
     """Return the prompts that could get the same words as another one: those that begin and end alike."""
     heads = _roots([templates.parts(prompt.text)[0][0] for prompt in prompts])
-    tails = _roots([_end(prompt.text)[::-1] for prompt in prompts])
-    groups = _grouped(
-        (pair, prompt) for pair, prompt in zip(zip(heads, tails, strict=True), prompts, strict=True)
-    )
-    return [prompt for group in groups.values() if len(group) > 1 for prompt in group]
+    found: list[Prompt] = []
+    for some in _grouped(zip(heads, prompts, strict=True)).values():
+        if len(some) > 1:
+            tails = _roots([_end(prompt.text)[::-1] for prompt in some])
+            groups = _grouped(zip(tails, some, strict=True)).values()
+            found += [prompt for group in groups if len(group) > 1 for prompt in group]
+    return found
 
 
 def _end(text: str) -> str:
@@ -165,7 +176,7 @@ def _roots(texts: Sequence[str]) -> list[str]:
 
 
 def _wires(image: Image) -> tuple[str, ...]:
-    return tuple(picture.wire for picture in image.pictures)
+    return tuple([picture.wire for picture in image.pictures])
 
 
 def _grouped(rows: Iterable[tuple[K, T]]) -> dict[K, list[T]]:

@@ -24,6 +24,8 @@ from batchrunner.values import JSON, Exclude, Payload, Shot, canonical
 
 COMBINATIONS_MAX = 10_000  # of the matrix, for each image and prompt: more is a slip, and a dear one
 
+ALL_SURE: frozenset[str] = frozenset()
+
 Place = tuple[Row, Path]
 
 
@@ -33,7 +35,7 @@ class Layer:
 
     parameters: Mapping[str, JSON]
     places: list[Place]
-    unsure: frozenset[str] = frozenset()  # the parameters that may have other values here, or any
+    unsure: frozenset[str] = ALL_SURE  # the parameters that may have other values here, or any
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,26 +153,30 @@ class _Checker:
     def _groups(self, shots: Iterable[tuple[Shot, Row]]) -> Iterator[tuple[Layer, Layer, Layer]]:
         """Yield the distinct layers of image, prompt and shot; the last has the places of all such shots."""
         found: dict[tuple[str, frozenset[str]], tuple[Layer, Layer, Layer]] = {}
+        doubtful = self._report.doubtful
         for shot, row in shots:
-            image, prompt, own = shot.image.parameters, shot.prompt.parameters, shot.parameters
-            bare = not (image or prompt or own)  # as most rows of a large table
-            parts = () if bare else [self._tied_of(one) for one in (image, prompt, own)]
-            unsure = self._unsure(row)
-            mark = "\n".join([canonical(one) if one else "" for one in parts]) or "\n\n", unsure
-            places: list[Place] = [(row, ("parameters",))]
+            told = shot.image.parameters, shot.prompt.parameters, shot.parameters
+            parts = [self._tied_of(one) for one in told] if any(told) else told  # as a rule there are none
+            unsure = self._unsure(row) if doubtful else ALL_SURE
+            mark = "\n".join([canonical(one) if one else "" for one in parts]), unsure
+            place: Place = (row, ("parameters",))
             if mark in found:
-                found[mark][2].places.extend(places)
+                found[mark][2].places.append(place)
             else:
-                below, middle, top = (Layer(one, list(places), unsure) for one in parts or ({}, {}, {}))
+                below, middle, top = (Layer(one, [place], unsure) for one in parts)
                 found[mark] = (below, middle, top)
         return iter(found.values())
 
     def _distinct(self, rows: Iterable[tuple[Payload, Row]]) -> list[Layer]:
         found: dict[tuple[str, frozenset[str]], Layer] = {}
+        doubtful = self._report.doubtful
         for parameters, row in rows:
-            tied, unsure = self._tied_of(parameters), self._unsure(row)
-            layer = found.setdefault((canonical(tied) if tied else "", unsure), Layer(tied, [], unsure))
-            layer.places.append((row, ("parameters",)))
+            tied = self._tied_of(parameters) if parameters else parameters
+            unsure = self._unsure(row) if doubtful else ALL_SURE
+            mark = canonical(tied) if tied else "", unsure
+            if mark not in found:
+                found[mark] = Layer(tied, [], unsure)
+            found[mark].places.append((row, ("parameters",)))
         return list(found.values())
 
     def _tied_of(self, parameters: Payload) -> dict[str, JSON]:
@@ -180,7 +186,7 @@ class _Checker:
     def _unsure(self, row: Row, kind: str = "parameters") -> frozenset[str]:
         """Return the parameters that are in doubt in a row."""
         if not self._report.unsure(row, (kind,)):
-            return frozenset()
+            return ALL_SURE
         names = self._card.parameters["properties"]
         return frozenset(name for name in names if self._report.unsure(row, (kind, name)))
 

@@ -14,13 +14,14 @@ RESERVED = frozenset(
 )
 SEGMENT_BYTES_MAX = 120
 # What `slug` and `segment` give back as it is: nearly all that a large table holds.
-_SLUG = re.compile(r"[a-z0-9](?:(?:[a-z0-9._]|-(?!-)){0,62}[a-z0-9])?")
-_SEGMENT = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,118}[A-Za-z0-9_])?")
+_SLUG = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
+_SEGMENT = rf"(?!(?i:{'|'.join(RESERVED)})(?:[./]|\Z))" r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,118}[A-Za-z0-9_])?"
+_PATH = re.compile(f"{_SEGMENT}(?:/{_SEGMENT})*")
 
 
 def slug(text: str) -> str:
     """Return a text as an id: lower case, plain letters, dashes. What has none gets a name of its hash."""
-    if _SLUG.fullmatch(text):
+    if _SLUG.fullmatch(text) and "--" not in text:
         return text
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     found = re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._")[:ID_MAX].strip("-._")
@@ -32,14 +33,14 @@ def is_reserved(name: str) -> bool:
     return name.partition(".")[0].lower() in RESERVED
 
 
-def is_segment(text: str) -> bool:
-    """Tell whether every file system takes a text as it is as one part of a path."""
-    return _SEGMENT.fullmatch(text) is not None and not is_reserved(text)
+def is_path(text: str) -> bool:
+    """Tell whether every file system takes each part of a path as it is."""
+    return _PATH.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=4096)
 def segment(text: str) -> str:
-    """Return one part of a path as every file system takes it; see `is_segment`."""
+    """Return one part of a path as every file system takes it; see `is_path`."""
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip(".-") or "x"
     safe = safe if len(safe) <= SEGMENT_BYTES_MAX else _cut(safe)
     return f"{safe}_" if is_reserved(safe) else safe

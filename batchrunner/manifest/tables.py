@@ -7,7 +7,7 @@ one cell would be paid for.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
@@ -46,7 +46,7 @@ class Table:
         self._report = report
         self._locate = locate
         self._named = named
-        self._usual = {kind: entry.told[kind] for kind in ("vars", "parameters") if entry.told.get(kind)}
+        self.usual = {kind: entry.told[kind] for kind in ("vars", "parameters") if entry.told.get(kind)}
 
     def add_column(self, name: str, place: Place) -> Path | None:
         """Return what a column means; None: it is not read. What is wrong with it is reported."""
@@ -94,23 +94,19 @@ class Table:
         self._report.lost.add(self.section)
         self._report.add(Problem(self.file.name, *place, path, message))
 
-    def row(
-        self, line: int, cells: Mapping[Path, Any], wrong: Mapping[Path, str], *, flat: bool = False
-    ) -> TableRow:
+    def row(self, line: int, cells: Mapping[Path, Any], wrong: Mapping[Path, str]) -> TableRow:
         """Return a row in the shape of an inline entry; what the table's entry says lies below it.
 
-        `wrong`: what is to be said of cells that cannot be used. `flat`: no cell is a part of something.
+        `wrong`: what is to be said of cells that cannot be used.
         """
         frames = {path: GONE for path in wrong if path[0] == "frames"}  # the others keep their numbers
-        row = TableRow(self, line, self._told({**cells, **frames} if frames else cells, flat=flat))
+        row = TableRow(self, line, self._told({**cells, **frames} if frames else cells))
         for path, message in wrong.items():
             self._report.say(row, path, message)
         return row
 
-    def _told(self, cells: Mapping[Path, Any], *, flat: bool) -> Mapping[str, Any]:
-        if flat and not self._usual:
-            return {str(path[0]): value for path, value in cells.items()}
-        found: dict[str, Any] = {kind: dict(usual) for kind, usual in self._usual.items()}
+    def _told(self, cells: Mapping[Path, Any]) -> Mapping[str, Any]:
+        found: dict[str, Any] = {kind: dict(usual) for kind, usual in self.usual.items()}
         for path, value in cells.items():
             if len(path) == 1:
                 found[str(path[0])] = value
@@ -130,15 +126,12 @@ class Table:
         return (self._locate(line, name), name) if name is not None else ((line, 1), "")
 
 
-class TableRow:
+class TableRow(NamedTuple):
     """One row; `line` is where it begins."""
 
-    __slots__ = ("line", "table", "told")
-
-    def __init__(self, table: Table, line: int, told: Mapping[str, Any]) -> None:
-        self.table = table
-        self.line = line
-        self.told = told
+    table: Table
+    line: int
+    told: Mapping[str, Any]
 
     def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
         """Return a problem at the row's cell; what only the table's entry says is told there."""

@@ -55,9 +55,9 @@ def holes(
                 report.add(row.problem(("vars", name), what))
 
 
-def slips(rows: Sequence[Row], used: Collection[str], card: Card | None) -> None:
+def slips(tables: Sequence[Table], used: Collection[str], card: Card | None) -> None:
     """Report columns that nobody uses and whose names are, or nearly are, something else."""
-    for table in _tables(rows):
+    for table in tables:
         for name, path in _columns(table, used):
             if name.casefold() in PAIRED.get(table.section, ()) and (card is None or card.image_fields):
                 what = (
@@ -81,16 +81,14 @@ def comments(rows: Iterable[Row]) -> Iterator[Problem]:
                 yield found
 
 
-def notes(rows: Sequence[Row], used: Collection[str]) -> Iterator[Problem]:
+def notes(tables: Sequence[Table], entries: Iterable[Row], used: Collection[str]) -> Iterator[Problem]:
     """Yield the columns and vars that no prompt uses: each name once a table, once in the manifest."""
-    entries = [row for row in rows if not isinstance(row, TableRow)]
     seen = set(used)
-    for table in _tables(rows):
+    for table in tables:
         for name, path in _columns(table, used):
             what = f"no prompt uses {{{name}}} (#{name} says that it is a note)"
             yield Problem(table.file.name, *table.headers[path], name, what)
-        entries.append(table.entry)
-    for row in entries:
+    for row in (*entries, *(table.entry for table in tables)):
         for name in row.told.get("vars", ()):
             if name not in seen:
                 seen.add(name)
@@ -105,7 +103,8 @@ def unnamed(listed: Sequence[tuple[str, Row]], kind: str, named: Collection[str]
         yield left[0][1].problem((), f'no shot names the {kind} "{left[0][0]}"{more}')
 
 
-def _tables(rows: Iterable[Row]) -> list[Table]:
+def tables(rows: Iterable[Row]) -> list[Table]:
+    """Return the tables that rows come from."""
     return list({id(row.table): row.table for row in rows if isinstance(row, TableRow)}.values())
 
 

@@ -15,7 +15,7 @@ from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.tables import TableRow
 from batchrunner.manifest.templates import TemplateError
 from batchrunner.manifest.written import Entry, Report, Row
-from batchrunner.values import NO_IMAGE, Image, Prompt, Shot
+from batchrunner.values import NO_IMAGE, NOTHING, Image, Prompt, Shot
 
 Rows = Sequence[tuple[Image, Row]]
 
@@ -49,7 +49,7 @@ class Wording:
     def shot(self, shot: Shot, row: Row) -> None:
         """Check a shot's words; those of a listed prompt were checked for their braces where they stand."""
         wanted = self._names(shot.prompt.text, row)
-        words = {**shot.prompt.vars, **shot.image.vars, **shot.vars}
+        words = {**shot.prompt.vars, **shot.image.vars, **shot.vars} if wanted else NOTHING
         lacking = [name for name in wanted or () if name not in words]
         if lacking or wanted is None:
             self._report.doubt(row, ("words",))

@@ -96,7 +96,7 @@ class Report:
         self.problems: list[Problem] = []
         self._written = written  # the doubts of the manifest itself
         self.lost: set[str] = set()  # sections of which some rows cannot be read
-        self._doubts: dict[Row, Doubts] = {}
+        self._doubts: dict[int, tuple[Row, Doubts]] = {}  # by identity: not every row has a hash
 
     def say(self, row: Row, path: Path, message: str, *, key: bool = False) -> None:
         """Take in what is wrong with a part of a row, which is in doubt from now on.
@@ -109,18 +109,25 @@ class Report:
 
     def doubt(self, row: Row, path: Path) -> None:
         """Take note that a part of a row is wrong, or depends on what is."""
-        self._doubts.setdefault(row, Doubts()).whole(path)
+        self._doubts.setdefault(id(row), (row, Doubts()))[1].whole(path)
+
+    @property
+    def doubtful(self) -> bool:
+        """Tell whether there is any doubt: where there is none, 100,000 rows need not be asked."""
+        return bool(self._doubts) or bool(self._written)
 
     def unsure(self, row: Row, path: Path) -> bool:
         """Tell whether a part of a row, or anything in it, is in doubt."""
-        if not self._written and not self._doubts:
-            return False  # as in every sound manifest, which may have 100,000 rows
-        return row.unsure(path) or (row in self._doubts and self._doubts[row].at(path))
+        if not self.doubtful:
+            return False
+        return row.unsure(path) or (id(row) in self._doubts and self._doubts[id(row)][1].at(path))
 
     def all_sure(self, section: str, rows: Iterable[tuple[object, Row]], *paths: Path) -> bool:
         """Tell whether all rows of a section are there, and of each some parts are not in doubt."""
         there = section not in self.lost and not self._written.itself((section,))
-        return there and not any(self.unsure(row, path) for _one, row in rows for path in paths)
+        if not there or not self.doubtful:
+            return there
+        return not any(self.unsure(row, path) for _one, row in rows for path in paths)
 
     def add(self, problem: Problem) -> None:
         """Take a problem in.

@@ -30,13 +30,25 @@ class Window:
     def opens_us(self, now_us: int, zone: tzinfo | None = None) -> int | None:
         """Return when the window opens next (microseconds UTC), or None while it is open."""
         today = _local(now_us, zone).date()
-        starts = [today + timedelta(days=days) for days in (-1, 0, 1)]
-        for start in starts:
-            opens_us = _moment_us(start, self.opens, zone)
-            end = start if self.closes > self.opens else start + timedelta(days=1)
-            if opens_us <= now_us < _moment_us(end, self.closes, zone):
-                return None
-        return min(us for start in starts if (us := _moment_us(start, self.opens, zone)) > now_us)
+        nights = [self._night_us(today + timedelta(days=days), zone) for days in (-1, 0, 1)]
+        if any(opens_us <= now_us < closes_us for opens_us, closes_us in nights):
+            return None
+        return min(opens_us for opens_us, _closes_us in nights if opens_us > now_us)
+
+    def open_s(self, from_us: int, until_us: int, zone: tzinfo | None = None) -> float:
+        """Return for how many seconds the window is open between two moments (microseconds UTC)."""
+        day, last = _local(from_us, zone).date() - timedelta(days=1), _local(until_us, zone).date()
+        open_us = 0
+        while day <= last:
+            opens_us, closes_us = self._night_us(day, zone)
+            open_us += max(0, min(closes_us, until_us) - max(opens_us, from_us))
+            day += timedelta(days=1)
+        return open_us / 1e6
+
+    def _night_us(self, day: date, zone: tzinfo | None) -> tuple[int, int]:
+        """Return when the window that opens on a day does so, and when it closes."""
+        end = day if self.closes > self.opens else day + timedelta(days=1)
+        return _moment_us(day, self.opens, zone), _moment_us(end, self.closes, zone)
 
 
 def window(text: str) -> Window:

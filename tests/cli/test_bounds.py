@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,20 @@ def test_a_plan_and_a_dry_run_tell_how_far_a_run_with_bounds_gets(tmp_path: Path
     assert told["finish"] <= 600
     assert "ends it" not in whole
     assert not (tmp_path / "state").exists()
+
+
+def test_a_deadline_counts_only_the_hours_of_the_window(tmp_path: Path) -> None:
+    """What is over before they begin does nothing."""
+    shell = Shell(tmp_path)
+    opens = datetime.now().astimezone() + timedelta(hours=6)
+    hours = f"{opens:%H:%M}-{opens + timedelta(hours=1):%H:%M}"
+    night = shell.write(takes=200, limits=f', window: "{hours}"')
+
+    before = shell.inside("plan", night, "--for", "5h").out
+    within = shell.inside("plan", night, "--for", "6h10m", "--json").json
+
+    assert "no job that waits would be done before the deadline" in before
+    assert 0 < within["within"] < 200
 
 
 def test_a_deadline_that_nothing_is_known_for_is_said(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_the_more_special_setting_wins(layers: dict[str, str], expected: str) ->
 
 def test_an_images_words_win_over_the_prompts() -> None:
     """The prompt says what stands where the image says nothing."""
-    image = replace(an_image("fox"), vars={"light": "dusk"})
+    image = an_image("fox")._replace(vars={"light": "dusk"})
     prompt = Prompt("push", "{light}, {mood}, {{as it is}}", vars={"light": "noon", "mood": "calm"})
     (job,) = expand(night(images=(image,), prompts=(prompt,), takes=1), CARD)
 

@@ -84,6 +84,8 @@ def test_a_row_is_its_job(changed: dict[str, Any]) -> None:
         ".{take}.",
         "a{take}/{prompt}",
         "é{take}",
+        "{{take}}-{take}",
+        "x/Lpt{take}.{prompt}",
     ],
 )
 def test_every_name_is_as_it_is_one_by_one(name: str) -> None:

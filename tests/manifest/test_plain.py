@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from batchrunner.manifest.pictures import PictureError, from_url, name_in
-from batchrunner.manifest.slugs import ID, is_segment, segment, slug
+from batchrunner.manifest.slugs import ID, is_path, segment, slug
 from batchrunner.manifest.templates import fill, names, parts
 
 NAMES = st.text("ab09.-_Aé \n", max_size=70) | st.sampled_from(["aux", "com1", "nul.x", "con-", "b" * 121])
@@ -23,10 +23,10 @@ def test_a_slug_is_its_own_slug(name: str) -> None:
     assert ID.fullmatch(slug(name))
 
 
-@given(NAMES)
-def test_a_segment_is_what_stays_as_it_is(name: str) -> None:
+@given(st.lists(NAMES, min_size=1, max_size=3))
+def test_a_safe_path_is_one_that_stays_as_it_is(parts_: list[str]) -> None:
     """Asked before each of 100,000 paths is made."""
-    assert is_segment(name) == (segment(name) == name)
+    assert is_path("/".join(parts_)) == all(segment(part) == part for part in parts_)
 
 
 @given(st.text("abé019.-/%?#@:[]\\ ;~", max_size=12))

@@ -106,6 +106,22 @@ def test_a_window_within_a_day(now: str, opens: str | None) -> None:
     assert window("09:00-17:00").opens_us(us(now), BERLIN) == (us(opens) if opens else None)
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "hours"),
+    [
+        ("2026-11-23T12:00", "2026-11-24T12:00", 9.0),
+        ("2026-11-23T23:00", "2026-11-24T01:00", 2.0),
+        ("2026-11-24T05:00", "2026-11-25T22:00", 1.0 + 9.0 + 1.0),
+        ("2026-11-24T07:00", "2026-11-24T20:00", 0.0),
+        ("2026-03-28T12:00", "2026-03-29T12:00", 8.0),  # the night is an hour shorter
+        ("2026-10-24T12:00", "2026-10-25T12:00", 10.0),
+    ],
+)
+def test_how_long_a_window_is_open_within_a_time(start: str, end: str, hours: float) -> None:
+    """22:00 to 07:00 in Berlin."""
+    assert window("22:00-07:00").open_s(us(start), us(end), BERLIN) == hours * 3600
+
+
 @pytest.mark.parametrize("text", ["22-07", "22:00", "22:00-25:00", "22:00 - 07:00", "07:00-07:00"])
 def test_what_is_no_window_is_told_what_one_is(text: str) -> None:
     """In words."""
