@@ -80,6 +80,7 @@ class Table:
         """Report a column that is not read: what it may mean is in doubt in every row."""
         for path in paths:
             self.doubts.whole(path)
+            self._report.doubtful = True
         self._report.add(Problem(self.file.name, *place, name, message))
 
     def rule(self, path: Path) -> Mapping[str, Any] | None:

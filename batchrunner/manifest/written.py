@@ -95,6 +95,7 @@ class Report:
     def __init__(self, written: Doubts) -> None:
         self.problems: list[Problem] = []
         self._written = written  # the doubts of the manifest itself
+        self.doubtful = bool(written)  # anything at all: else 100,000 rows need not be asked
         self.lost: set[str] = set()  # sections of which some rows cannot be read
         self._doubts: dict[int, tuple[Row, Doubts]] = {}  # by identity: not every row has a hash
 
@@ -109,12 +110,8 @@ class Report:
 
     def doubt(self, row: Row, path: Path) -> None:
         """Take note that a part of a row is wrong, or depends on what is."""
+        self.doubtful = True
         self._doubts.setdefault(id(row), (row, Doubts()))[1].whole(path)
-
-    @property
-    def doubtful(self) -> bool:
-        """Tell whether there is any doubt: where there is none, 100,000 rows need not be asked."""
-        return bool(self._doubts) or bool(self._written)
 
     def unsure(self, row: Row, path: Path) -> bool:
         """Tell whether a part of a row, or anything in it, is in doubt."""
