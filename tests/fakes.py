@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from batchrunner.media.trouble import MediaError
-from batchrunner.media.verdicts import Files, Verdict, publish_all
+from batchrunner.media.verdicts import Files, Verdict, fetch_all, publish_all
 from batchrunner.providers.base import ProviderError
 from batchrunner.values import (
     Account,
@@ -218,8 +218,11 @@ class FakeClips:
         self.parts: dict[int, MediaFile] = {}
         self.published: dict[str, int] = {}
 
-    def fetch(self, attempt: Attempt, urls: Sequence[str]) -> tuple[MediaFile, ...]:
-        """Bring one file."""
+    def fetch(self, attempts: Sequence[Attempt], urls: Sequence[Sequence[str]]) -> Sequence[Verdict]:
+        """Bring one file of each."""
+        return fetch_all(attempts, urls, self._fetch)
+
+    def _fetch(self, attempt: Attempt, urls: Sequence[str]) -> Files:
         word = self.script.pop(0) if self.script else "ok"
         if word != "ok":
             raise MediaError(word, gone=word == "gone", bad=word == "bad")

@@ -19,21 +19,22 @@ from batchrunner.values import Account, Attempt, Listing, MediaFile, Picture, Re
 
 
 class Clips(Protocol):
-    """Where finished clips go. Both verbs may be repeated: they go on where they stopped."""
+    """Where finished clips go. Both verbs may be repeated: they go on where they stopped.
 
-    def fetch(self, attempt: Attempt, urls: Sequence[str]) -> tuple[MediaFile, ...]:
-        """Bring every file of an attempt onto the disk, whole, checked and durable, as part files.
+    Both return a verdict for each attempt, in their order: its files, a MediaError, or a LocalError (this
+    machine's disk).
+    """
 
-        Raises:
-            MediaError: the files cannot be had, or are not what they should be.
-            LocalError: this machine's disk.
+    def fetch(self, attempts: Sequence[Attempt], urls: Sequence[Sequence[str]]) -> Sequence[Verdict]:
+        """Bring every file of some attempts onto the disk, whole, checked and durable, as part files.
+
+        `urls`: of each attempt's files. A MediaError: they cannot be had, or are not what they should be.
         """
 
     def publish(self, attempts: Sequence[Attempt]) -> Sequence[Verdict]:
         """Give the fetched files of some attempts their final names, durably; never over a foreign file.
 
-        Returns a verdict for each attempt, in their order: its files, a MediaError (`gone` when a part file
-        has vanished), or a LocalError (this machine's disk).
+        A MediaError with `gone`: a part file has vanished.
         """
 
 
@@ -98,10 +99,10 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """Bring the finished files to the disk."""
+    """Bring the finished files of some attempts to the disk; `urls`: of each one's files."""
 
-    attempt: Attempt
-    urls: tuple[str, ...]
+    attempts: tuple[Attempt, ...]
+    urls: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +182,8 @@ class Searched:
 
 
 @dataclass(frozen=True, slots=True)
-class Downloaded:
-    """The files, or what went wrong there or here."""
+class Result:
+    """One attempt's files, or what went wrong there or here."""
 
     attempt_id: int
     files: tuple[MediaFile, ...] = ()
@@ -190,19 +191,17 @@ class Downloaded:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
-    """One attempt's files under their final names, or what went wrong."""
+class Downloaded:
+    """What became of each attempt of a `Download`."""
 
-    attempt_id: int
-    files: tuple[MediaFile, ...] = ()
-    error: MediaError | LocalError | None = None
+    results: tuple[Result, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
     """What became of each attempt of a `Publish`."""
 
-    named: tuple[Named, ...]
+    results: tuple[Result, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,14 +231,10 @@ def _perform(action: Action, provider: Provider, clips: Clips) -> Outcome:
             return Submitted(attempt.id, provider.submit(attempt.model, attempt.payload, timeout_s=timeout_s))
         case Poll():
             return _poll(action, provider)
-        case Download(attempt, urls):
-            try:
-                return Downloaded(attempt.id, clips.fetch(attempt, urls))
-            except (MediaError, LocalError) as error:
-                return Downloaded(attempt.id, (), error)
+        case Download(attempts, urls):
+            return Downloaded(tuple(map(_result, attempts, clips.fetch(attempts, urls))))
         case Publish(attempts):
-            verdicts = clips.publish(attempts)
-            return Published(tuple(map(_named, attempts, verdicts)))
+            return Published(tuple(map(_result, attempts, clips.publish(attempts))))
         case Survey(model):
             return Surveyed(model, *_list(model, provider))
         case Sweep():
@@ -252,8 +247,8 @@ def _perform(action: Action, provider: Provider, clips: Clips) -> Outcome:
             return _probe(provider)
 
 
-def _named(attempt: Attempt, verdict: Verdict) -> Named:
-    return Named(attempt.id, verdict) if isinstance(verdict, tuple) else Named(attempt.id, (), verdict)
+def _result(attempt: Attempt, verdict: Verdict) -> Result:
+    return Result(attempt.id, verdict) if isinstance(verdict, tuple) else Result(attempt.id, (), verdict)
 
 
 def _poll(action: Poll, provider: Provider) -> Polled:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from batchrunner.engine import lifecycle
@@ -17,6 +17,7 @@ from batchrunner.engine.actions import (
     Probed,
     Publish,
     Published,
+    Result,
     Search,
     Searched,
     Submit,
@@ -79,15 +80,10 @@ def decide(run: Run, outcome: Outcome) -> None:
         case Surveyed():
             run.heard(outcome.error)
             _surveyed(run, outcome, now_s, now_us)
-        case Downloaded(attempt_id, files, failure):
-            run.space.fetched(files)
-            one = run.desk.live[attempt_id]
-            run.follow(
-                one,
-                after_download(one.attempt, one.tries, one.urls, files, failure, now_us, run.tools.rng),
-            )
-        case Published(named):
-            for done in named:
+        case Downloaded(results):
+            _downloaded(run, results, now_us)
+        case Published(results):
+            for done in results:
                 one = run.desk.live[done.attempt_id]
                 step = after_publish(one.attempt, one.tries, done.files, done.error, now_us, run.tools.rng)
                 run.follow(one, step)
@@ -101,7 +97,14 @@ def decide(run: Run, outcome: Outcome) -> None:
             _probed(run, outcome, now_s)
         case Crashed(action, crash):
             raise InvariantError(f"{type(action).__name__} ended in {crash!r}") from crash
-    run.hands[ACTION_OF[type(outcome)]] -= 1
+    run.hands[ACTION_OF[type(outcome)]] -= len(outcome.results) if isinstance(outcome, Downloaded) else 1
+
+
+def _downloaded(run: Run, results: Sequence[Result], now_us: int) -> None:
+    for done in results:
+        run.space.fetched(done.files)
+        one, rng = run.desk.live[done.attempt_id], run.tools.rng
+        run.follow(one, after_download(one.attempt, one.tries, one.urls, done.files, done.error, now_us, rng))
 
 
 def _submitted(run: Run, outcome: Submitted, now_s: float, now_us: int) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from batchrunner.engine.actions import Poll, Probe, Publish, Search, Submit, Upload
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from batchrunner.engine.actions import Action, Download, Poll, Probe, Publish, Search, Submit, Upload
 from batchrunner.engine.desk import Live
 from batchrunner.engine.planner import Situation, action_for, reseeded, submit_wait
 from batchrunner.engine.run import Run
@@ -11,8 +14,13 @@ from batchrunner.errors import InvariantError
 from batchrunner.rules import budget
 from batchrunner.values import AttemptState, PendingJob
 
+T = TypeVar("T")
+
 SUBMITS_AHEAD = 32  # POSTs on record as under way: what a kill leaves in doubt at most
 PUBLISH_TOGETHER = 32
+# Where so many downloads are due at once, two are one order, and so on: each order costs both processes some
+# turns of their threads. Fewer than that keep all downloaders busy best as they are.
+DOWNLOADS_AN_ORDER, DOWNLOAD_TOGETHER = 32, 8
 
 
 def start_due(run: Run) -> None:
@@ -31,7 +39,7 @@ def start_due(run: Run) -> None:
         _plan_one(run, one)
     if api:
         run.actions.extend(run.polls.start(now_s, run.desk.in_flight))
-    _join_publishes(run)
+    run.actions = joined(run.actions)
     if api:
         run.actions.extend(run.sweeper.start(now_s))
         models = run.searching.unlooked_models()
@@ -51,12 +59,25 @@ def _plan_one(run: Run, one: Live) -> None:
         run.actions.append(action)
 
 
-def _join_publishes(run: Run) -> None:
-    """Let one worker publish what became ready together: making names durable costs the same for all."""
-    attempts = [action.attempts[0] for action in run.actions if isinstance(action, Publish)]
-    run.actions = [action for action in run.actions if not isinstance(action, Publish)]
-    for start in range(0, len(attempts), PUBLISH_TOGETHER):
-        run.actions.append(Publish(tuple(attempts[start : start + PUBLISH_TOGETHER])))
+def joined(actions: Sequence[Action]) -> list[Action]:
+    """Let one worker publish what became ready together, and fetch some of very many clips.
+
+    Making names durable costs the same for all.
+    """
+    publishes = [one for one in actions if isinstance(one, Publish)]
+    downloads = [one for one in actions if isinstance(one, Download)]
+    found: list[Action] = [one for one in actions if not isinstance(one, Publish | Download)]
+    size = min(DOWNLOAD_TOGETHER, 1 + len(downloads) // DOWNLOADS_AN_ORDER)
+    for some in _chunks(downloads, size):
+        attempts = tuple(attempt for one in some for attempt in one.attempts)
+        found.append(Download(attempts, tuple(urls for one in some for urls in one.urls)))
+    for parts in _chunks(publishes, PUBLISH_TOGETHER):
+        found.append(Publish(tuple(attempt for one in parts for attempt in one.attempts)))
+    return found
+
+
+def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _plan_submits(run: Run, now_s: float, now_us: int) -> None:

@@ -194,7 +194,7 @@ class Loop:
 
     def _act(self, action: Action) -> None:
         run = self._run
-        run.hands[type(action)] += 1
+        run.hands[type(action)] += len(action.attempts) if isinstance(action, Download) else 1
         pool = self._pool(action)
         provider, clips, inbox = run.tools.provider, run.tools.clips, self._inbox
         pool.submit(lambda: inbox.put(perform(action, provider, clips)))

@@ -22,11 +22,11 @@ def action_for(attempt: Attempt, urls: tuple[str, ...], *, refetch: bool = False
         case AttemptState.UNKNOWN:
             return Search(attempt.model)
         case AttemptState.READY if urls:
-            return Download(attempt, urls)
+            return Download((attempt,), (urls,))
         case AttemptState.FETCHED if not urls and not refetch:
             return Publish((attempt,))
         case AttemptState.FETCHED if urls:
-            return Download(attempt, urls)
+            return Download((attempt,), (urls,))
         case AttemptState.ACCEPTED | AttemptState.READY | AttemptState.FETCHED if attempt.request_id:
             # A ready attempt without an address: it was lost with the last run, or has expired.
             return Poll(attempt.id, attempt.request_id)

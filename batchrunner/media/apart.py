@@ -33,7 +33,7 @@ from batchrunner.media import messages
 from batchrunner.media.clip_process import READY
 from batchrunner.media.folder import OutputFolder
 from batchrunner.media.trouble import MediaError
-from batchrunner.media.verdicts import Files, Verdict
+from batchrunner.media.verdicts import Verdict
 from batchrunner.values import Attempt
 
 CLIP_PROCESS = "batchrunner.media.clip_process"
@@ -80,20 +80,31 @@ class ClipsApart:
             return str(error)
         return self._folder.unwritable(name)
 
-    def fetch(self, attempt: Attempt, urls: Sequence[str]) -> Files:
+    def fetch(self, attempts: Sequence[Attempt], urls: Sequence[Sequence[str]]) -> Sequence[Verdict]:
         """See `Clips`."""
         try:
-            (verdict,) = self._asked(messages.order(messages.FETCH, [attempt], urls))
+            return self._shared().call(messages.order(messages.FETCH, attempts, urls))
+        except LocalError as error:
+            return [error] * len(attempts)
+        except _DiedError:  # on one of them
+            return [self._fetch_alone(one, its) for one, its in zip(attempts, urls, strict=True)]
+
+    def _fetch_alone(self, attempt: Attempt, urls: Sequence[str]) -> Verdict:
+        try:
+            (verdict,) = self._call_alone(messages.order(messages.FETCH, [attempt], [urls]))
         except _DiedError as error:
-            raise MediaError(f"the clip process died on this one: {error}", bad=True) from error
-        if isinstance(verdict, tuple):
-            return verdict
-        raise verdict
+            return MediaError(f"the clip process died on this one: {error}", bad=True)
+        except LocalError as error:
+            return error
+        return verdict
 
     def publish(self, attempts: Sequence[Attempt]) -> Sequence[Verdict]:
         """See `Clips`."""
+        order = messages.order(messages.PUBLISH, attempts)
         try:
-            return self._asked(messages.order(messages.PUBLISH, attempts))
+            with contextlib.suppress(_DiedError):
+                return self._shared().call(order)
+            return self._call_alone(order)
         except _DiedError as error:
             return [LocalError(f"the clip process died twice: {error}")] * len(attempts)
         except LocalError as error:
@@ -105,9 +116,7 @@ class ClipsApart:
             self._closed = True
             self._end(self._process)
 
-    def _asked(self, order: bytes) -> list[Verdict]:
-        with contextlib.suppress(_DiedError):
-            return self._shared().call(order)
+    def _call_alone(self, order: bytes) -> list[Verdict]:
         self._check_open()
         with self._alone:
             own = self._start(1)

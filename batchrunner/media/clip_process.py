@@ -17,13 +17,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from batchrunner.clock import SystemClock
-from batchrunner.errors import LocalError
 from batchrunner.media import messages
 from batchrunner.media.clips import ClipFolder
-from batchrunner.media.trouble import MediaError
-from batchrunner.media.verdicts import Verdict
+from batchrunner.media.verdicts import fetch_all
 from batchrunner.providers.http import Http
-from batchrunner.values import Attempt
 
 READY = b"ready\n"
 
@@ -63,16 +60,9 @@ def _answer(data: bytes, clips: ClipFolder, room: threading.Semaphore) -> bytes:
         if verb == messages.PUBLISH:
             return messages.answer(clips.publish(attempts))
         with room:
-            return messages.answer([_fetch(clips, attempt, urls) for attempt in attempts])
+            return messages.answer(fetch_all(attempts, urls, clips.fetch))
     except Exception:  # a thread must not die without a verdict
         return messages.crashed(traceback.format_exc())
-
-
-def _fetch(clips: ClipFolder, attempt: Attempt, urls: list[str]) -> Verdict:
-    try:
-        return clips.fetch(attempt, urls)
-    except (MediaError, LocalError) as error:
-        return error
 
 
 if __name__ == "__main__":

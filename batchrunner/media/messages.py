@@ -42,12 +42,12 @@ class Setup:
         return cls(**{**told, "provenance": Provenance(**told["provenance"])})
 
 
-def order(verb: str, attempts: Sequence[Attempt], urls: Sequence[str] = ()) -> bytes:
-    """Write an order: `fetch` one attempt's `urls`, or `publish` some attempts."""
-    return json.dumps([verb, [_attempt_told(one) for one in attempts], list(urls)]).encode()
+def order(verb: str, attempts: Sequence[Attempt], urls: Sequence[Sequence[str]] = ()) -> bytes:
+    """Write an order: `fetch` the files of some attempts at each one's `urls`, or `publish` them."""
+    return json.dumps([verb, [_attempt_told(one) for one in attempts], list(map(list, urls))]).encode()
 
 
-def read_order(data: bytes) -> tuple[str, list[Attempt], list[str]]:
+def read_order(data: bytes) -> tuple[str, list[Attempt], list[list[str]]]:
     """Read back what `order` wrote."""
     verb, attempts, urls = json.loads(data)
     return verb, [_attempt_read(told) for told in attempts], urls

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeAlias
 
 from batchrunner.errors import LocalError
@@ -11,6 +12,15 @@ from batchrunner.values import Attempt, MediaFile
 
 Files: TypeAlias = tuple[MediaFile, ...]
 Verdict: TypeAlias = Files | MediaError | LocalError
+
+
+def fetch_all(
+    attempts: Sequence[Attempt],
+    urls: Sequence[Sequence[str]],
+    fetch: Callable[[Attempt, Sequence[str]], Files],
+) -> list[Verdict]:
+    """Fetch the files of each attempt, one after the other; a verdict for each, in order."""
+    return [_ruled(partial(fetch, one, its)) for one, its in zip(attempts, urls, strict=True)]
 
 
 def publish_all(
@@ -22,7 +32,7 @@ def publish_all(
 
     What could not be made durable is not published, whatever it is called by now.
     """
-    verdicts = [_named(attempt, name) for attempt in attempts]
+    verdicts = [_ruled(partial(name, attempt)) for attempt in attempts]
     try:
         settle([file for verdict in verdicts if isinstance(verdict, tuple) for file in verdict])
     except LocalError as error:
@@ -30,8 +40,8 @@ def publish_all(
     return tuple(verdicts)
 
 
-def _named(attempt: Attempt, name: Callable[[Attempt], Files]) -> Verdict:
+def _ruled(files: Callable[[], Files]) -> Verdict:
     try:
-        return name(attempt)
+        return files()
     except (MediaError, LocalError) as error:
         return error

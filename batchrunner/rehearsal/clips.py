@@ -44,11 +44,15 @@ class Shelf:
         self.names: dict[str, Name] = {}
         self.wrongs: list[str] = []
 
-    def fetch(self, attempt: Attempt, urls: Sequence[str]) -> tuple[MediaFile, ...]:
+    def fetch(self, attempts: Sequence[Attempt], urls: Sequence[Sequence[str]]) -> Sequence[Verdict]:
         """See `Clips`."""
+        self.world.answer_after_s = 0.0
+        return verdicts.fetch_all(attempts, urls, self._fetch)
+
+    def _fetch(self, attempt: Attempt, urls: Sequence[str]) -> Files:
         world = self.world
         place, _, until = urls[0].partition("?until=")
-        world.answer_after_s = world.rng.uniform(0.0, world.schedule.fetch_s)
+        world.answer_after_s += world.rng.uniform(0.0, world.schedule.fetch_s)
         if world.steady_s > float(until):
             raise MediaError("the address has expired", gone=True)
         if world.cut:

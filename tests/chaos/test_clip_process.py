@@ -14,8 +14,13 @@ from pathlib import Path
 import pytest
 
 from batchrunner.emulator.process import EmbeddedEmulator
+from batchrunner.media import apart
+from batchrunner.media.messages import Setup
+from batchrunner.media.trouble import MediaError
 from tests.chaos.rig import LONGEST_S, WEATHER, Night
 from tests.chaos.victim import ONLY_CLIPS
+from tests.media.films import Storage, stored
+from tests.media.test_clips import ATTEMPT, PROVENANCE, clip
 from tests.shell import wait_for
 
 AT_ONCE = 4
@@ -62,6 +67,36 @@ def test_a_clip_that_kills_its_decoder_holds_its_own_job_only(tmp_path: Path) ->
         assert "the clip process died on this one: signal 11" in held["reason"]
         assert sorted(night.states().values()) == ["done", "done", "done", "held"]
         assert sum(night.accepted().values()) == night.takes
+
+
+def test_a_clip_that_kills_the_process_costs_the_others_of_its_order_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where very many are due, some are one order: then each of these is tried by itself."""
+    monkeypatch.setattr(apart, "CLIP_PROCESS", "tests.chaos.poison")
+    attempts = [replace(ATTEMPT, id=number, name=f"fox/run-t{number}") for number in (1, 2, 3)]
+    with stored(Storage(clip())) as (_http, wire, url):
+        setup = Setup(wire.url, str(tmp_path / "clips"), PROVENANCE, decode=False, downloads=1)
+        clips = apart.ClipsApart(setup, 2)
+        try:
+            first, second, third = clips.fetch(attempts, [[url]] * 3)
+            fetched = [
+                replace(attempt, files=verdict)
+                for attempt, verdict in zip(attempts, (first, second, third), strict=True)
+                if isinstance(verdict, tuple)
+            ]
+            published = clips.publish(fetched)
+        finally:
+            clips.close()
+
+    assert [attempt.id for attempt in fetched] == [1, 3]
+    assert isinstance(second, MediaError)
+    assert second.bad
+    assert "the clip process died on this one: signal 11" in second.detail
+    assert [file.path for files in published if isinstance(files, tuple) for file in files] == [
+        "fox/run-t1.mp4",
+        "fox/run-t3.mp4",
+    ]
 
 
 def clip_process(runner: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -192,8 +193,10 @@ def published_before_the_hash_is_committed() -> list[Patch]:
 
     def early(action: Any, provider: Any, clips: Any) -> Any:
         outcome = real(action, provider, clips)
-        if isinstance(action, actions.Download) and isinstance(outcome, actions.Downloaded) and outcome.files:
-            clips.publish([dataclasses.replace(action.attempt, files=outcome.files)])
+        if isinstance(action, actions.Download) and isinstance(outcome, actions.Downloaded):
+            for attempt, done in zip(action.attempts, outcome.results, strict=True):
+                if done.files:
+                    clips.publish([dataclasses.replace(attempt, files=done.files)])
         return outcome
 
     return [(loop, "perform", early)]
@@ -204,7 +207,7 @@ def names_not_synced() -> list[Patch]:
     """A rename that was not synced is gone after a power cut."""
 
     def unsynced(attempts: Any, name: Any, _settle: Any) -> Any:
-        return tuple(verdicts._named(attempt, name) for attempt in attempts)
+        return tuple(verdicts._ruled(functools.partial(name, attempt)) for attempt in attempts)
 
     return [(verdicts, "publish_all", unsynced)]
 
