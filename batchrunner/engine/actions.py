@@ -26,9 +26,8 @@ class Clips(Protocol):
     """
 
     def fetch(self, attempts: Sequence[Attempt], urls: Sequence[Sequence[str]]) -> Sequence[Verdict]:
-        """Bring every file of some attempts onto the disk, whole and checked, as part files.
+        """Bring every file of some attempts onto the disk, whole, checked and durable, as part files.
 
-        A power cut may take them: `publish` then says that they are gone, and they are fetched again.
         `urls`: of each attempt's files. A MediaError: they cannot be had, or are not what they should be.
         """
 

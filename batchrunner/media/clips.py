@@ -64,8 +64,8 @@ class ClipFolder:
         """Give the fetched files of some attempts their final names, with a sidecar each; durable on return.
 
         Returns a verdict for each attempt: its files, a MediaError (`gone`: a part file has vanished), or a
-        LocalError (this disk). Content is durable before it gets its name. All sidecars are written before
-        the first of them is synced: the disk then has one thing to do for all, and not one for each.
+        LocalError (this disk). All sidecars are written before the first of them is synced: the disk then
+        has one thing to do for all, and not one for each.
         """
         drafts: list[Draft] = []
         try:

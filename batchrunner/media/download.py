@@ -1,7 +1,4 @@
-"""Fetching one file into a part file: whole and hashed, or not at all.
-
-A large file is durable by then. A small one is on its way to the disk: those that are published together are
-synced together, which costs the disk a third.
+"""Fetching one file into a part file: whole, hashed and durable, or not at all.
 
 A fetch that was cut off goes on where it stopped, if the server vouches that it is still the same file
 (an ETag, kept beside the part file, sent back as If-Range). The address itself is never written down: it
@@ -81,12 +78,6 @@ def write_all(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def begin_sync(descriptor: int) -> None:
-    """Let a file start on its way to the disk, where the system offers that: so the sync to come is short."""
-    if hasattr(os, "posix_fadvise"):  # Linux begins to write what is dirty when it is told to forget it
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-
-
 def forget(part: StrPath) -> None:
     """Remove a part file and what was kept beside it."""
     for path in (part, _note(part)):
@@ -161,7 +152,7 @@ def _write_small(answer: Stream, part: StrPath, expected: int, pace: _Pace) -> F
     descriptor = _opened(part, os.O_WRONLY | os.O_TRUNC)
     try:
         write_all(descriptor, data)
-        begin_sync(descriptor)
+        os.fsync(descriptor)
     finally:
         os.close(descriptor)
     return Fetched(digest.sha256(), expected, data)

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from batchrunner.errors import LocalError
-from batchrunner.media.download import StrPath, begin_sync, write_all
+from batchrunner.media.download import StrPath, write_all
 from batchrunner.media.trouble import MediaError
 
 # Where hard links do not exist (exFAT, some network shares), a rename does the same with a tiny race.
@@ -61,9 +61,7 @@ class Mark:
 
 
 def publish(part: StrPath, final: StrPath, sha256: str, mark: Mark | None = None) -> None:
-    """Rename `part` to `final`, its content durable first; may be repeated after a crash at any point.
-
-    The name is durable after `sync_folder`.
+    """Rename `part` to `final`; may be repeated after a crash at any point. Durable after `sync_folder`.
 
     `mark`: the part file as this process left it; where it still is, its hash is not taken again.
 
@@ -78,7 +76,6 @@ def publish(part: StrPath, final: StrPath, sha256: str, mark: Mark | None = None
             return
         os.unlink(part)
         raise MediaError("the fetched file was changed on the disk; it is fetched again", gone=True)
-    _sync(part)
     try:
         os.link(part, final, follow_symlinks=False)
     except FileExistsError:
@@ -130,7 +127,6 @@ class Draft:
         self._descriptor: int | None = os.open(self._draft, how, 0o666)
         try:
             write_all(self._descriptor, _lines(data).encode())
-            begin_sync(self._descriptor)
         except BaseException:
             self.close()
             raise
@@ -167,11 +163,7 @@ def sha256_of(path: StrPath) -> str:
 
 def sync_folder(folder: StrPath) -> None:
     """Make the names in a folder durable."""
-    _sync(folder, os.O_DIRECTORY)
-
-
-def _sync(path: StrPath, how: int = os.O_NOFOLLOW) -> None:
-    descriptor = os.open(path, os.O_RDONLY | how)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:

@@ -35,7 +35,7 @@ class Name:
 
 
 class Shelf:
-    """Part files by attempt and files under their final names; neither is durable before it is published."""
+    """Part files by attempt (durable once `fetch` has returned) and files under their final names."""
 
     def __init__(self, world: World, folder: Path | None = None) -> None:
         self.world = world
@@ -92,10 +92,7 @@ class Shelf:
                 self.names[file.path].durable = True
 
     def power_cut(self) -> None:
-        """Lose what no sync had made durable: part files, and names, whose files are part files again."""
-        for attempt_id in list(self.parts):
-            if self.world.rng.random() < 0.5:
-                del self.parts[attempt_id]
+        """Lose the renames that no sync had made durable: the file is a part file again, or gets its name."""
         for path, name in list(self.names.items()):
             if not name.durable and self.world.rng.random() < 0.5:
                 del self.names[path]

@@ -26,7 +26,7 @@ from tests.shell import wait_for
 AT_ONCE = 4
 POINTS = [
     f"{name}.{when}"
-    for name in ("fetch", "part", "content", "link", "unlink", "sidecar", "folder")
+    for name in ("fetch", "part", "link", "unlink", "sidecar", "folder")
     for when in ("before", "after")
 ] + ["part.half", "sidecar.half"]
 GROUPS = 2

@@ -32,8 +32,8 @@ CASES = {
     KNOWN: """accepted.after, sent.after > adopted.after, status.before, status.after,
         ready.before, ready.commit, ready.after, fetch.before, part.half, part.before, part.after,
         fetch.after, fetched.before, fetched.commit""",
-    KEPT: """fetched.after, content.before, content.after, link.before, link.after,
-        unlink.before, unlink.after, sidecar.half, sidecar.before, sidecar.after, folder.before, folder.after,
+    KEPT: """fetched.after, link.before, link.after, unlink.before, unlink.after,
+        sidecar.half, sidecar.before, sidecar.after, folder.before, folder.after,
         done.before, done.commit, done.after, close.before""",
 }
 KILLS = [(points.strip(), expected) for expected, text in CASES.items() for points in text.split(",")]
