@@ -40,7 +40,6 @@ from batchrunner.values import AttemptState, Limits, Picture
 
 BATCH = 256  # outcomes taken into one tick at most
 LINGER_S = 0.01
-BUSY = 64  # actions under way that no number of workers has in hand at once: some wait for a worker
 LINGER_BUSY_S = 0.02
 IN_DOUBT = frozenset({AttemptState.SUBMITTING, AttemptState.UNKNOWN})
 IDLE_S = 60.0  # longest sleep: bounds the harm of a clock that does not count a suspend
@@ -139,10 +138,10 @@ class Loop:
         first = clock.take(inbox, self._sleep_s())
         outcomes = [first] if first is not None else []
         until_s = clock.elapsed_s() + LINGER_S
-        under_way = run.hands.total()
-        if under_way > BUSY and inbox.qsize() < BATCH:
+        if run.busy and inbox.qsize() < BATCH:
             clock.pause(LINGER_BUSY_S)
-        while outcomes and len(outcomes) < min(BATCH, under_way):
+        most = min(BATCH, run.hands.total())
+        while outcomes and len(outcomes) < most:
             more = clock.take(inbox, until_s - clock.elapsed_s())
             if more is None:
                 break

@@ -2,8 +2,8 @@
 
 A poll tells of one request, the list of hundreds, for what some dozens of polls cost. So a list call is made
 when more polls are due than it costs, and while many requests are in flight now and then as a matter of
-course: it tells of all of them, due or not. What falls due within a second of a list that was worth its price
-waits for that second to pass: where so many are due, the next list is near.
+course: it tells of all of them, due or not. While the workers have more than enough to do, what falls due
+within a second of a list that was worth its price waits for that second to pass: the next list is near then.
 
 The list is believed where it says that a request is over. Where it says that one is running, the next poll
 is put off, but only so many times in a row as such words have proved true; and whatever it does not show is
@@ -78,6 +78,7 @@ class Polls:
         self._under_way: set[int] = set()
         self._lists: dict[str, _List] = defaultdict(_List)
         self._models: set[str] = set()  # that requests of this run are of
+        self._busy = False
 
     def __bool__(self) -> bool:
         return bool(self._due) or any(one.asked is not None for one in self._lists.values())
@@ -91,8 +92,9 @@ class Polls:
         """Let an accepted attempt be asked for as soon as may be."""
         self._due[attempt.id] = attempt
 
-    def start(self, now_s: float, in_flight: int) -> list[Poll | Survey]:
-        """Return the calls that start now."""
+    def start(self, now_s: float, in_flight: int, *, busy: bool = False) -> list[Poll | Survey]:
+        """Return the calls that start now; `busy`: the workers have more than enough to do."""
+        self._busy = busy
         left, due = self.budget.left(now_s, in_flight), self._by_model()
         surveys = [
             Survey(model)
@@ -156,7 +158,8 @@ class Polls:
         return told
 
     def _rests_s(self, attempt: Attempt) -> float:
-        return self._lists[attempt.model].rests_s if self._listable(attempt) else float("-inf")
+        rests = self._busy and self._listable(attempt)
+        return self._lists[attempt.model].rests_s if rests else float("-inf")
 
     def _may_poll(self, attempt: Attempt, now_s: float) -> bool:
         return now_s >= self._rests_s(attempt)

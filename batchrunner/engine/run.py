@@ -49,6 +49,7 @@ from batchrunner.values import (
 )
 
 # These let the run finish what is paid for; any other reason ends it as soon as no POST is on the wire.
+BUSY = 64  # actions under way
 DRAINING = frozenset(
     {Stop.CREDENTIALS, Stop.CREDIT, Stop.BUDGET, Stop.MODEL, Stop.DEADLINE, Stop.ENOUGH, Stop.FOLDER}
 )
@@ -152,6 +153,11 @@ class Run:
             detail = f"the provider did not answer for {silent_s} s"
             self.changes.append(Noted(SILENT, now_us, detail=detail, evidence={"silent_s": silent_s}))
             self._silent_since_s = None
+
+    @property
+    def busy(self) -> bool:
+        """True while more is under way than any number of workers has in hand: some of it waits for one."""
+        return self.hands.total() > BUSY
 
     @property
     def finishing(self) -> bool:

@@ -48,11 +48,13 @@ class Desk:
         for one in self.live.values():
             self.polls.want(one.attempt)
 
-    def start(self, now_s: float = 0.0, in_flight: int = PLENTY) -> list[Poll | Survey]:
+    def start(
+        self, now_s: float = 0.0, in_flight: int = PLENTY, *, busy: bool = False
+    ) -> list[Poll | Survey]:
         """Start what may start, where lists are no matter of course."""
         for known in (self.polls._lists[MODEL],):
             known.next_s = max(known.next_s, 1e9)
-        return self.polls.start(now_s, in_flight)
+        return self.polls.start(now_s, in_flight, busy=busy)
 
     def over(self, *, listing: Listing | None, error: ProviderError | None = None) -> list[int]:
         """Let a survey come back; return whom it showed to be over."""
@@ -207,7 +209,7 @@ def test_a_crowd_in_flight_is_looked_at_by_lists_as_a_matter_of_course() -> None
 
 
 def test_what_falls_due_right_after_a_good_list_waits_a_second_for_the_next_one() -> None:
-    """No longer than that; and what a list cannot answer for does not wait at all."""
+    """While there is much to do, and no longer; what a list cannot answer for does not wait at all."""
     desk = Desk(MANY + 2)
     desk.start()
     desk.over(listing=told(*range(1, MANY + 3)))
@@ -215,10 +217,12 @@ def test_what_falls_due_right_after_a_good_list_waits_a_second_for_the_next_one(
     desk.polls.want(late)
     desk.polls.want(replace(desk.live[f"r{MANY + 2}"].attempt, state=AttemptState.READY))
 
-    assert desk.start(0.0) == [Poll(MANY + 2, f"r{MANY + 2}")]
-    assert desk.start(REST_S - 0.01) == []
+    assert desk.start(0.0, busy=True) == [Poll(MANY + 2, f"r{MANY + 2}")]
+    assert desk.start(REST_S - 0.01, busy=True) == []
     assert (desk.polls.next_s() or 0.0) >= REST_S
-    assert desk.start(REST_S) == [Poll(late.id, late.request_id or "")]
+    assert desk.start(REST_S, busy=True) == [Poll(late.id, late.request_id or "")]
+    desk.polls.want(late)
+    assert desk.start(0.0) == [Poll(late.id, late.request_id or "")]
 
 
 def test_polls_keep_to_their_budget_and_a_backlog_is_spread_out() -> None:
