@@ -40,7 +40,7 @@ from batchrunner.values import AttemptState, Limits, Picture
 
 BATCH = 256  # outcomes taken into one tick at most
 LINGER_S = 0.01
-LINGER_BUSY_S = 0.02
+LINGER_BUSY_S = 0.01
 IN_DOUBT = frozenset({AttemptState.SUBMITTING, AttemptState.UNKNOWN})
 IDLE_S = 60.0  # longest sleep: bounds the harm of a clock that does not count a suspend
 
