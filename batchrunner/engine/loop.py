@@ -40,7 +40,6 @@ from batchrunner.values import AttemptState, Limits, Picture
 
 BATCH = 256  # outcomes taken into one tick at most
 LINGER_S = 0.01
-LINGER_BUSY_S = 0.01
 IN_DOUBT = frozenset({AttemptState.SUBMITTING, AttemptState.UNKNOWN})
 IDLE_S = 60.0  # longest sleep: bounds the harm of a clock that does not count a suspend
 
@@ -139,7 +138,7 @@ class Loop:
         outcomes = [first] if first is not None else []
         until_s = clock.elapsed_s() + LINGER_S
         if run.busy and inbox.qsize() < BATCH:
-            clock.pause(LINGER_BUSY_S)
+            clock.pause(LINGER_S)
         most = min(BATCH, run.hands.total())
         while outcomes and len(outcomes) < most:
             more = clock.take(inbox, until_s - clock.elapsed_s())
