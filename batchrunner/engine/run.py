@@ -48,8 +48,8 @@ from batchrunner.values import (
     fingerprint,
 )
 
-# These let the run finish what is paid for; any other reason ends it as soon as no POST is on the wire.
 BUSY = 64  # actions under way
+# These let the run finish what is paid for; any other reason ends it as soon as no POST is on the wire.
 DRAINING = frozenset(
     {Stop.CREDENTIALS, Stop.CREDIT, Stop.BUDGET, Stop.MODEL, Stop.DEADLINE, Stop.ENOUGH, Stop.FOLDER}
 )
