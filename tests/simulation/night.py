@@ -82,6 +82,7 @@ class Night:
         self.world.crash_at = crash_at
         self._takeover = schedule.takeover
         self._runners = 0
+        self._stores: list[Table] = []
 
     def play(self) -> Report:
         """Run until nothing is left to do."""
@@ -107,7 +108,14 @@ class Night:
     # --- runners --------------------------------------------------------------------------------------
 
     def _live(self) -> Progress | None:
-        """Let one runner live; None when it was killed."""
+        """Let one runner live, and perhaps another one beside it; None when it was killed."""
+        try:
+            return self._lived()
+        finally:
+            while self._stores:
+                self._stores.pop().close()
+
+    def _lived(self) -> Progress | None:
         if self.kills:
             self.world.crash_at = self.world.steps + self.kills.pop(0)
         runner: Runner | None = None
@@ -125,24 +133,21 @@ class Night:
             if self.schedule.power_cuts:
                 self.shelf.power_cut()
             self._check(runner)
-            runner.store.close()
             return None
         except (BatchrunnerError, EndlessError) as error:
             self._wrong(f"{type(error).__name__}: {error}")
-            if runner is not None:
-                runner.store.close()
             return None
         self._work_left = reading.has_work(runner.store.db)
         self.world.kill(runner.mind)
         self.world.crashes -= 1
         self._check(runner)
-        runner.store.close()
         return runner.last
 
     def _start(self) -> Runner:
         self._runners += 1
         world, schedule, mind = self.world, self.schedule, Mind(self._runners)
         store = Table(self.folder / "night.db", world, mind)
+        self._stores.append(store)
         self._half_made = Runner(mind, store, iter(()))
         store.record(
             a_manifest(self.folder),
