@@ -45,6 +45,7 @@ class Exported:
     text: str
     files: Mapping[str, str]
     missing: tuple[str, ...]  # paths at which what is there is not what was sent
+    left: int = 0  # jobs that are recorded and no longer in the manifest, and so not here
 
 
 class Writer:

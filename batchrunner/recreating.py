@@ -30,7 +30,7 @@ JOB_ID = re.compile(r"(?P<pair>.+)\.t(?P<take>[0-9]+)-[0-9a-f]{8}")
 
 
 def export(folder: Path, campaign: str, target: Path) -> Exported:
-    """Return a manifest of every job that is recorded of a campaign; `target` is the file it is for.
+    """Return a manifest of every job of a campaign's manifest, as recorded; `target` is the file it is for.
 
     Raises:
         UsageError: nothing was recorded of it, or a manifest cannot say all of it.
@@ -44,6 +44,7 @@ def export(folder: Path, campaign: str, target: Path) -> Exported:
             jobs = [
                 Sent(one.image, one.prompt, one.take, json.loads(one.payload)) for one in recorded.listed(db)
             ]
+            left = reading.totals(db).unlisted
         finally:
             db.close()
     if row is None or not jobs:
@@ -62,10 +63,10 @@ def export(folder: Path, campaign: str, target: Path) -> Exported:
         "shots:",
         *writer.shots(jobs),
     ]
-    text = "\n".join([*_told(row, writer.told), *lines]) + "\n"
+    text = "\n".join([*_told(row, writer.told, left), *lines]) + "\n"
     if not writer.missing:
         proved(text, target, jobs, row["model"])
-    return Exported(text, writer.told, tuple(writer.missing))
+    return Exported(text, writer.told, tuple(writer.missing), left)
 
 
 def _head(campaign: str, model: str, provider: str, seed: int) -> list[str]:
@@ -86,14 +87,16 @@ def _card_path(row: Mapping[str, Any]) -> Path | None:
     return Path(row["manifest_path"]).parent / told if told else None
 
 
-def _told(row: Mapping[str, Any], files: Mapping[str, str]) -> list[str]:
+def _told(row: Mapping[str, Any], files: Mapping[str, str], left: int) -> list[str]:
     lines = [
-        f"# Every job of the campaign {row['slug']}, as batchrunner {row['version']} recorded it.",
+        f"# Every job of the manifest of {row['slug']}, as batchrunner {row['version']} recorded it.",
         f"# manifest sha256 {row['manifest_sha256']}",
         f"# model card sha256 {row['card_sha256']}",
         "# The payloads are the same, byte for byte. The ids are not, for each seed is a take of its own:",
         "# run where the campaign has been run already, these are new jobs, and are paid for again.",
     ]
+    if left:
+        lines.append(f"# Not here: what is recorded and no longer in the manifest ({left:,}).")
     if files:
         lines.append("# Local files go along with this one; each has the SHA-256 of its bytes beside it.")
     return lines

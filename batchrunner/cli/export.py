@@ -29,10 +29,10 @@ SHOWN = 5  # files that are named one by one
     help="Write to this file, which must not be there yet.  [default: stdout]",
 )
 def export(campaign: str, state: Path, target: Path | None) -> None:
-    """Write a manifest of every job recorded of CAMPAIGN: words and settings spelled out, seeds fixed.
+    """Write a manifest of every job that CAMPAIGN has now: words and settings spelled out, seeds fixed.
 
     Another person gets the same payloads from it, byte for byte. Local pictures, and a card of your own, must
-    go along with it.
+    go along with it. What is recorded and no longer in the manifest is left out, and told.
     """
     if target is not None and not target.absolute().parent.is_dir():
         raise UsageError(f"there is no folder {target.parent}")
@@ -43,6 +43,11 @@ def export(campaign: str, state: Path, target: Path | None) -> None:
     else:
         save(target, made.text, mode=0o644, ours=lambda _path: False)
         click.echo(f"wrote {target}", err=True)
+    if made.left:
+        gone = count(made.left, "job")
+        click.echo(
+            f"{gone} recorded and no longer in the manifest: not in it; see `jobs {campaign}`", err=True
+        )
     _tell_files(made)
 
 

@@ -89,7 +89,10 @@ def _kinds(pattern: str, folder: Path) -> str:
         return ""
     kinds = sorted(one for one in found if one)
     shown = ", ".join(kinds[:KINDS_SHOWN]) + (", …" if len(kinds) > KINDS_SHOWN else "")
-    return f": the files there end in {shown}" if kinds else ": there are no files at all"
+    where = f" in {above}" if above else ""
+    return (
+        f": the files{where or ' there'} end in {shown}" if kinds else f": there are no files at all{where}"
+    )
 
 
 def _is_folder(path: Path) -> bool:

@@ -310,8 +310,9 @@ def _begin(event: Any) -> Place:
 
 
 def _mark_of(error: yaml.MarkedYAMLError) -> Place:
-    open_quote = "unexpected" in (error.problem or "")  # the end of the file tells nobody anything
-    mark = error.context_mark if open_quote else error.problem_mark
+    # Where an open quote or a key without its colon is noticed tells nobody anything: where it begins does.
+    began = any(words in (error.problem or "") for words in ("unexpected", "could not find expected ':'"))
+    mark = error.context_mark if began else error.problem_mark
     mark = mark or error.problem_mark or error.context_mark
     return (mark.line + 1, mark.column + 1) if mark else (1, 1)
 

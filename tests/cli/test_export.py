@@ -138,7 +138,7 @@ def test_an_export_goes_to_stdout_and_over_no_file(shell: Shell, tmp_path: Path)
     none = shell.inside("export", "day")
     nowhere = shell.inside("export", "night", "-o", "no/again.yaml")
 
-    assert printed.out.startswith("# Every job of the campaign night, as batchrunner ")
+    assert printed.out.startswith("# Every job of the manifest of night, as batchrunner ")
     assert (nowhere.code, nowhere.err) == (2, "there is no folder no\n")
     assert (kept.code, kept.err) == (
         2,
@@ -146,6 +146,18 @@ def test_an_export_goes_to_stdout_and_over_no_file(shell: Shell, tmp_path: Path)
     )
     assert (tmp_path / "night.yaml").read_text(encoding="utf-8") == RICH
     assert (none.code, none.out) == (2, "")
+
+
+def test_an_export_says_how_many_recorded_jobs_it_leaves_out(tmp_path: Path) -> None:
+    """They are in the state table, perhaps paid for, and no more in the manifest."""
+    shell = Shell(tmp_path)
+    shell.inside("plan", shell.write(takes=3), "--record")
+    shell.inside("plan", shell.write(takes=1), "--record")
+    made = shell.inside("export", "night")
+
+    assert made.out.count("{image: ") == 1
+    assert "# Not here: what is recorded and no longer in the manifest (2).\n" in made.out
+    assert "2 jobs recorded and no longer in the manifest: not in it; see `jobs night`\n" in made.err
 
 
 def test_an_export_says_which_pictures_are_not_where_they_were(shell: Shell, tmp_path: Path) -> None:
