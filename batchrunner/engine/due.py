@@ -38,7 +38,9 @@ def start_due(run: Run) -> None:
     for one in run.desk.due(now_s, api=api):
         _plan_one(run, one)
     if api:
-        run.actions.extend(run.polls.start(now_s, run.desk.in_flight, busy=run.busy))
+        in_flight = run.desk.in_flight
+        ready = len(run.desk.live) - in_flight
+        run.actions.extend(run.polls.start(now_s, in_flight, ready=ready, busy=run.busy))
     run.actions = joined(run.actions)
     if api:
         run.actions.extend(run.sweeper.start(now_s))

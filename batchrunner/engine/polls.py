@@ -92,10 +92,16 @@ class Polls:
         """Let an accepted attempt be asked for as soon as may be."""
         self._due[attempt.id] = attempt
 
-    def start(self, now_s: float, in_flight: int, *, busy: bool = False) -> list[Poll | Survey]:
-        """Return the calls that start now; `busy`: the workers have more than enough to do."""
+    def start(
+        self, now_s: float, in_flight: int, *, ready: int = 0, busy: bool = False
+    ) -> list[Poll | Survey]:
+        """Return the calls that start now.
+
+        `ready`: finished requests whose files are not here yet, some of which have lost their address.
+        `busy`: the workers have more than enough to do.
+        """
         self._busy = busy
-        left, due = self.budget.left(now_s, in_flight), self._by_model()
+        left, due = self.budget.left(now_s, in_flight + ready), self._by_model()
         surveys = [
             Survey(model)
             for model in sorted(self._models | due.keys())

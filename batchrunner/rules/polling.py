@@ -89,11 +89,11 @@ class Budget:
         """Count one more request that was accepted."""
         self._earned = (self._earned or 0.0) + POLLS_A_JOB
 
-    def left(self, now_s: float, in_flight: int) -> float:
-        """Return how many polls may be made now; below 0 after a dear call."""
+    def left(self, now_s: float, requests: int) -> float:
+        """Return how many polls may be made now, with so many requests at hand; below 0 after a dear call."""
         if self._earned is None:  # a run takes up what an earlier one left
-            self._earned, self._at_s = POLLS_A_JOB * in_flight, now_s
-        self._earned = min(self._earned, POLLS_A_JOB * in_flight)
+            self._earned, self._at_s = POLLS_A_JOB * requests, now_s
+        self._earned = min(self._earned, POLLS_A_JOB * requests)
         passed_s = max(0.0, now_s - self._at_s)
         self._spare = min(BURST, self._spare + self._rate * passed_s)
         self._rate = min(POLLS_A_S, self._rate + POLLS_REGAINED * passed_s)

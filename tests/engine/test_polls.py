@@ -245,6 +245,19 @@ def test_polls_keep_to_their_budget_and_a_backlog_is_spread_out() -> None:
     assert at[-1] >= (100 - BURST - POLLS_A_JOB - 1) / POLLS_A_S
 
 
+def test_finished_requests_that_have_lost_their_address_do_not_wait_for_each_other() -> None:
+    """A run that was stopped left hundreds of them: each has its own poll in the budget, as any request."""
+    desk = Desk(300, AttemptState.READY)
+    asked = 0
+    while started := desk.polls.start(0.0, 0, ready=300):
+        asked += len(started)
+        for action in started:
+            assert isinstance(action, Poll)
+            desk.polls.polled(desk.live[action.request_id], None)
+
+    assert asked == 300
+
+
 def test_a_crowd_that_is_due_together_is_settled_by_lists(tmp_path: Path) -> None:
     """In the loop: far fewer polls than jobs, and every job is done once."""
     jobs = [a_job(number) for number in range(400)]
