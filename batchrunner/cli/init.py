@@ -7,17 +7,24 @@ import os
 import shlex
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
+from batchrunner.cards import Card, load_card
 from batchrunner.cli.options import example
 from batchrunner.cli.text import count
 from batchrunner.errors import BatchrunnerError, LocalError, UsageError
 from batchrunner.files import demo_folder, schema_text
-
-if TYPE_CHECKING:
-    from batchrunner.cards import Card
+from batchrunner.starting import (
+    MODEL,
+    default_path,
+    for_folder,
+    for_table,
+    for_words,
+    holds_some,
+    others,
+    suffixes,
+)
 
 STARTER = """\
 # yaml-language-server: $schema=schemas/manifest.schema.json
@@ -121,8 +128,6 @@ def _instead(file: Path) -> str:
 
 def _has_files(folder: Path | None, prompts: tuple[str, ...], output: Path | None, model: str | None) -> bool:
     """Tell whether a folder has what the model takes; refuse what was meant to have it and has not."""
-    from batchrunner.cards import load_card  # noqa: PLC0415 - an example needs none of it
-    from batchrunner.starting import MODEL, holds_some, others, suffixes  # noqa: PLC0415 - as above
 
     card = load_card(model or MODEL)
     here = folder or Path()
@@ -135,7 +140,7 @@ def _has_files(folder: Path | None, prompts: tuple[str, ...], output: Path | Non
     kind, taken = "videos" if card.videos else "pictures", ", ".join(sorted(suffixes(card)))
     if folder is not None and (left := others(here, card)):
         raise UsageError(f"there are no {kind} in {here} that the model takes: convert {left[0]} to {taken}")
-    if prompts or (folder is not None and output is not None):
+    if prompts or (folder is not None and (output is not None or model is not None)):
         where = f"{here} or below it" if folder is not None else "this folder"
         raise UsageError(f"there are no {kind} in {where}: {taken}{_holding(card)}")
     return False
@@ -143,7 +148,6 @@ def _has_files(folder: Path | None, prompts: tuple[str, ...], output: Path | Non
 
 def _holding(card: Card) -> str:
     """Return which folders of this one hold what a model takes, and the command for the first of them."""
-    from batchrunner.starting import holds_some  # noqa: PLC0415 - an example needs none of it
 
     folders = sorted(one for one in Path().iterdir() if one.is_dir() and not one.name.startswith("."))
     found = [one for one in folders if holds_some(one, card)]
@@ -154,8 +158,6 @@ def _holding(card: Card) -> str:
 
 
 def _why_a_starter(folder: Path | None) -> str:
-    from batchrunner.cards import load_card  # noqa: PLC0415 - an example needs none of it
-    from batchrunner.starting import MODEL, suffixes  # noqa: PLC0415 - as above
 
     card = load_card(MODEL)
     where = "in this folder" if folder is None else f"in {folder} or below it"
@@ -180,15 +182,6 @@ def _near(folder: Path) -> str:
 def _for_what_is_there(
     folder: Path | None, prompts: tuple[str, ...], table: Path | None, output: Path | None, model: str | None
 ) -> None:
-    from batchrunner.cards import load_card  # noqa: PLC0415 - as above
-    from batchrunner.starting import (  # noqa: PLC0415 - as above
-        MODEL,
-        default_path,
-        for_folder,
-        for_table,
-        for_words,
-        holds_some,
-    )
 
     card, here = load_card(model or MODEL), folder or Path()
     path = output or default_path(table or here)

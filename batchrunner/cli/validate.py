@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from batchrunner.cli.notes import show_notes
 from batchrunner.cli.options import JSON_OUTPUT, environment, example, print_json
+from batchrunner.cli.reach import access
 from batchrunner.cli.text import count
 from batchrunner.errors import ManifestError, Problem, UsageError
-
-if TYPE_CHECKING:
-    from batchrunner.values import Manifest
+from batchrunner.manifest.expand import count as size
+from batchrunner.manifest.load import load
+from batchrunner.manifest.yamlread import PROBLEMS_MAX
+from batchrunner.providers.addresses import is_loopback
+from batchrunner.values import Manifest
 
 EXAMPLE = "batchrunner validate manifests/*.yaml\nbatchrunner validate manifests/*.yaml --format github"
 
@@ -59,8 +61,6 @@ def validate(manifests: tuple[Path, ...], form: str, tries: bool, as_json: bool)
         else:
             click.echo(str(problem) if problem.line else f"{problem.file}: {problem.message}", err=True)
     if problems:
-        from batchrunner.manifest.yamlread import PROBLEMS_MAX  # noqa: PLC0415 - `--help` needs none of it
-
         more = " and perhaps more, for so many are told at once" if most >= PROBLEMS_MAX else ""
         click.echo(f"{count(len(problems), 'error')}{more}; nothing was sent", err=True)
         raise click.exceptions.Exit(2)
@@ -72,11 +72,6 @@ def check(path: Path, *, tries: bool = False) -> tuple[int | None, list[Problem]
     `tries`: send a test message to each address that a run would notify, too.
     """
     # Not through Campaign: that brings the engine and all that a run needs.
-    from batchrunner.cli.reach import access  # noqa: PLC0415 - `--help` needs none of it
-    from batchrunner.manifest.expand import count as size  # noqa: PLC0415 - `--help` needs none of it
-    from batchrunner.manifest.load import load  # noqa: PLC0415 - as above
-    from batchrunner.providers.addresses import is_loopback  # noqa: PLC0415 - as above
-
     try:
         manifest, card = load(path, far=not is_loopback(access().base_url))
         silent = try_notify(manifest, path) if tries else []

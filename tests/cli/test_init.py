@@ -366,3 +366,15 @@ def test_every_example_runs(tmp_path: Path, name: str, jobs: int) -> None:
         assert done.code == 0, done.err
         assert shell.ledger()["charged"]["count"] == jobs
         assert shell.charged_at_most_once()
+
+
+def test_a_folder_without_what_the_model_takes_is_no_starter(tmp_path: Path) -> None:
+    """A model that goes on with a video, and a folder of pictures: no stand-in is written for them."""
+    shell = Shell(tmp_path)
+    (tmp_path / "pics").mkdir()
+    (tmp_path / "pics" / "fox.png").write_bytes(b"x")
+    made = shell.inside("init", "pics", "--model", "pixverse-v6-extend")
+
+    assert (made.code, made.out) == (2, "")
+    assert "there are no videos in pics or below it: .mp4" in made.err
+    assert not (tmp_path / "pics.yaml").exists()
