@@ -92,7 +92,8 @@ def try_notify(manifest: Manifest, path: Path) -> list[Problem]:
 
     found = []
     for one in targets(manifest, path, environment()):
-        if deliver(one, f"{manifest.campaign}: a test", f"A run would tell: {', '.join(sorted(one.on))}."):
+        words = f"A run would tell: {', '.join(sorted(one.on))}."
+        if deliver(one, ("success", f"{manifest.campaign}: a test", words)):
             click.echo(f"{path}: {one.variable} was told", err=True)
         else:
             found.append(Problem(str(path), 0, 0, "", f"{one.variable}: the message was not delivered"))
