@@ -17,7 +17,7 @@ from batchrunner.manifest.doubts import GONE, Path
 from batchrunner.manifest.filling import Filling
 from batchrunner.manifest.mending import frames, near_key
 from batchrunner.manifest.pictures import SUFFIXES, is_address, name_in
-from batchrunner.manifest.slugs import ID, is_reserved, slug
+from batchrunner.manifest.slugs import ID, is_reserved, slug, stem
 from batchrunner.manifest.sources import Sources, also
 from batchrunner.manifest.written import Entry, Report, Row
 from batchrunner.values import NO_IMAGE, NOTHING, Image, Picture, Prompt, Shot
@@ -320,7 +320,7 @@ def _name_of(told: Mapping[str, Any]) -> str:
     if not _is_there(source):
         return ""
     if "file" in source:
-        return slug(FilePath(source["file"]).stem)
+        return slug(stem(source["file"]))
     try:
         return slug(name_in(source["url"]))
     except ValueError:

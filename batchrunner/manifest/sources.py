@@ -14,7 +14,7 @@ from batchrunner.manifest.csvread import csv_rows
 from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.folder import GlobError, find
 from batchrunner.manifest.jsonread import json_rows
-from batchrunner.manifest.slugs import slug
+from batchrunner.manifest.slugs import slug, stem
 from batchrunner.manifest.textfile import ContentError, SourceError, TextFile, read_text
 from batchrunner.manifest.written import Entry, Report, Row
 
@@ -29,7 +29,7 @@ class FileRow:
     def __init__(self, entry: Entry, file: str) -> None:
         self._entry = entry
         self.file = file
-        name = unicodedata.normalize("NFC", FilePath(file).stem)
+        name = unicodedata.normalize("NFC", stem(file))
         self.told: Mapping[str, Any] = {**_usual(entry), "file": file, "id": slug(name)}
 
     def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
