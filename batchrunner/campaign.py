@@ -87,6 +87,7 @@ class Campaign(Recording):
         self._loop: Loop | None = None
         self._wished: Callable[[Loop], None] | None = None  # a stop that came before there was a loop
         self._lock: Lock | None = None
+        self._held: tuple[Bill, int] | None = None  # the plan that was found to hold, and at which epoch
 
     @property
     def log_path(self) -> Path:
@@ -154,6 +155,13 @@ class Campaign(Recording):
                 f"there is a budget, but no price of {self.card.id} is known: add `price:` to the manifest"
             )
 
+    def check_bill(self, bill: Bill) -> str:
+        """See that a saved plan still holds, as `Before.check_bill` tells; the next `run` looks no more."""
+        epoch = self._epoch()
+        note = super().check_bill(bill)
+        self._held = (bill, epoch)
+        return note
+
     def run(
         self, on_progress: Callable[[Progress], None] | None = None, *, bill: Bill | None = None
     ) -> Ended:
@@ -168,10 +176,10 @@ class Campaign(Recording):
             LocalError: the state table or the output folder cannot be written.
             InvariantError: a bug.
         """
-        self.check()
-        if bill is not None:
-            self.check_bill(bill)
         epoch = self._epoch()
+        if bill is not None and self._held != (bill, epoch):
+            self.check_bill(bill)
+        self.check()
         make_folder(self._state, 0o700)
         check_place(self._state)
         with runner_lock(self.state_path.with_suffix(".lock"), self._clock) as self._lock:

@@ -184,7 +184,8 @@ class Manifest:
     include: tuple[Shot, ...] = ()
     notes: tuple[Problem, ...] = ()  # what is not wrong, and perhaps not meant
     notify: tuple[Notify, ...] = ()
-    tables: tuple[tuple[str, str], ...] = ()  # csv, jsonl and text files: paths as told, hashes of the bytes
+    # csv, jsonl and text files: paths as told, hashes of the bytes, and kinds: csv, jsonl, lines.
+    tables: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def pictures(self) -> Iterator[Picture]:

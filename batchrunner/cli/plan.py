@@ -13,7 +13,7 @@ import click
 from batchrunner.bills import Bill, bill_text, is_bill, read_bill
 from batchrunner.cli.bounds import with_bounds_of_plan
 from batchrunner.cli.notes import show_notes
-from batchrunner.cli.options import JSON_OUTPUT, MANIFEST, OUTPUT, STATE, example, print_json
+from batchrunner.cli.options import JSON_OUTPUT, MANIFEST, OUTPUT, STATE, example, print_json, refuse_bill
 from batchrunner.cli.reach import access
 from batchrunner.cli.spread import spread_lines
 from batchrunner.cli.text import about, count, money, plain, to_cents
@@ -22,7 +22,7 @@ from batchrunner.errors import UsageError
 from batchrunner.manifest.heap import uncollected
 from batchrunner.planning import Change, Ends, Plan
 from batchrunner.recording import Recording
-from batchrunner.saving import save
+from batchrunner.saving import check_free, save
 from batchrunner.standing import dollars
 from batchrunner.values import Job, JobState
 
@@ -85,8 +85,11 @@ def plan(
     if saved is not None and bounds != Bounds():
         raise click.UsageError("--out saves all there is to do; give the bounds to `run FILE`")
     click.get_current_context().with_resource(uncollected())
+    refuse_bill(manifest, f"batchrunner run {manifest} --dry-run tells what it would do now")
     campaign = Recording(manifest, state=state, output=output, bounds=bounds, access=access())
     gc.freeze()  # its rows stay: to look for garbage among 100,000 of them takes seconds, at the very end too
+    if saved is not None:
+        check_free(saved, lambda path: is_plan_of(path, campaign.name))  # before the work, not after it
     if frozen:
         refuse_drift(campaign)
     if as_jobs:

@@ -78,7 +78,7 @@ class Checker:
         return self._sources.read
 
     @property
-    def tables(self) -> tuple[tuple[str, str], ...]:
+    def tables(self) -> tuple[tuple[str, str, str], ...]:
         """Of these files, the tables and lists that rows were taken from, each once."""
         return tuple(dict.fromkeys(self._sources.tables))
 

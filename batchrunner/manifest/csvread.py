@@ -100,6 +100,19 @@ def csv_rows(
         yield TableRow(table, line, told) if plain else table.row(line, told, wrong)
 
 
+def plain_rows(file: TextFile) -> Iterator[dict[str, str]]:
+    """Yield what the rows say, cells by their columns' names; empty ones and columns of notes fall away.
+
+    Raises:
+        ContentError: there is no header, or from a line on it is no csv.
+    """
+    sheet = _Sheet(file)
+    for _line, cells in sheet.records:
+        if any(cells):
+            named = zip(sheet.names, cells, strict=False)
+            yield {name: cell for name, cell in named if cell and not name.startswith("#")}
+
+
 def _check_first(sheet: _Sheet, section: str, card: Card | None) -> None:
     """Refuse a first line that is a row already, or something above the names of the columns.
 

@@ -80,7 +80,7 @@ class Sources:
         self._card = card
         self._report = report
         self.read: list[tuple[str, str]] = []  # path as told, and the hash of the bytes
-        self.tables: list[tuple[str, str]] = []  # of these, those that rows were taken from
+        self.tables: list[tuple[str, str, str]] = []  # of these, those that rows were taken from; kind, too
 
     def rows(self, section: str, entry: Entry) -> Iterator[Row]:
         """Yield an entry's rows: itself, or those of what it names. What is wrong is reported."""
@@ -123,7 +123,7 @@ class Sources:
             yield from (FileRow(entry, file) for file in find(told, self._folder, usual))
             return
         file = read_text(self._folder / told, kind)
-        self.tables.append((told, file.sha256))
+        self.tables.append((told, file.sha256, kind))
         self.read.append((told, file.sha256))
         if kind == "lines":
             yield from self._lines(file, entry)
