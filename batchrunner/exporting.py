@@ -46,6 +46,7 @@ class Exported:
     files: Mapping[str, str]
     missing: tuple[str, ...]  # paths at which what is there is not what was sent
     left: int = 0  # jobs that are recorded and no longer in the manifest, and so not here
+    warnings: tuple[str, ...] = ()  # what may be otherwise, in sentences
 
 
 class Writer:
@@ -144,6 +145,12 @@ class Writer:
             return {"url": value}
         sha256, _, extension = value.removeprefix(UPLOAD).partition(".")
         return {"file": self.file(sha256, f"{sha256}.{extension}")}
+
+
+def head(campaign: str, model: str, provider: str, seed: int) -> list[str]:
+    """Return a manifest's first lines."""
+    told = {"version": 1, "campaign": campaign, "model": model, "provider": provider, "seed": seed}
+    return [f"{name}: {flow(value)}" for name, value in told.items()]
 
 
 def proved(text: str, target: Path, jobs: Iterable[Sent], model: str) -> None:
