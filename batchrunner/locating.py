@@ -13,7 +13,7 @@ from pathlib import Path
 
 from batchrunner.manifest.pictures import FILE_MAX, VIDEO_MAX
 
-NEAR_MAX = 20_000  # files that are looked at, of all kinds
+NEAR_MAX = 10_000  # files that are looked at, of all kinds
 SPELLINGS = {"jpeg": ("jpg", "jpeg"), "jpg": ("jpg", "jpeg")}
 SIZE_MAX = max(FILE_MAX, VIDEO_MAX)
 

@@ -11,12 +11,13 @@ from typing import Any
 from batchrunner.cards import load_card, parse_card
 from batchrunner.errors import ManifestError, UsageError
 from batchrunner.exporting import Exported, Sent, Writer, flow, head, proved
+from batchrunner.locating import locate
 from batchrunner.manifest.load import load_bytes
 from batchrunner.manifest.yamlread import read
 from batchrunner.standing import state_path
 from batchrunner.store import reading, recorded
 from batchrunner.store.database import explained, open_readonly
-from batchrunner.values import Manifest
+from batchrunner.values import Manifest, content_of, local_pictures
 
 BOUNDS = ("price", "limits", "retry", "recovery")  # what a run may cost; whom to notify is another's
 
@@ -43,7 +44,8 @@ def export(folder: Path, campaign: str, target: Path) -> Exported:
         raise UsageError(f"no job is recorded in {path}")
     card = parse_card(row["card_text"]) if row.get("card_text") else load_card(row["model"])
     manifest = _remembered(row)
-    writer = Writer(card, _files(manifest, row), target)
+    wanted = dict(content_of(one) for job in jobs for one in local_pictures(job.payload).values())
+    writer = Writer(card, _files(manifest, row, wanted), target)
     lines = [
         *head(f"{campaign[:57]}-export", row["model"], row["provider"], row["seed"] or 0),
         *_own_card(row, writer),
@@ -85,7 +87,7 @@ def _told(row: Mapping[str, Any], files: Mapping[str, str], left: int) -> list[s
     if left:
         lines.append(f"# Not here: what is recorded and no longer in the manifest ({left:,}).")
     if files:
-        lines.append("# Local files go along with this one; each has the SHA-256 of its bytes beside it.")
+        lines.append("# Local files go along with this one; one with other bytes is refused.")
     return lines
 
 
@@ -97,10 +99,16 @@ def _remembered(row: Mapping[str, Any]) -> Manifest | None:
         return None
 
 
-def _files(manifest: Manifest | None, row: Mapping[str, Any]) -> dict[str, Path]:
-    """Return where a manifest's local pictures and its card are, by the content that is there now."""
+def _files(manifest: Manifest | None, row: Mapping[str, Any], wanted: Mapping[str, str]) -> dict[str, Path]:
+    """Return where local pictures and the card are, by the content that is there now.
+
+    Where the manifest does not tell (a table of it is gone, a picture has another name), the `wanted` ones,
+    with their extensions, are looked for by their content in its folder and below.
+    """
     pictures = manifest.pictures if manifest else ()
     found = {one.sha256: one.path for one in pictures if one.sha256 and one.path}
+    left = {sha256: extension for sha256, extension in wanted.items() if sha256 not in found}
+    found |= locate(left, (), [Path(row["manifest_path"]).parent], deep=True)
     card = _card_path(row)
     if card is not None and card.is_file():
         found[hashlib.sha256(card.read_bytes()).hexdigest()] = card

@@ -132,6 +132,42 @@ def test_an_export_knows_the_price_when_a_table_is_gone(shell: Shell, tmp_path: 
     assert data["price"] == {"per": "job", "usd": 0.2}
 
 
+def test_an_export_finds_its_pictures_when_a_table_is_gone(tmp_path: Path) -> None:
+    """And where one was given another name meanwhile: by their content, in its folder and below."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "fox.png").write_bytes(PNG)
+    (tmp_path / "pictures.csv").write_text("id,file\nfox,photos/fox.png\n", encoding="utf-8")
+    text = RICH.replace("images:\n", "images:\n  - {csv: pictures.csv, vars: {subject: the fox}}\n")
+    text = "".join(line for line in text.splitlines(keepends=True) if "id: fox," not in line)
+    (tmp_path / "night.yaml").write_text(text, encoding="utf-8")
+    shell = Shell(tmp_path)
+    assert shell.inside("plan", "night.yaml", "--record").code == 0
+    wanted = sent(shell, "night.yaml")
+    (tmp_path / "pictures.csv").unlink()
+    (tmp_path / "photos" / "fox.png").rename(tmp_path / "photos" / "renamed.png")
+    done = shell.inside("export", "night", "-o", "out.yaml")
+
+    assert done.err.splitlines()[1:] == ["1 local file must go along with it: photos/renamed.png"]
+    assert sent(shell, "out.yaml") == wanted
+
+
+def test_an_exported_manifest_takes_no_other_picture(shell: Shell, tmp_path: Path) -> None:
+    """Whoever gets it may have one of the same name; other bytes are another payload."""
+    (tmp_path / "elsewhere" / "photos").mkdir(parents=True)
+    shutil.copy(tmp_path / "photos" / "fox.png", tmp_path / "elsewhere" / "photos" / "fox.png")
+    shell.inside("export", "night", "-o", "out.yaml")
+    (tmp_path / "out.yaml").rename(tmp_path / "elsewhere" / "out.yaml")
+    elsewhere = Shell(tmp_path / "elsewhere")
+    unrecorded = elsewhere.inside("plan", "out.yaml", "--frozen")
+    recorded = elsewhere.inside("plan", "out.yaml", "--record")
+    frozen = elsewhere.inside("plan", "out.yaml", "--frozen")
+    (tmp_path / "elsewhere" / "photos" / "fox.png").write_bytes(PNG.replace(b"one", b"two"))
+    other = elsewhere.inside("validate", "out.yaml")
+
+    assert (unrecorded.code, recorded.code, frozen.code, other.code) == (2, 0, 0, 2)
+    assert "images[0].file: photos/fox.png has other bytes: its SHA-256 is " in other.err
+
+
 def test_an_export_goes_to_stdout_and_over_no_file(shell: Shell, tmp_path: Path) -> None:
     """The manifest that it came from is not needed, nor touched."""
     printed = shell.inside("export", "night.yaml")
