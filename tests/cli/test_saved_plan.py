@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from batchrunner import Campaign
+from batchrunner.bills import read_bill
+from batchrunner.errors import CredentialsError, UsageError
 from tests.shell import QUICK, Shell, against, wait_for
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"one" + b"IEND\xaeB`\x82"
@@ -226,6 +229,24 @@ def test_a_stale_plan_is_told_before_a_missing_key(tmp_path: Path) -> None:
 
     assert (keyless.code, stale.code) == (5, 2)
     assert "night.plan holds no more" in stale.err
+
+
+def test_a_plan_that_held_is_looked_at_again_once_something_has_happened(tmp_path: Path) -> None:
+    """By whoever uses it from Python: a failed job that was let go meanwhile is none that was planned."""
+    shell = Shell(tmp_path)
+    shell.inside("plan", shell.write(), "--record")
+    with closing(sqlite3.connect(tmp_path / "state" / "night.db")) as db, db:
+        db.execute("UPDATE jobs SET state = 'failed' WHERE position = 1")
+    saved(shell)
+    campaign = Campaign(tmp_path / "night.yaml", state=tmp_path / "state")
+    bill = read_bill(tmp_path / "night.plan")
+    assert campaign.check_bill(bill) == ""
+    with pytest.raises(CredentialsError):
+        campaign.run(bill=bill)
+    assert shell.inside("retry", "night").code == 0
+
+    with pytest.raises(UsageError, match="1 job would be sent that the plan does not have"):
+        campaign.run(bill=bill)
 
 
 def test_a_plan_that_was_moved_says_what_it_is_relative_to(tmp_path: Path) -> None:
