@@ -162,6 +162,7 @@ class Checker:
         whole = isinstance(told, dict)
         for index, one in enumerate([told] if whole else told):
             if one is GONE:
+                self._sources.unread.add(section)  # it may have named a table
                 self._report.lost.add(section)
             else:
                 at: Path = (section,) if whole else (section, index)
@@ -251,11 +252,19 @@ class Checker:
         self._used = wording.used
         parts: list[tuple[Image | Prompt | Shot, Row]]
         parts = [*self.images, *self.prompts, *self.shots, *self.include]
-        sections = (("prompts", self.prompts), ("shots", self.shots), ("include", self.include))
-        if all(self._report.all_sure(section, rows, ("text",), ("prompt",)) for section, rows in sections):
-            unused.slips(self._tables, self._used, self._card)
+        self._slips()
         if self._used:
             unused.holes(((one.vars, row) for one, row in parts), self._used, self._report)
+
+    def _slips(self) -> None:
+        """Report columns that no prompt uses; of prompts that cannot be used, all that was read is looked at."""
+        report, sections = self._report, ("prompts", "shots")
+        if not self._sources.unread.isdisjoint(sections):
+            return
+        parts = (*zip(sections, (self.prompts, self.shots), strict=True), ("include", self.include))
+        sure = all(report.all_sure(section, rows, ("text",), ("prompt",)) for section, rows in parts)
+        texts = () if sure else ("\n".join(self._document.lines), *self._sources.texts)
+        unused.slips(report.tables, self._used, texts, self._card)
 
     def _settings(self) -> settings.Told:
         return settings.Told(

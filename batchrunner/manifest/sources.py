@@ -81,12 +81,15 @@ class Sources:
         self._report = report
         self.read: list[tuple[str, str]] = []  # path as told, and the hash of the bytes
         self.tables: list[tuple[str, str]] = []  # of these, those that rows were taken from
+        self.texts: list[str] = []  # what these say
+        self.unread: set[str] = set()  # sections of which some rows are in files that nobody could read
 
     def rows(self, section: str, entry: Entry) -> Iterator[Row]:
         """Yield an entry's rows: itself, or those of what it names. What is wrong is reported."""
         kind = next((kind for kind in KINDS if kind in entry.told), None)
         if kind is None:
             if "id" not in entry.told and any(entry.unsure((one,)) for one in KINDS):
+                self.unread.add(section)
                 self._report.lost.add(section)  # it may have named rows, and meant all of it for them
                 self._report.doubt(entry, ())
             yield entry
@@ -109,8 +112,9 @@ class Sources:
             self._report.lost.add(section)
             self._report.add(error.problem)
         else:
-            if not count and len(self._report.problems) == before:
+            if not count:
                 self._report.lost.add(section)
+            if not count and len(self._report.problems) == before:
                 below = " below the line that names the columns" if kind == "csv" else ""
                 self._report.add(
                     entry.problem((kind,), f"has no rows{below}: nothing but blank lines, if any")
@@ -122,7 +126,12 @@ class Sources:
             usual = "mp4" if self._card is not None and self._card.videos else "png"
             yield from (FileRow(entry, file) for file in find(told, self._folder, usual))
             return
-        file = read_text(self._folder / told, kind)
+        try:
+            file = read_text(self._folder / told, kind)
+        except (SourceError, ContentError):
+            self.unread.add(section)
+            raise
+        self.texts.append(file.text)
         self.tables.append((told, file.sha256))
         self.read.append((told, file.sha256))
         if kind == "lines":

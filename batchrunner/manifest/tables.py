@@ -6,7 +6,7 @@ one cell would be paid for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from batchrunner.cards import Card
@@ -43,7 +43,9 @@ class Table:
         self.columns: dict[Path, str] = {}  # names by meaning
         self.headers: dict[Path, Place] = {}
         self.doubts = Doubts()  # of every row
+        self.lacks = False  # a column that every row needs
         self._report = report
+        report.tables.append(self)
         self._locate = locate
         self._named = named
         self.usual = {kind: entry.told[kind] for kind in ("vars", "parameters") if entry.told.get(kind)}
@@ -75,6 +77,11 @@ class Table:
         for _names, message in self.card.check({**self.card.defaults, str(path[1]): ""}):
             self.say_column(place, name, message, ("parameters",))
         return False
+
+    def lack(self, place: Place, message: str, needed: Iterable[str]) -> None:
+        """Report that a column is missing which every row needs: its rows are read for all else they say."""
+        self.lacks = True
+        self.say_column(place, "", message, *((name,) for name in needed))
 
     def say_column(self, place: Place, name: str, message: str, *paths: Path) -> None:
         """Report a column that is not read: what it may mean is in doubt in every row."""

@@ -96,6 +96,7 @@ class Report:
         self.problems: list[Problem] = []
         self._written = written  # the doubts of the manifest itself
         self.doubtful = bool(written)  # anything at all: else 100,000 rows need not be asked
+        self.tables: list[Any] = []  # every `Table`, also of which no row can be used
         self.lost: set[str] = set()  # sections of which some rows cannot be read
         self._doubts: dict[int, tuple[Row, Doubts]] = {}  # by identity: not every row has a hash
 
