@@ -257,13 +257,14 @@ class Checker:
             unused.holes(((one.vars, row) for one, row in parts), self._used, self._report)
 
     def _slips(self) -> None:
-        """Report columns that no prompt uses; of prompts that cannot be used, all that was read is looked at."""
-        report, sections = self._report, ("prompts", "shots")
-        if not self._sources.unread.isdisjoint(sections):
+        """Report columns that no prompt uses: nor one that cannot be used, in all that was read."""
+        report = self._report
+        if not self._sources.unread.isdisjoint({"prompts", "shots", "include"}):
             return
-        parts = (*zip(sections, (self.prompts, self.shots), strict=True), ("include", self.include))
+        parts = (("prompts", self.prompts), ("shots", self.shots), ("include", self.include))
         sure = all(report.all_sure(section, rows, ("text",), ("prompt",)) for section, rows in parts)
-        texts = () if sure else ("\n".join(self._document.lines), *self._sources.texts)
+        written = (line for line in self._document.lines if not line.lstrip().startswith("#"))
+        texts = () if sure else ("\n".join(written), *self._sources.texts)
         unused.slips(report.tables, self._used, texts, self._card)
 
     def _settings(self) -> settings.Told:

@@ -136,7 +136,7 @@ def lacking(
     """Return what columns a table lacks of which every row needs one, each time with that in words."""
     several = card.image_fields if card is not None and len(card.image_fields) > 1 else ()
     there = {path[0] for path in paths if path}
-    found = []
+    found: list[tuple[Sequence[str], str]] = []
     imageless = card is not None and not card.image_fields
     for needed in NEEDED[section]:
         if (imageless or (card is None and section == "shots")) and PICTURES.issuperset(needed):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -15,7 +15,7 @@ from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.folder import GlobError, find
 from batchrunner.manifest.jsonread import json_rows
 from batchrunner.manifest.slugs import slug
-from batchrunner.manifest.textfile import ContentError, SourceError, TextFile, read_text
+from batchrunner.manifest.textfile import LINE_END, ContentError, SourceError, TextFile, read_text
 from batchrunner.manifest.written import Entry, Report, Row
 
 KINDS = ("csv", "jsonl", "lines", "glob")
@@ -40,6 +40,11 @@ class FileRow:
             return self._entry.problem(("glob",), f"{message}; mend it, or let the pattern leave it out")
         return self._entry.problem(("glob",), f"{self.file}: {message}")
 
+    @property
+    def lines(self) -> Sequence[str]:
+        """The lines of the manifest."""
+        return self._entry.lines
+
     def has(self, path: Path) -> bool:
         """Tell whether the entry says it."""
         return self._entry.has(path)
@@ -52,8 +57,9 @@ class FileRow:
 class LineRow:
     """A prompt on a line of its own."""
 
-    def __init__(self, file: str, line: int, text: str, entry: Entry) -> None:
-        self._place = (file, line, 1)
+    def __init__(self, file: TextFile, line: int, text: str, entry: Entry) -> None:
+        self._file = file
+        self._line = line
         self._entry = entry
         self.told: Mapping[str, Any] = {**_usual(entry), "text": text}
 
@@ -61,7 +67,12 @@ class LineRow:
         """Return a problem at the line, or at what its entry says for all of them."""
         if path[:1] in {("vars",), ("parameters",)} and self._entry.has(path):
             return self._entry.problem(path, message, key=key)
-        return Problem(*self._place, "", message)
+        return Problem(self._file.name, self._line, 1, "", message)
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """The lines of the text file."""
+        return LINE_END.split(self._file.text)
 
     def has(self, path: Path) -> bool:
         """Tell whether the entry says it."""
@@ -147,7 +158,7 @@ class Sources:
                 self._report.lost.add("prompts")
                 self._report.add(Problem(file.name, line, 1, "", what))
             elif text.strip():
-                yield LineRow(file.name, line, text.strip(), entry)
+                yield LineRow(file, line, text.strip(), entry)
 
 
 def _usual(entry: Entry) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from batchrunner.manifest import templates
 from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.tables import TableRow
 from batchrunner.manifest.templates import TemplateError
-from batchrunner.manifest.written import Entry, Report, Row
+from batchrunner.manifest.written import Entry, Report, Row, at_brace
 from batchrunner.values import NO_IMAGE, NOTHING, Image, Prompt, Shot
 
 Rows = Sequence[tuple[Image, Row]]
@@ -35,23 +35,22 @@ class Wording:
 
     def prompt(self, prompt: Prompt, row: Row) -> None:
         """Check a prompt of the product, with every image."""
-        wanted = self._names(prompt.text, row)
-        if wanted is None:
-            return
+        wanted, sound = self._names(prompt.text, row)
         for name in wanted:
             if name in prompt.vars or self._report.unsure(row, ("vars", name)):
                 continue
             if (lacks := self._image_without(name)) is not None:
                 self._report.doubt(row, ("words",))
                 self._lacks(name, *lacks, prompt, row)
-        self._length(prompt, row, wanted)
+        if sound:
+            self._length(prompt, row, wanted)
 
     def shot(self, shot: Shot, row: Row) -> None:
         """Check a shot's words; those of a listed prompt were checked for their braces where they stand."""
-        wanted = self._names(shot.prompt.text, row)
+        wanted, sound = self._names(shot.prompt.text, row)
         words = {**shot.prompt.vars, **shot.image.vars, **shot.vars} if wanted else NOTHING
-        lacking = [name for name in wanted or () if name not in words]
-        if lacking or wanted is None:
+        lacking = [name for name in wanted if name not in words]
+        if lacking or not sound:
             self._report.doubt(row, ("words",))
         for name in lacking:
             if self._report.unsure(row, ("vars", name)):
@@ -61,25 +60,27 @@ class Wording:
                 self._report.add(row.problem(("vars", name), what))
             else:
                 what = f"{{{name}}} has no word here{_hint(name, words)}"
-                self._report.add(_at_token(row, f"{{{name}}}", what))
-        if wanted is not None and not lacking and self._limit is not None:
+                self._report.add(_at_name(row, shot.prompt.text, name, what))
+        if sound and not lacking and self._limit is not None:
             length = len(templates.fill(shot.prompt.text, words))
             if length > self._limit:
                 what = f"with its words it is {length:,} characters long; the model takes {self._limit:,}"
                 self._report.add(row.problem(_words_place(row), what))
 
-    def _names(self, text: str, row: Row) -> tuple[str, ...] | None:
+    def _names(self, text: str, row: Row) -> tuple[tuple[str, ...], bool]:
+        """Return the names in a text, and whether nothing else in it is wrong, which is told."""
         try:
             wanted = templates.names(text)
         except TemplateError as error:
             if text not in self._broken:  # once, though many shots name it
                 self._broken.add(text)
-                self._report.add(_at_token(row, error.token, str(error)))
+                for index, what in error.faults:
+                    self._report.add(_at(row, text, index, what))
             self._report.doubt(row, ("words",))
             self.used.update(templates.likely_names(text))
-            return None
+            return error.names, False
         self.used.update(wanted)
-        return wanted
+        return wanted, True
 
     def _image_without(self, name: str) -> tuple[Image, Row] | None:
         if name not in self._lacking:
@@ -97,8 +98,10 @@ class Wording:
         """Report a name without a word: at the empty cells, else at the prompt."""
         if image is NO_IMAGE:
             path, what = _no_word(name, prompt, row)
-            problem = row.problem(path, what) if path[0] == "vars" else _at_token(row, f"{{{name}}}", what)
-            self._report.add(problem)
+            if path[0] == "vars":
+                self._report.add(row.problem(path, what))
+            else:
+                self._report.add(_at_name(row, prompt.text, name, what))
             return
         if isinstance(at, Entry) or not at.has(("vars", name)):
             has = {**image.vars, **prompt.vars}
@@ -109,7 +112,7 @@ class Wording:
             )
             whose = f'image "{image.id}"' if image.id else f"the image in line {at.problem((), '').line}"
             what = f"{{{name}}} has no word for {whose}: {where}{_hint(name, has)}"
-            self._report.add(_at_token(row, f"{{{name}}}", what))
+            self._report.add(_at_name(row, prompt.text, name, what))
             return
         for one, there in self._images:
             unsure = self._report.unsure(there, ("vars", name))
@@ -162,10 +165,15 @@ def _words_place(row: Row) -> tuple[str, ...]:
     return ("prompt",) if "prompt" in row.told else ("text",)
 
 
-def _at_token(row: Row, token: str, what: str) -> Problem:
-    """Return a problem with what stands in braces in a prompt, as near to it as can be told."""
+def _at_name(row: Row, text: str, name: str, what: str) -> Problem:
+    return _at(row, text, templates.index(text, name), what)
+
+
+def _at(row: Row, text: str, index: int, what: str) -> Problem:
+    """Return a problem with a brace in a prompt: there, unless the row only names the prompt."""
     place = _words_place(row)
-    return row.problem_at(place, token, what) if isinstance(row, Entry) else row.problem(place, what)
+    problem = row.problem(place, what)
+    return at_brace(problem, row.lines, text, index) if row.told.get(place[0]) == text else problem
 
 
 def _hint(name: str, words: Mapping[str, str]) -> str:

@@ -6,14 +6,15 @@ need not know whether it stands in the manifest, in a table or in a folder; only
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from batchrunner.errors import ManifestError, Problem
-from batchrunner.manifest import templates
 from batchrunner.manifest.doubts import Doubts, Path
 from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, path_text
 
+BRACES = "{}"
 SOMETHING: Path = ("",)  # no part of a row, yet not nothing
 
 
@@ -26,6 +27,10 @@ class Row(Protocol):
 
     def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
         """Return a problem at the place of one of the row's parts (or of its key)."""
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """The lines of the file that the row's own places are in."""
 
     def has(self, path: Path) -> bool:
         """Tell whether a part has a place of its own in the row, if only an empty one."""
@@ -49,14 +54,10 @@ class Entry:
         line, column = self._document.place(whole, key=key)
         return Problem(self._name, line, column, path_text(whole), message)
 
-    def problem_at(self, path: Path, token: str, message: str) -> Problem:
-        """Return a problem with a token in a text: where it stands in a text below `|` or `>`."""
-        whole = self._whole(path)
-        for number in self._document.blocks.get(whole, ()):
-            line = self._document.lines[number : number + 1]
-            if line and (column := templates.index(line[0], token)) is not None:
-                return Problem(self._name, number + 1, column + 1, path_text(whole), message)
-        return self.problem(path, message)
+    @property
+    def lines(self) -> Sequence[str]:
+        """The lines of the manifest."""
+        return self._document.lines
 
     def comment(self, path: Path, message: str) -> Problem | None:
         """Return a problem at the comment that ends an unquoted text, if one does."""
@@ -87,6 +88,21 @@ class Entry:
     def written(self, path: Path) -> str:
         """Return a number as it was written: as a word of a prompt, `1.10` must not become 1.1."""
         return self._document.written[(*self._at, *path)]
+
+
+def at_brace(problem: Problem, lines: Sequence[str], text: str, index: int) -> Problem:
+    """Return a problem with a text as one with the brace at an index of it.
+
+    Nothing escapes a brace, in quotes or in blocks: as many of them come before it as in the text itself.
+    """
+    before = sum(text.count(brace, 0, index) for brace in BRACES)
+    column = problem.column
+    for number, line in enumerate(lines[problem.line - 1 :], problem.line):
+        places = [place for place, char in enumerate(line, 1) if char in BRACES and place >= column]
+        if before < len(places):
+            return replace(problem, line=number, column=places[before])
+        before, column = before - len(places), 1
+    return problem
 
 
 class Report:
