@@ -276,6 +276,7 @@ class Checker:
             shots=self.shots,
             include=self.include,
             exclude=left_out(self.exclude, self._report),
+            spare=self._report.spare,
         )
 
     # --- names and secrets ----------------------------------------------------------------------------

@@ -131,9 +131,9 @@ class Builder:
         """Return a row's shot, without what is wrong with it. An entry of `include` has one `take`."""
         told, flat = row.told, self._flat(row, takes_key)
         image, prompt = self._image_of(row, listed), self._prompt_of(row, listed)
-        for key in [key for key, known in (("image", image), ("prompt", prompt)) if known is None]:
-            for path in ((key,), ("vars",), ("parameters",)):
-                self._report.doubt(row, path)
+        for key, known in (("image", image), ("prompt", prompt)):
+            if known is None:
+                self._unknown(row, key, listed)
         own = told.get("parameters", NOTHING)
         return Shot(
             image or UNKNOWN_IMAGE,
@@ -143,6 +143,23 @@ class Builder:
             self._takes(row) if "takes" in told else None,
             told.get("take"),
         )
+
+    def _unknown(self, row: Row, key: str, listed: Listed) -> None:
+        """Take note that a shot's image or prompt is not known, and what it may bring along."""
+        self._report.doubt(row, (key,))
+        if key == "image" and "image" not in row.told and any(one in row.told for one in PICTURE_KEYS):
+            return  # a picture of its own: whatever it is, it brings nothing
+        images = [image for image, _row in listed.images.values()]
+        for kind, brought in (
+            ("vars", [image.vars for image in images]),
+            ("parameters", [image.parameters for image in images]),
+        ):
+            if key == "image" and listed.all_images:
+                own = row.told.get(kind, NOTHING)
+                for name in {name for one in brought for name in one} - own.keys():
+                    self._report.doubt(row, (kind, name))
+            else:
+                self._report.doubt(row, (kind,))
 
     def _flat(self, row: Row, takes_key: str) -> Mapping[str, Any]:
         """Return the parameters that stand beside the other keys."""
@@ -164,6 +181,7 @@ class Builder:
                 self._say(row, (key,), said, key=True)
             elif key in row.told.get("parameters", NOTHING):
                 self._report.doubt(row, ("parameters", key))
+                self._report.spare.append(({key: value}, row, ()))
                 self._say(row, (key,), f'"{key}" is told in `parameters` too: leave one out', key=True)
             else:
                 found[key] = value
@@ -261,9 +279,7 @@ class Builder:
         """Return what a shot names: what is in doubt of it is in doubt of the shot."""
         if self._report.unsure(at, ()):
             self._report.doubt(row, ("listed",))
-            for kind in ("vars", "parameters"):
-                if self._report.unsure(at, (kind,)):
-                    self._report.doubt(row, (kind,))
+            self._report.bring(row, at)
         return found
 
     def _takes(self, row: Row) -> int | tuple[int, ...] | None:

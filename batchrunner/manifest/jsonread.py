@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -14,11 +15,13 @@ from batchrunner.manifest.columns import number, twice
 from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.pictures import is_address
 from batchrunner.manifest.slugs import slug
-from batchrunner.manifest.tables import Table, TableRow
+from batchrunner.manifest.tables import SPARE, Table, TableRow
 from batchrunner.manifest.textfile import ROWS_MAX, ContentError, TextFile
 from batchrunner.manifest.written import Entry, Report
 from batchrunner.manifest.yamlread import DEPTH_MAX, NO_CHARACTER, Place
 
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_TOKEN = re.compile(rf"(?P<key>{_STRING})(?=\s*:)|{_STRING}|[\[\]{{}}]")
 A_LIST = (
     "this is one JSON list; jsonl has an object on each line, without commas between them: "
     "`jq -c '.[]' LIST.json > ROWS.jsonl` makes one of the other"
@@ -100,6 +103,8 @@ class _Reader:
                 names = [one for one, same, _value in self._pairs(line, told) if same == path]
                 said = f'the keys "{names[0]}" and "{name}" say the same: leave one out'
                 self._table.say(self._locate(line, name), name, said)
+                if path[0] == "parameters":
+                    cells[self._table.spare(path, name)] = value
             else:
                 cells[path] = value
         return cells
@@ -135,13 +140,25 @@ class _Reader:
         return next(same, None)
 
     def _locate(self, line: int, name: str) -> Place:
-        text = self._text(line)
-        names = (json.dumps(one, ensure_ascii=False) for one in (name, name.partition(".")[2]))
-        return line, next((text.index(one) + 1 for one in names if one in text), 1)
+        return line, _index(self._text(line), name) + 1
 
     def _text(self, line: int) -> str:
         self._lines = self._lines or list(io.StringIO(self._file.text))
         return self._lines[line - 1]
+
+
+def _index(text: str, name: str) -> int:
+    """Return where a line has a key, `vars.NAME` being one in `vars`."""
+    depth, outer = 0, ""
+    for match in _TOKEN.finditer(text):
+        if match["key"] is None:
+            depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(match[0], 0)
+            continue
+        key = json.loads(match["key"], strict=False)
+        outer = key if depth == 1 else outer
+        if name == (key if depth == 1 else f"{outer}.{key}"):
+            return match.start()
+    return 0
 
 
 def _depth(value: Any) -> int:
@@ -173,7 +190,7 @@ def _problem(path: Path, value: Any) -> str | None:
     if any(NO_CHARACTER.search(one) for one in _texts(value)):
         return "holds an escape that stands for no character"
     match path[0]:
-        case "parameters":
+        case "parameters" | "spare":
             return None
         case "frames":
             good = isinstance(value, dict) and len(value) == 1 and next(iter(value)) in {"url", "file"}
@@ -201,7 +218,7 @@ def _value(path: Path, value: Any) -> Any:
         return slug(unicodedata.normalize("NFC", value))
     if path[0] == "frames" and isinstance(value, str):
         return {"url": value} if is_address(value) else {"file": value}
-    if path[0] in {"parameters", "takes"}:
+    if path[0] in {"parameters", "takes", SPARE}:
         return _plain(value)
     return str(value) if isinstance(value, str) else value
 

@@ -18,6 +18,8 @@ from batchrunner.manifest.textfile import LINE_END, TextFile
 from batchrunner.manifest.written import Entry, Report
 from batchrunner.manifest.yamlread import Place
 
+SPARE = "spare"  # stands before the name of a column whose parameter has another one already
+
 Locate = Callable[[int, str], Place]  # from the line that a row begins in, and a column, to the cell
 
 # From a line and what a cell means to what it is called there: rows may have names of their own.
@@ -45,6 +47,7 @@ class Table:
         self.headers: dict[Path, Place] = {}
         self.doubts = Doubts()  # of every row
         self.lacks = False  # a column that every row needs
+        self._spare: dict[Path, Path] = {}  # second columns, and what the first ones mean
         self._report = report
         report.tables.append(self)
         self._locate = locate
@@ -64,9 +67,15 @@ class Table:
         if path in self.columns:
             said = f'the columns "{self.columns[path]}" and "{name}" say the same: leave one out'
             self.say_column(place, name, said, path)
-            return None
+            return self.spare(path, name) if path[0] == "parameters" else None
         self.columns[path], self.headers[path] = name, place
         return path
+
+    def spare(self, path: Path, name: str) -> Path:
+        """Return what a second column for a parameter means: its values are checked too, and not used."""
+        found = (SPARE, name)
+        self.columns[found], self._spare[found] = name, path
+        return found
 
     def meaning_of(self, name: str, place: Place) -> Path | None:
         """Return what a name means; None: it is not read. What is wrong with it is reported."""
@@ -98,6 +107,7 @@ class Table:
 
     def rule(self, path: Path) -> Mapping[str, Any] | None:
         """Return the card's rule for a parameter's column."""
+        path = self._spare.get(path, path)
         if self.card is None or path[0] != "parameters":
             return None
         found: Mapping[str, Any] | None = self.card.parameters["properties"].get(path[1])
@@ -114,12 +124,17 @@ class Table:
         `wrong`: what is to be said of cells that cannot be used.
         """
         frames = {path: GONE for path in wrong if path[0] == "frames"}  # the others keep their numbers
-        row = TableRow(self, line, self._told({**cells, **frames} if frames else cells))
+        told = self._told({**cells, **frames} if frames else cells)
+        spare = told.pop(SPARE, {})
+        row = TableRow(self, line, told)
+        for name, value in spare.items():
+            parameter = str(self._spare[SPARE, name][1])
+            self._report.spare.append(({parameter: value}, row, (SPARE, name)))
         for path, message in wrong.items():
             self._report.say(row, path, message)
         return row
 
-    def _told(self, cells: Mapping[Path, Any]) -> Mapping[str, Any]:
+    def _told(self, cells: Mapping[Path, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {kind: dict(usual) for kind, usual in self.usual.items()}
         for path, value in cells.items():
             if len(path) == 1:

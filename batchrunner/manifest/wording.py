@@ -27,7 +27,7 @@ class Wording:
         self._images = images
         self._limit = limit
         self._report = report
-        self._lacking: dict[str, tuple[Image, Row] | None] = {}
+        self._lacking: dict[str, tuple[Rows, Rows]] = {}
         self._longest: dict[str, int] = {}
         self._said: set[tuple[int, str]] = set()
         self._broken: set[str] = set()
@@ -39,9 +39,9 @@ class Wording:
         for name in wanted:
             if name in prompt.vars or self._report.unsure(row, ("vars", name)):
                 continue
-            if (lacks := self._image_without(name)) is not None:
+            if any(lacking := self._images_without(name)):
                 self._report.doubt(row, ("words",))
-                self._lacks(name, *lacks, prompt, row)
+                self._lacks(name, *lacking, prompt, row)
         if sound:
             self._length(prompt, row, wanted)
 
@@ -82,20 +82,29 @@ class Wording:
         self.used.update(wanted)
         return wanted, True
 
-    def _image_without(self, name: str) -> tuple[Image, Row] | None:
+    def _images_without(self, name: str) -> tuple[Rows, Rows]:
+        """Return the images that lack a word: those without a place for it, and those with an empty cell."""
         if name not in self._lacking:
-            self._lacking[name] = next(
-                (
-                    (image, row)
-                    for image, row in self._images
-                    if name not in image.vars and not self._report.unsure(row, ("vars", name))
-                ),
-                None,
-            )
+            found = [
+                (image, row)
+                for image, row in self._images
+                if name not in image.vars and not self._report.unsure(row, ("vars", name))
+            ]
+            empty = [one for one in found if one[1].has(("vars", name)) and not isinstance(one[1], Entry)]
+            bare = [one for one in found if one not in empty] if empty else found
+            self._lacking[name] = bare, empty
         return self._lacking[name]
 
-    def _lacks(self, name: str, image: Image, at: Row, prompt: Prompt, row: Row) -> None:
-        """Report a name without a word: at the empty cells, else at the prompt."""
+    def _lacks(self, name: str, bare: Rows, empty: Rows, prompt: Prompt, row: Row) -> None:
+        """Report a name without a word: at each empty cell, and for all other images at the prompt."""
+        for _image, there in empty:
+            if (id(there), name) not in self._said:
+                self._said.add((id(there), name))
+                what = f'is empty: {{{name}}} of prompt "{prompt.id}" needs a word'
+                self._report.add(there.problem(("vars", name), what))
+        if not bare:
+            return
+        image, at = bare[0]
         if image is NO_IMAGE:
             path, what = _no_word(name, prompt, row)
             if path[0] == "vars":
@@ -103,27 +112,14 @@ class Wording:
             else:
                 self._report.add(_at_name(row, prompt.text, name, what))
             return
-        if isinstance(at, Entry) or not at.has(("vars", name)):
-            has = {**image.vars, **prompt.vars}
-            where = (
-                f"add a column for it to {at.table.file.name}"
-                if isinstance(at, TableRow)
-                else "add it to its vars"
-            )
-            whose = f'image "{image.id}"' if image.id else f"the image in line {at.problem((), '').line}"
-            what = f"{{{name}}} has no word for {whose}: {where}{_hint(name, has)}"
-            self._report.add(_at_name(row, prompt.text, name, what))
-            return
-        for one, there in self._images:
-            unsure = self._report.unsure(there, ("vars", name))
-            if name not in one.vars and not unsure and (id(there), name) not in self._said:
-                self._said.add((id(there), name))
-                place = ("vars", name) if there.has(("vars", name)) else ()
-                what = f'is empty: {{{name}}} of prompt "{prompt.id}" needs a word'
-                what = (
-                    what if place else f'{{{name}}} of prompt "{prompt.id}" has no word for image "{one.id}"'
-                )
-                self._report.add(there.problem(place, what))
+        has, more = {**image.vars, **prompt.vars}, len(bare) - 1
+        where = f"add it to {'their' if more else 'its'} vars"
+        if isinstance(at, TableRow):
+            where = f"add a column for it to {at.table.file.name}"
+        whose = f'image "{image.id}"' if image.id else f"the image in line {at.problem((), '').line}"
+        whose += f", nor for {more:,} more" if more else ""
+        what = f"{{{name}}} has no word for {whose}: {where}{_hint(name, has)}"
+        self._report.add(_at_name(row, prompt.text, name, what))
 
     def _length(self, prompt: Prompt, row: Row, wanted: Sequence[str]) -> None:
         if self._limit is None or self._at_most(prompt) <= self._limit:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from batchrunner.errors import ManifestError, Problem
 from batchrunner.manifest.doubts import Doubts, Path
 from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, path_text
+from batchrunner.values import Payload
 
 BRACES = "{}"
 SOMETHING: Path = ("",)  # no part of a row, yet not nothing
@@ -114,7 +115,11 @@ class Report:
         self.doubtful = bool(written)  # anything at all: else 100,000 rows need not be asked
         self.tables: list[Any] = []  # every `Table`, also of which no row can be used
         self.lost: set[str] = set()  # sections of which some rows cannot be read
+        self.spare: list[
+            tuple[Payload, Row, Path]
+        ] = []  # parameters told a second time, and at what path
         self._doubts: dict[int, tuple[Row, Doubts]] = {}  # by identity: not every row has a hash
+        self._brought: dict[int, list[Row]] = {}  # rows in doubt whose words and parameters others have too
 
     def say(self, row: Row, path: Path, message: str, *, key: bool = False) -> None:
         """Take in what is wrong with a part of a row, which is in doubt from now on.
@@ -134,7 +139,14 @@ class Report:
         """Tell whether a part of a row, or anything in it, is in doubt."""
         if not self.doubtful:
             return False
-        return row.unsure(path) or (id(row) in self._doubts and self._doubts[id(row)][1].at(path))
+        if row.unsure(path) or (id(row) in self._doubts and self._doubts[id(row)][1].at(path)):
+            return True
+        brought = self._brought.get(id(row), ()) if path and path[0] in {"vars", "parameters"} else ()
+        return any(self.unsure(one, path) for one in brought)
+
+    def bring(self, row: Row, listed: Row) -> None:
+        """Take note that a row has the words and parameters of a listed one, which is in doubt."""
+        self._brought.setdefault(id(row), []).append(listed)
 
     def all_sure(self, section: str, rows: Iterable[tuple[object, Row]], *paths: Path) -> bool:
         """Tell whether all rows of a section are there, and of each some parts are not in doubt."""
