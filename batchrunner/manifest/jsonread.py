@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import io
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
-from batchrunner.manifest.columns import number, twice
+from batchrunner.manifest.columns import KEYS, meant_for, missing, number, twice
 from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.pictures import is_address
 from batchrunner.manifest.slugs import slug
@@ -20,6 +21,7 @@ from batchrunner.manifest.textfile import ROWS_MAX, ContentError, TextFile
 from batchrunner.manifest.written import Entry, Report
 from batchrunner.manifest.yamlread import DEPTH_MAX, NO_CHARACTER, Place
 
+_COLLECTIONS = ("frames", "vars", "parameters")  # keys whose values have parts
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _TOKEN = re.compile(rf"(?P<key>{_STRING})(?=\s*:)|{_STRING}|[\[\]{{}}]")
 A_LIST = (
@@ -62,6 +64,14 @@ class _Reader:
         self._section = section
         self._lines: list[str] | None = None
         self._paths: dict[str, Path | None] = {}
+        self._card = card
+        self._report = report
+        self._told: set[str] = set()  # misspelt keys, each told once
+        fields = frozenset(card.image_fields) if card is not None else frozenset()
+        self._needed = [
+            frozenset(needed) | (fields if "frames" in needed else frozenset())
+            for needed in missing(section, frozenset(), card)
+        ]
         self._table = Table(file, section, card, entry, report, self._locate, self._named)
 
     def row(self, line: int, text: str) -> TableRow | None:
@@ -94,7 +104,42 @@ class _Reader:
         cells = self._cells(line, told)
         wrong = {path: said for path, value in cells.items() if (said := _problem(path, value))}
         sound = {path: _value(path, value) for path, value in cells.items() if path not in wrong}
-        return self._table.row(line, sound, wrong)
+        if not wrong and not any(map(told.keys().isdisjoint, self._needed)):
+            return self._table.row(line, sound, wrong)
+        slips = self._slips(told, cells)
+        wrong = {path: said for path, said in wrong.items() if path[1:] not in {(name,) for name in slips}}
+        row = self._table.row(line, sound, wrong)
+        for name, (near, keys) in slips.items():
+            for key in keys:
+                self._report.doubt(row, (key,))
+            if name not in self._told:
+                self._told.add(name)
+                self._table.headers.pop(("vars", name), None)  # what it is not is told
+                place = self._locate(line, name)
+                said = f'unknown key "{name}": did you mean "{near}"?'
+                self._report.add(Problem(self._file.name, *place, name, said))
+        return row
+
+    def _slips(
+        self, told: Mapping[str, Any], cells: Mapping[Path, Any]
+    ) -> dict[str, tuple[str, Sequence[str]]]:
+        """Return the misspelt keys of a row: what each was meant to be, and what it may have said."""
+        words = [name for name in told if ("vars", name) in cells]
+        known = [*KEYS[self._section], *_COLLECTIONS[self._section == "prompts" :]]
+        found: dict[str, tuple[str, Sequence[str]]] = {}
+        for name in words:
+            near = difflib.get_close_matches(name.casefold(), known, n=1)
+            if near and isinstance(told[name], dict | list):
+                found[name] = near[0], near
+        several = self._card is not None and len(self._card.image_fields) > 1
+        for needed in missing(self._section, {path[0] for path in cells}, self._card):
+            if several and "frames" in needed:
+                continue  # one key is not what is missing
+            near_one = meant_for(needed, [name for name in words if name not in found], self._card)
+            if near_one is not None and isinstance(told[near_one], str):
+                meant = difflib.get_close_matches(near_one.casefold(), needed, n=1)
+                found[near_one] = meant[0] if meant else needed[0], needed
+        return found
 
     def _cells(self, line: int, told: Mapping[str, Any]) -> dict[Path, Any]:
         cells: dict[Path, Any] = {}

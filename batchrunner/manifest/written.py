@@ -115,9 +115,7 @@ class Report:
         self.doubtful = bool(written)  # anything at all: else 100,000 rows need not be asked
         self.tables: list[Any] = []  # every `Table`, also of which no row can be used
         self.lost: set[str] = set()  # sections of which some rows cannot be read
-        self.spare: list[
-            tuple[Payload, Row, Path]
-        ] = []  # parameters told a second time, and at what path
+        self.spare: list[tuple[Payload, Row, Path]] = []  # parameters told a second time, and at what path
         self._doubts: dict[int, tuple[Row, Doubts]] = {}  # by identity: not every row has a hash
         self._brought: dict[int, list[Row]] = {}  # rows in doubt whose words and parameters others have too
 
