@@ -192,11 +192,11 @@ class Checker:
         prompts = ids.unique(((prompt.id, row) for prompt, row in self.prompts), self._report)
         named = {image.id: (image, row) for image, row in self.images if images.get(image.id) is row}
         words = {prompt.id: (prompt, row) for prompt, row in self.prompts if prompts.get(prompt.id) is row}
-        all_named = (
-            self._report.all_sure(section, rows, ("id",))
+        other = (
+            self._report.unknown(section, rows, "id")
             for section, rows in (("images", self.images), ("prompts", self.prompts))
         )
-        listed = Listed(named, words, *all_named)
+        listed = Listed(named, words, *other)
         self.shots = [(self._builder.shot(row, listed), row) for row in self._rows("shots")]
         self.include = [(self._builder.shot(row, listed, "take"), row) for row in self._entries("include")]
         seeds = isinstance(self._data.get("takes"), list) or self._doubts.at(("takes",))

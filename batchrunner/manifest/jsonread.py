@@ -85,21 +85,21 @@ class _Reader:
                 parse_constant=_refused,
             )
         except json.JSONDecodeError as error:
-            self._table.say((line, error.colno), "", f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}")
+            what = f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}"
+            self._table.say((line, error.colno), "", what, text)
             return None
         except _JsonError as error:
-            self._table.say((line, 1), "", str(error))
+            self._table.say((line, 1), "", str(error), text)
             return None
         except RecursionError:
-            self._table.say((line, 1), "", "nested too deep")
+            self._table.say((line, 1), "", "nested too deep", text)
             return None
         if text.count("[") + text.count("{") > DEPTH_MAX and _depth(told) > DEPTH_MAX:
-            self._table.say((line, 1), "", f"nested deeper than {DEPTH_MAX} levels")
+            self._table.say((line, 1), "", f"nested deeper than {DEPTH_MAX} levels", text)
             return None
         if not isinstance(told, dict):
-            self._table.say(
-                (line, 1), "", 'each line is one JSON object, such as {"id": "fox", "file": "fox.png"}'
-            )
+            what = 'each line is one JSON object, such as {"id": "fox", "file": "fox.png"}'
+            self._table.say((line, 1), "", what, text)
             return None
         cells = self._cells(line, told)
         wrong = {path: said for path, value in cells.items() if (said := _problem(path, value))}

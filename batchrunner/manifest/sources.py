@@ -155,7 +155,7 @@ class Sources:
             if text.lstrip().startswith("#"):
                 what = "begins with #: a note does not stand here, for each line is a paid prompt"
                 what += " (a prompt that begins so goes into a csv)"
-                self._report.lost.add("prompts")
+                self._report.lose("prompts", text)
                 self._report.add(Problem(file.name, line, 1, "", what))
             elif text.strip():
                 yield LineRow(file, line, text.strip(), entry)

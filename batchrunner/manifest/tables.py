@@ -113,9 +113,10 @@ class Table:
         found: Mapping[str, Any] | None = self.card.parameters["properties"].get(path[1])
         return found
 
-    def say(self, place: Place, path: str, message: str) -> None:
-        """Report a problem in this file because of which rows are not read."""
-        self._report.lost.add(self.section)
+    def say(self, place: Place, path: str, message: str, text: str | None = None) -> None:
+        """Report a problem in this file because of which a row is not read; `text`: all that stands in it."""
+        text = self.file.text if text is None else text
+        self._report.lose(self.section, f"{text}\n{self.usual}" if self.usual else text)
         self._report.add(Problem(self.file.name, *place, path, message))
 
     def row(self, line: int, cells: Mapping[Path, Any], wrong: Mapping[Path, str]) -> TableRow:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from batchrunner.errors import ManifestError, Problem
 from batchrunner.manifest.doubts import Doubts, Path
+from batchrunner.manifest.unknown import ANYTHING, Unknown
 from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, path_text
 from batchrunner.values import Payload
 
@@ -115,6 +116,7 @@ class Report:
         self.doubtful = bool(written)  # anything at all: else 100,000 rows need not be asked
         self.tables: list[Any] = []  # every `Table`, also of which no row can be used
         self.lost: set[str] = set()  # sections of which some rows cannot be read
+        self._parts: dict[str, dict[str, None]] = {}  # the same, and where those rows stand
         self.spare: list[tuple[Payload, Row, Path]] = []  # parameters told a second time, and at what path
         self._doubts: dict[int, tuple[Row, Doubts]] = {}  # by identity: not every row has a hash
         self._brought: dict[int, list[Row]] = {}  # rows in doubt whose words and parameters others have too
@@ -149,9 +151,35 @@ class Report:
     def all_sure(self, section: str, rows: Iterable[tuple[object, Row]], *paths: Path) -> bool:
         """Tell whether all rows of a section are there, and of each some parts are not in doubt."""
         there = section not in self.lost and not self._written.itself((section,))
+        there = there and not any(self._may_hold(section, path) for path in paths or ((),))
         if not there or not self.doubtful:
             return there
         return not any(self.unsure(row, path) for _one, row in rows for path in paths)
+
+    def lose(self, section: str, text: str) -> None:
+        """Take note that a row of a section cannot be read, and of all that may stand in it."""
+        self._parts.setdefault(section, {})[text] = None
+
+    def unknown(self, section: str, rows: Iterable[tuple[object, Row]], key: str) -> Unknown:
+        """Return what may stand in those rows of a section of which an id, or what names one, is in doubt."""
+        if self.all_sure(section, rows := list(rows), (key,)):
+            return Unknown()
+        if section in self.lost or self._written.itself((section,)):
+            return ANYTHING
+        texts = [*self._parts.get(section, ())]
+        for row in [row for _one, row in rows if self.unsure(row, (key,))]:
+            told = row.told.get(key)
+            if key == "id" or row.unsure((key,)) or not isinstance(told, str):
+                return ANYTHING
+            texts.append(told)
+        return Unknown(tuple(texts))
+
+    def _may_hold(self, section: str, path: Path) -> bool:
+        """Tell whether a row that cannot be read may have a part: a parameter only where its name stands."""
+        texts = self._parts.get(section, ())
+        if path[:1] == ("parameters",) and len(path) > 1:
+            return any(str(path[1]) in one for one in texts)
+        return bool(texts)
 
     def add(self, problem: Problem) -> None:
         """Take a problem in.
