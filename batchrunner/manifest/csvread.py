@@ -18,7 +18,15 @@ from typing import Any
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
-from batchrunner.manifest.columns import ROW_FIRST, is_row, known_names, lacking, twice, typed, usual_names
+from batchrunner.manifest.columns import (
+    KEYS,
+    ROW_FIRST,
+    is_row,
+    known_names,
+    lacking,
+    typed,
+    usual_names,
+)
 from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.pictures import is_address
 from batchrunner.manifest.slugs import slug
@@ -70,11 +78,10 @@ def csv_rows(
     sheet = _Sheet(file)
     table = Table(file, section, card, entry, report, sheet.locate)
     _check_first(sheet, section, card)
-    paths = [table.add_column(name, sheet.locate(sheet.header_line, name)) for name in sheet.names]
-    if missing := lacking(section, paths, sheet.names, card):
-        for what in missing:  # once, at the header: each row would only say the same
-            table.say((sheet.header_line, 1), "", what)
-        return
+    paths = [_column(table, sheet, index) for index in range(len(sheet.names))]
+    if "" not in sheet.names:  # it may be the one that is missing
+        for needed, what in lacking(section, paths, sheet.names, card):
+            table.lack((sheet.header_line, 1), what, needed)  # once: each row would only say the same
     readers = [_reader(table, path) for path in paths]
     flat = not table.usual and all(path is None or len(path) == 1 for path in paths)
     bare: list[Any] = [path[0] if flat and path else path for path in paths]
@@ -113,6 +120,18 @@ def plain_rows(file: TextFile) -> Iterator[dict[str, str]]:
             yield {name: cell for name, cell in named if cell and not name.startswith("#")}
 
 
+def _column(table: Table, sheet: _Sheet, index: int) -> Path | None:
+    """Return what a column means; None: it is not read."""
+    name, place = sheet.names[index], sheet.place(sheet.header_line, index)
+    if index not in sheet.faults:
+        return table.add_column(name, place)
+    # Whatever has no name may be anything; of two of one name, either may be meant.
+    anything = [("vars",), ("parameters",), *KEYS[table.section].values()]
+    same = [path for path, one in table.columns.items() if one.casefold() == name.casefold()]
+    table.say_column(place, "", sheet.faults[index], *(same if name else anything))
+    return None
+
+
 def _check_first(sheet: _Sheet, section: str, card: Card | None) -> None:
     """Refuse a first line that is a row already, or something above the names of the columns.
 
@@ -125,6 +144,8 @@ def _check_first(sheet: _Sheet, section: str, card: Card | None) -> None:
     if not known.isdisjoint(cell.casefold() for cell in below):
         what = f"the first line names the columns, and these names stand in line {line}"
         raise sheet.error(sheet.header_line, f"{what}: delete what is above it")
+    for index, what in sheet.faults.items():
+        raise sheet.error(sheet.header_line, what, index)
     if is_row(sheet.names):
         what = f"{ROW_FIRST}; put one above it, such as {usual_names(section, card)}"
         raise sheet.error(sheet.header_line, what)
@@ -180,18 +201,20 @@ class _Sheet:
             raise self.error(1, f"{whole}; the first line names the columns")
         if len(self.names) == 1 and "|" in self.names[0]:
             raise self.error(self.header_line, BARS)
-        if (name := twice(name for name in self.names if name)) is not None:
-            raise self.error(self.header_line, _column_twice(name), self.names.index(name))
-        if "" in self.names:
-            raise self.error(self.header_line, NAMELESS, self.names.index(""))
+        plain = [name.casefold() for name in self.names]
+        self.faults = {  # columns that are not read, by number
+            index: _column_twice(name) if name else NAMELESS
+            for index, name in enumerate(self.names)
+            if not name or plain.index(plain[index]) < index
+        }
 
     def error(self, line: int, message: str, index: int = 0) -> ContentError:
         """Return what ends the reading."""
-        return ContentError(Problem(self._file.name, *self._place(line, index), "", message))
+        return ContentError(Problem(self._file.name, *self.place(line, index), "", message))
 
     def locate(self, line: int, name: str) -> Place:
         """Return where the cell of a column begins, in the record that begins in a line."""
-        return self._place(line, self.names.index(name))
+        return self.place(line, self.names.index(name))
 
     def _read(self) -> Iterator[tuple[int, list[str]]]:
         lines = io.StringIO(self._file.text, newline="")
@@ -209,7 +232,7 @@ class _Sheet:
         except csv.Error as error:
             raise self.error(begin, _broken(str(error))) from error
 
-    def _place(self, line: int, index: int) -> Place:
+    def place(self, line: int, index: int) -> Place:
         """Walk to a cell: only a problem asks for it, and the header for itself."""
         quoted = False
         first = (match[0] for match in _LINE.finditer(self._file.text))  # no more of them than are looked at

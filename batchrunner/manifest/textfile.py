@@ -18,6 +18,7 @@ from batchrunner.manifest.yamlread import NOT_TEXT, place_of
 SIZE_MAX = 64 << 20  # some 100,000 rows of long prompts; beyond it somebody named the wrong file
 ROWS_MAX = 1_000_000
 
+LINE_END = re.compile(r"\r\n|\r|\n")
 KEY_FOUND = "this looks like an API key: keys belong into the environment, not into a manifest"
 # As in a manifest, and at the beginning of a cell; inside a signed address it may stand.
 _KEY_LIKE = re.compile(r"(?<![^\s\"',;])eyJ[\w-]{20,}\.[\w-]{20,}\.[\w-]{20,}")
