@@ -92,6 +92,16 @@ def is_bill(path: Path) -> bool:
         return False
 
 
+def campaign_of(path: Path) -> str | None:
+    """Return whose a saved plan is, also one of another version; None: it is cut off or was spoiled."""
+    try:
+        with path.open("rb") as file:
+            told = json.loads(file.read(SIZE_MAX))["campaign"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return told if isinstance(told, str) else None
+
+
 def bill_text(bill: Bill) -> str:
     """Return the file's text: JSON with a line for each key, and a seal over all of it."""
     told = _told(bill)

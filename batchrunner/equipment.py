@@ -103,9 +103,12 @@ def local_pictures(manifest: Manifest) -> dict[str, Picture]:
 
 
 def _as_told(picture: Picture, manifest: Manifest) -> str:
-    """Return a local picture's path from the manifest's folder on: a sidecar goes along with its clip."""
+    """Return a local picture's path from the manifest's folder on, or its bare name.
+
+    A sidecar goes along with its clip to whoever gets that, and tells nobody how the folders here are called.
+    """
     path, folder = (picture.path or Path()).absolute(), manifest.path.parent
-    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
 
 
 def free_bytes(folders: Sequence[Path]) -> int:

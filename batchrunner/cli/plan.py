@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from batchrunner.bills import Bill, bill_text, is_bill, read_bill
+from batchrunner.bills import Bill, bill_text, campaign_of, is_bill
 from batchrunner.cli.bounds import with_bounds_of_plan
 from batchrunner.cli.notes import show_notes
 from batchrunner.cli.options import JSON_OUTPUT, MANIFEST, OUTPUT, STATE, example, print_json, refuse_bill
@@ -130,11 +130,11 @@ def refuse_drift(campaign: Recording) -> None:
 
 
 def is_plan_of(path: Path, campaign: str) -> bool:
-    """Tell whether a file is a saved plan of a campaign, which a newer one may replace."""
-    try:
-        return is_bill(path) and read_bill(path).campaign == campaign
-    except UsageError:
-        return False
+    """Tell whether a file is a saved plan of a campaign, which a newer one may replace, or remains of one.
+
+    A plan that cannot be read, or is of another version, is good for nothing but to be made again.
+    """
+    return is_bill(path) and campaign_of(path) in {None, campaign}
 
 
 def detailed_code(made: Plan) -> int:

@@ -348,9 +348,12 @@ def test_a_plan_that_is_not_whole_is_refused(tmp_path: Path, spoil: object, said
     path.write_text(spoil(path.read_text(encoding="utf-8")), encoding="utf-8")
     done = shell.inside("run", "night.plan")
 
+    again = shell.inside("plan", "night.yaml", "-o", "night.plan")
+
     assert done.code == 2
     assert said in done.err
     assert "make it again: batchrunner plan MANIFEST -o night.plan" in done.err
+    assert again.code == 0
 
 
 def test_a_plan_goes_over_an_older_one_and_over_nothing_else(tmp_path: Path) -> None:
