@@ -130,21 +130,30 @@ def slip(section: str, name: str, card: Card | None) -> str | None:
     return near[0] if near else None
 
 
-def lacking(section: str, paths: Iterable[Path | None], names: Sequence[str], card: Card | None) -> list[str]:
-    """Return what is wrong with a table that lacks a column which every row needs, in words."""
+def lacking(
+    section: str, paths: Iterable[Path | None], names: Sequence[str], card: Card | None, listed: str
+) -> list[str]:
+    """Return what is wrong with a table that lacks a column which every row needs, in words.
+
+    `listed`: which columns there are, in words.
+    """
     several = card.image_fields if card is not None and len(card.image_fields) > 1 else ()
     there = {path[0] for path in paths if path}
-    found = []
+    found, strange = [], list[str]()
     imageless = card is not None and not card.image_fields
     for needed in NEEDED[section]:
         if (imageless or (card is None and section == "shots")) and PICTURES.issuperset(needed):
             continue
         if there.isdisjoint(needed):
-            near = _meant(needed, names, card)
-            meant = f'rename "{near}", or add one' if near else "rename or add one"
-            shown = ", ".join([*names[:SHOWN_MAX], *(["…"] if len(names) > SHOWN_MAX else [])])
             name = '" and "'.join(several) if several and "frames" in needed else needed[0]
-            found.append(f'there is no column "{name}": {meant}; the columns are {shown}')
+            if near := _meant(needed, names, card):
+                found.append(f'there is no column "{name}": rename "{near}", or add one; {listed}')
+            else:
+                strange.append(f'"{name}"')
+    if strange:
+        one = len(strange) == 1
+        what = f"there {'is no column' if one else 'are no columns'} {' and '.join(strange)}"
+        found.append(f"{what}: rename or add {'one' if one else 'them'}; {listed}")
     return found
 
 

@@ -67,7 +67,8 @@ class Builder:
         pictures: tuple[Picture, ...] = ()
         if len(named) == 1:
             pictures = self._pictures(row, told)
-            name = name or _name_of(told)
+            # The name in an address that cannot be used may be nobody's: "view", "file", nothing at all.
+            name = name or (_name_of(told) if pictures or named != ["url"] else None)
         elif not self._unsure(row, PICTURE_KEYS):
             what = (
                 f"has both {' and '.join(named)}: leave one empty"

@@ -18,6 +18,16 @@ from batchrunner.manifest.yamlread import NOT_TEXT, place_of
 SIZE_MAX = 64 << 20  # some 100,000 rows of long prompts; beyond it somebody named the wrong file
 ROWS_MAX = 1_000_000
 
+PICTURE = "a picture"
+_KINDS = {
+    b"PK\x03\x04": "a spreadsheet (.xlsx, .ods, .numbers) or an archive",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "a document of old Office programs (.xls, .doc)",
+    b"%PDF-": "a PDF",
+    b"{\\rtf": "a formatted text (.rtf)",
+    b"\x89PNG\r\n": PICTURE,
+    b"\xff\xd8\xff": PICTURE,
+    b"GIF8": PICTURE,
+}
 KEY_FOUND = "this looks like an API key: keys belong into the environment, not into a manifest"
 # As in a manifest, and at the beginning of a cell; inside a signed address it may stand.
 _KEY_LIKE = re.compile(r"(?<![^\s\"',;])eyJ[\w-]{20,}\.[\w-]{20,}\.[\w-]{20,}")
@@ -54,9 +64,9 @@ def read_text(path: Path, told: str) -> TextFile:
     """
     raw = _bytes(path)
     name = str(path)
-    if raw.startswith(b"PK\x03\x04"):
-        raise SourceError(f"{path} is a spreadsheet (.xlsx, .ods) or an archive: save the sheet as CSV UTF-8")
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if (kind := _other_kind(raw)) is not None:
+        raise SourceError(f"{path} is {kind}: {_instead(kind, told)}")
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in raw[:2]:
         raise ContentError(Problem(name, 1, 1, "", f"this is UTF-16: {_advice(told)}"))
     try:
         text = raw.decode("utf-8-sig")
@@ -71,6 +81,19 @@ def read_text(path: Path, told: str) -> TextFile:
     if "eyJ" in text and (match := _KEY_LIKE.search(text)) is not None:
         raise ContentError(Problem(name, *place_of(text, match.start()), "", KEY_FOUND))
     return TextFile(name, text, hashlib.sha256(raw).hexdigest())
+
+
+def _other_kind(raw: bytes) -> str | None:
+    """Return what a file is that is no text, or a text for another program, by its first bytes."""
+    if raw[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype html", b"<html")):
+        return "a web page"
+    return next((kind for first, kind in _KINDS.items() if raw.startswith(first)), None)
+
+
+def _instead(kind: str, told: str) -> str:
+    if kind == PICTURE:
+        return "name a table" if told == "csv" else "name a text"
+    return "save the sheet as CSV UTF-8" if told == "csv" else "save it as plain text, UTF-8"
 
 
 def _bytes(path: Path) -> bytes:

@@ -87,7 +87,7 @@ def test_without_words_some_are_suggested(shell: Shell, tmp_path: Path) -> None:
         ),
         (
             "bars.csv",
-            "sep=|\nimage|prompt\nmy [photos]/fox.png|The fox looks up, slowly\n",
+            "image|prompt\nmy [photos]/fox.png|The fox looks up, slowly\n",
             lambda one: one.shots[0].prompt.text == "The fox looks up, slowly",
         ),
         ("pictures.csv", "id,file\nfox,my [photos]/fox.png\n", lambda one: one.images[0].id == "fox"),
@@ -112,15 +112,17 @@ def test_a_table_becomes_a_manifest(
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (("--from", "none.csv"), "cannot read none.csv: No such file"),
-        (("--from", "odd.csv"), "its columns: mood, weather"),
-        (("--from", "latin.csv"), "latin.csv is not UTF-8: in Excel"),
-        (("--from", "empty.csv"), "its columns: none"),
+        (("--from", "none.csv"), "there is no file none.csv"),
+        (("--from", "odd.csv"), "the columns, divided by commas, are mood, weather"),
+        (("--from", "latin.csv"), "latin.csv:1:16: not UTF-8: in Excel choose"),
+        (("--from", "empty.csv"), "empty.csv:1:1: is empty; the first line names the columns"),
         (("--from", "gone.csv"), "gone.csv:2"),
-        (("--from", "rows.csv"), "rows.csv:1: looks like a row, for none of its columns has a known name"),
+        (("--from", "rows.csv"), "rows.csv:1:1: looks like a row, for none of its columns has a known name"),
         (("--from", "words.txt"), "words.txt has only words, and pixverse-v5.6-i2v takes 1 picture"),
         (("--from", "list.json"), "list.json: this is one JSON list; jsonl has an object on each line"),
-        (("--from", "bars.csv"), "bars.csv: the cells are divided by |: save the table with commas"),
+        (("--from", "title.csv"), "title.csv:1:1: the first line names the columns, and these names seem to"),
+        (("--from", "shots.xlsx"), "shots.xlsx is a spreadsheet (.xlsx, .ods, .numbers) or an archive: save"),
+        (("--from", "my [photos]/fox.png"), "fox.png is a picture: name a table"),
         (("state", "--prompt", "x"), "there is no folder state"),
         (("--example", "lookbook", "--prompt", "x"), "laid out as it is"),
         (("--example", "lookbook", "--model", "wan2.6-t2v"), "laid out as it is"),
@@ -145,7 +147,8 @@ def test_what_cannot_be_made_is_told_and_nothing_is_written(
     (tmp_path / "rows.csv").write_text("fox.png,The fox looks up\n", encoding="utf-8")
     (tmp_path / "words.txt").write_text("A fox runs\n", encoding="utf-8")
     (tmp_path / "list.json").write_text('[{"prompt": "A fox"}]', encoding="utf-8")
-    (tmp_path / "bars.csv").write_text("image|prompt\nfox.png|The fox\n", encoding="utf-8")
+    (tmp_path / "title.csv").write_text("Shots, May\n\nimage;prompt\nfox.png;The fox\n", encoding="utf-8")
+    (tmp_path / "shots.xlsx").write_bytes(b"PK\x03\x04" + bytes(26))
     (tmp_path / "gone.csv").write_text("image,prompt\nnone.png,The fox\n", encoding="utf-8")
     before = sorted(tmp_path.rglob("*"))
     done = shell.run("init", *words)
@@ -252,13 +255,13 @@ def test_a_starter_goes_where_it_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "model", "why"),
     [
-        ("filename,prompt", "", 'its columns: filename, prompt; rename "filename" to "image"'),
+        ("filename,prompt", "", 'the columns are filename, prompt; rename "filename" to "image"'),
         ("picture,prompt", "", 'rename "picture" to "image"'),
         ("imgae,prompt", "", 'rename "imgae" to "image"'),
         (
             "file_name,mood",
             "",
-            'or for words (prompt or text); its columns: file_name, mood; rename "file_name"',
+            'or for words (prompt or text); the columns are file_name, mood; rename "file_name"',
         ),
         (
             "video,prompt",

@@ -52,6 +52,20 @@ EXPORTS = {
     "semicolons": ROWS.replace(",", ";").replace("the owl; grey", "the owl, grey"),
     "tabs": ROWS.replace(",", "\t").replace("the owl\t grey", "the owl, grey"),
     "sep": "sep=;\n" + ROWS.replace(",", ";").replace("the owl; grey", "the owl, grey"),
+    "sep-quoted": '"sep=;"\r'
+    + ROWS.replace(",", ";").replace("the owl; grey", "the owl, grey").replace("\n", "\r"),
+    "bars": ROWS.replace(",", "|").replace("the owl| grey", "the owl, grey"),
+    "commas-before-semicolons": ROWS.replace("duration", 'duration,"#a; b"')
+    .replace(",8", ",8,;")
+    .replace(",5", ",5,"),
+    "semicolons-before-tabs": ROWS.replace(",", ";")
+    .replace("the owl; grey", "the owl, grey")
+    .replace("duration", '"duration";"#\ta, b"')
+    .replace(";8", ";8;x")
+    .replace(";5", ";5;"),
+    "a-name-of-two-lines": ROWS.replace("duration", 'duration,"#note;\nfor us"')
+    .replace(",8", ",8,")
+    .replace(",5", ",5,"),
     "empty-rows": ROWS + ",,,\n\n,,,\n",
     "empty-columns": ROWS.replace("duration\n", "duration,,\n")
     .replace(",8\n", ",8,,\n")
@@ -95,6 +109,40 @@ def test_a_line_end_in_a_quoted_cell_has_one_form(tmp_path: Path) -> None:
 
     assert ['Push in on the fox,\nold and "grey"'] == [job.payload["prompt"] for job in first]
     assert first == jobs(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "prompt\r\nA fox, grey; slow\r\nAn owl\r\n",
+        'prompt\r\n"A fox, grey; slow"\r\nAn owl\r\n',
+        'sep=;\r\nprompt\r\n"A fox, grey; slow"\r\nAn owl\r\n',
+        'prompt,\r\n"A fox, grey; slow",\r\nAn owl,\r\n,\r\n',
+    ],
+)
+def test_one_column_of_sentences_needs_no_quotes(rows: str, tmp_path: Path) -> None:
+    """A program that divides by semicolons leaves commas bare, and such a file shows no separator."""
+    inline = f"images: [{{id: fox, url: '{URL}/fox.png'}}]\nprompts: {{csv: words.csv}}\n"
+    manifest = read(tmp_path, inline, words_csv=rows)
+
+    assert ["A fox, grey; slow", "An owl"] == [prompt.text for prompt in manifest.prompts]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://www.dropbox.com/scl/fi/a1/fox.png?rlkey=k1&raw=1",
+        "https://www.dropbox.com/s/a1/fox.png?dl=1",
+        "https://dl.dropboxusercontent.com/s/a1/fox.png",
+        "https://drive.google.com/uc?export=download&id=1AbC",
+        "https://notdropbox.com/s/a1/fox.png?dl=0",
+    ],
+)
+def test_the_file_behind_a_share_page_is_taken(url: str, tmp_path: Path) -> None:
+    """Only what is surely a page is refused."""
+    manifest = read(tmp_path, f'images: [{{id: fox, url: "{url}"}}]\nprompts: ["Drift"]\n')
+
+    assert [url] == [one.url for one in manifest.images[0].pictures]
 
 
 @pytest.mark.parametrize(("cell", "value"), [("TRUE", True), ("false", False), ("", None)])
