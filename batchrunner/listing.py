@@ -23,7 +23,8 @@ from batchrunner.manifest.columns import (
     usual_names,
 )
 from batchrunner.manifest.csvread import column_names
-from batchrunner.manifest.jsonread import A_LIST
+from batchrunner.manifest.header import names_columns
+from batchrunner.manifest.jsonread import A_LIST, SPREAD, is_spread
 from batchrunner.manifest.textfile import ContentError, SourceError, read_text
 
 Section = Literal["shots", "images", "prompts"]
@@ -83,12 +84,30 @@ def _advice(plain: Mapping[str, str], card: Card, *, has_words: bool) -> str:
         return ", or ".join(told)
     if not has_words:
         return "rename or add them"
-    imageless = " or ".join(one for one, fields in _models().items() if not fields)
     return (
         f"it has only words, and {card.id} takes {card.takes_files}: add {needed}, "
-        f"or take --model {imageless}; for the pictures of a folder, "
+        f"or take --model {imageless_models()}; for the pictures of a folder, "
         "`batchrunner init FOLDER`, and name the table under `prompts:`"
     )
+
+
+def imageless_models() -> str:
+    """Return the models that take no pictures, in words."""
+    return " or ".join(one for one, fields in _models().items() if not fields)
+
+
+def is_table(text: Path) -> bool:
+    """Tell whether a .txt is a table, as Excel saves one with tabs: its first line names several columns.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        return names_columns(read_text(text, "lines").text)
+    except SourceError as error:
+        raise UsageError(str(error)) from error
+    except ContentError as error:
+        raise UsageError(str(error.problem)) from error
 
 
 def _needed(card: Card) -> tuple[str, ...]:
@@ -121,6 +140,8 @@ def _columns(table: Path, known: Set[str], card: Card) -> tuple[list[str], str]:
         first = file.text.lstrip()[:HEAD].partition("\n")[0]
         if first.startswith("["):
             raise UsageError(f"{table}: {A_LIST}")
+        if kind == "jsonl" and is_spread(file.text):
+            raise UsageError(f"{table}: {SPREAD}")
         if kind == "csv":
             return column_names(file, known, usual_names("shots", card))
     except SourceError as error:

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
-from batchrunner.manifest.columns import PICTURE_LIKE, SHOWN_MAX, WORD_LIKE
+from batchrunner.manifest.columns import PICTURE_LIKE, SHOWN_MAX, WORD_LIKE, known_names
 
 SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas", "|": "|"}
 NONE = "\x1f"  # stands in no text file: a column of sentences is not divided
@@ -53,6 +53,14 @@ def find_header(text: str, known: Collection[str]) -> Header:
             return Header(taken, skipped, below)
     words = len(firsts[taken]) == 1 and firsts[taken][0].casefold() in {"prompt", "text"}
     return Header(NONE if words and not said and not _NO_SENTENCE.search(text) else taken, skipped)
+
+
+def names_columns(text: str) -> bool:
+    """Tell whether the first line of a text can only be meant as names of columns: two or more are known."""
+    known = known_names("shots", None)
+    separator = find_header(text, known).separator
+    cells = next(_records(text[:HEAD], separator, 0), (1, []))[1]
+    return _hits(cells, known) > 1
 
 
 def separated(separator: str) -> str:

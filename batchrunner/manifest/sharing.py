@@ -13,12 +13,12 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 # place of `dl=0` it redirects to the file itself.
 _DROPBOX = re.compile(r"/(s|scl/fi)/")
 _DIRECT = {("raw", "1"), ("dl", "1")}
-# The Drive API, version 3, has this form in File.webViewLink, "for opening the file in a relevant Google editor
-# or viewer in a browser" (examples: https://googledrive.tidyverse.org/reference/drive_link.html).
+# The Drive API, version 3, has this form in File.webViewLink, "for opening the file in a relevant Google
+# editor or viewer in a browser" (examples: https://googledrive.tidyverse.org/reference/drive_link.html).
 _DRIVE = re.compile(r"/file/(u/\d+/)?d/")
 # Nothing of these is the file: sharingLink.webUrl of Microsoft Graph "opens the item in the browser on the
-# OneDrive website" (see also issue 5386 of github.com/ShareX/ShareX), and a WeTransfer link "is not directly the
-# download link" (issue 2 of github.com/fliot/py3wetransfer).
+# OneDrive website" (see also issue 5386 of github.com/ShareX/ShareX), and a WeTransfer link "is not directly
+# the download link" (issue 2 of github.com/fliot/py3wetransfer).
 _NO_FILE = {
     "drive.google.com": (_DRIVE, "Google Drive"),
     "1drv.ms": (re.compile("/"), "OneDrive"),

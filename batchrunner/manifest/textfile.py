@@ -18,6 +18,7 @@ from batchrunner.manifest.yamlread import NOT_TEXT, place_of
 SIZE_MAX = 64 << 20  # some 100,000 rows of long prompts; beyond it somebody named the wrong file
 ROWS_MAX = 1_000_000
 
+HEAD = 1 << 12  # bytes that are looked at for tabs
 PICTURE = "a picture"
 _KINDS = {
     b"PK\x03\x04": "a spreadsheet (.xlsx, .ods, .numbers) or an archive",
@@ -67,7 +68,8 @@ def read_text(path: Path, told: str) -> TextFile:
     if (kind := _other_kind(raw)) is not None:
         raise SourceError(f"{path} is {kind}: {_instead(kind, told)}")
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in raw[:2]:
-        raise ContentError(Problem(name, 1, 1, "", f"this is UTF-16: {_advice(told)}"))
+        kind = "csv" if b"\t\0" in raw[:HEAD] or b"\0\t" in raw[:HEAD] else told  # Excel's "Unicode text"
+        raise ContentError(Problem(name, 1, 1, "", f"this is UTF-16: {_advice(kind)}"))
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
