@@ -29,6 +29,7 @@ from batchrunner.manifest.textfile import ContentError, SourceError, read_text
 
 Section = Literal["shots", "images", "prompts"]
 
+JSON_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json"})
 HEAD = 1 << 16  # bytes of a table's first line that are read
 KEYS = ("image", "url", "file")  # columns in which any model's picture is found
 WORDS = ("prompt", "text")
@@ -134,7 +135,7 @@ def _models() -> Mapping[str, tuple[str, ...]]:
 
 def _columns(table: Path, known: Set[str], card: Card) -> tuple[list[str], str]:
     """Return the names of a table's columns, and the same in words."""
-    kind = "jsonl" if table.suffix.lower() == ".jsonl" else "csv"
+    kind = "jsonl" if table.suffix.lower() in JSON_SUFFIXES else "csv"
     try:
         file = read_text(table, kind)
         first = file.text.lstrip()[:HEAD].partition("\n")[0]

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from batchrunner.cards import Card
 from batchrunner.errors import LocalError, ManifestError, UsageError
-from batchrunner.listing import imageless_models, is_table, section_of
+from batchrunner.listing import JSON_SUFFIXES, imageless_models, is_table, section_of
 from batchrunner.manifest.dimensions import size_of
 from batchrunner.manifest.entries import first_words, words_id
 from batchrunner.manifest.expand import expand
@@ -176,7 +176,8 @@ def for_table(table: Path, path: Path, card: Card) -> Started:
         UsageError: the table is not there, its columns are not what the model needs, or something in it is
             not right; every problem is in it.
     """
-    kind = {".jsonl": "jsonl", ".txt": "lines"}.get(table.suffix.lower(), "csv")
+    suffix = table.suffix.lower()
+    kind = "jsonl" if suffix in JSON_SUFFIXES else "lines" if suffix == ".txt" else "csv"
     if kind == "lines" and is_table(table):
         kind = "csv"
     section = "prompts" if kind == "lines" else section_of(table, card)

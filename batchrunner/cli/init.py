@@ -15,6 +15,7 @@ from batchrunner.cli.options import example
 from batchrunner.cli.text import count
 from batchrunner.errors import BatchrunnerError, LocalError, UsageError
 from batchrunner.files import demo_folder, schema_text
+from batchrunner.listing import JSON_SUFFIXES
 from batchrunner.starting import (
     MODEL,
     default_path,
@@ -48,7 +49,7 @@ limits:
   # budget: 5.00          # dollars, at most
 """
 FOLDERS_SHOWN = 3
-TABLES = frozenset({".csv", ".tsv", ".jsonl"})
+TABLES = frozenset({".csv", ".tsv", *JSON_SUFFIXES})
 MANIFESTS = frozenset({".yaml", ".yml"})
 EXAMPLES = ("demo", "lookbook", "quality-ladder", "seed-sweep", "shotlist", "transitions")
 

@@ -45,6 +45,11 @@ WORD_LIKE = frozenset({"words", "prompts", "caption", "captions", "description",
 FILES = (*SUFFIXES, *VIDEO_SUFFIXES)
 WORDS_MIN = 3  # blanks in a cell that is a sentence, and no name of a column
 ROW_FIRST = "looks like a row, for none of its columns has a known name: the first line names the columns"
+# What spreadsheets write for yes and no, in eight languages of Europe.
+BOOLS = {
+    **dict.fromkeys(("true", "wahr", "vrai", "verdadero", "vero", "verdadeiro", "waar", "prawda"), True),
+    **dict.fromkeys(("false", "falsch", "faux", "falso", "onwaar", "fa\u0142sz"), False),
+}
 SHOWN_MAX = 12  # columns of a table that a message names
 SEED_WORDS = "seeds are not set here: `takes` and the campaign's `seed` decide them"
 
@@ -172,8 +177,8 @@ def typed(text: str, rule: Mapping[str, Any] | None) -> JSON:
     """Return a cell's text as what the card's rule for a parameter asks for; text where it asks for none."""
     if rule is None or _takes_text(rule, text):
         return text
-    if text.casefold() in {"true", "false"}:
-        return text.casefold() == "true"
+    if (truth := BOOLS.get(text.casefold())) is not None:
+        return truth
     return number(text) if _NUMBER.fullmatch(text) else text
 
 

@@ -20,7 +20,7 @@ from batchrunner.cards import Card
 from batchrunner.errors import Problem
 from batchrunner.manifest.columns import ROW_FIRST, is_row, known_names, lacking, twice, typed, usual_names
 from batchrunner.manifest.doubts import Path
-from batchrunner.manifest.header import find_header, listed, other_separator, separated
+from batchrunner.manifest.header import INVISIBLE, find_header, listed, other_separator, separated
 from batchrunner.manifest.pictures import is_address
 from batchrunner.manifest.slugs import slug
 from batchrunner.manifest.tables import Table, TableRow
@@ -210,7 +210,8 @@ class _Sheet:
         if header.wrong is not None:
             raise self.error(1, header.wrong)
         self.records = self.all_records()
-        self.header_line, self.names = next(self.records, (1, []))
+        self.header_line, names = next(self.records, (1, []))
+        self.names = [name.strip(INVISIBLE).strip() for name in names]
         while self.names and not self.names[-1]:
             self.names.pop()
         if not self.names:

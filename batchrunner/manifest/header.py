@@ -22,7 +22,13 @@ HEAD = 1 << 16  # characters that are looked at
 LINES_MAX = 20  # in which names may stand, below titles
 NAMES_SHOWN = 4
 _SAID = re.compile(r'"?sep=([^\r\n])"?(?=[\r\n]|\Z)', re.IGNORECASE)  # Excel's own way to say it
-_NO_SENTENCE = re.compile(",(?! )")  # what programs write between cells, and nobody in a sentence
+# What programs write between cells, and nobody in a sentence.
+_NO_SENTENCE = {one: re.compile(f"{one}(?! )") for one in "\t;,"}
+_DASHES = re.compile(r"[^\n]*\n[ |:]*-{3}[ |:-]*$", re.MULTILINE)
+MARKDOWN = (
+    "this is a table of Markdown: take the line of dashes away, and the bars at both ends; or save it as csv"
+)
+INVISIBLE = "\ufeff\u200b\u2060\u00a0 \t"  # what comes along when a name is copied from a page
 _ALIKE = PICTURE_LIKE | WORD_LIKE
 
 
@@ -51,8 +57,11 @@ def find_header(text: str, known: Collection[str]) -> Header:
         below = _below(head, known, 2 if hits[taken] else 1, skipped)
         if below is not None:
             return Header(taken, skipped, below)
-    words = len(firsts[taken]) == 1 and firsts[taken][0].casefold() in {"prompt", "text"}
-    return Header(NONE if words and not said and not _NO_SENTENCE.search(text) else taken, skipped)
+    if taken == "|" and _DASHES.match(head):
+        return Header(taken, skipped, MARKDOWN)
+    if not said and len(firsts[taken]) == 1 and firsts[taken][0].casefold() in {"prompt", "text"}:
+        taken = next((one for one, found in _NO_SENTENCE.items() if found.search(text)), NONE)
+    return Header(taken, skipped)
 
 
 def names_columns(text: str) -> bool:
@@ -95,7 +104,7 @@ def _records(head: str, separator: str, skipped: int) -> Iterator[tuple[int, lis
     reader, line = csv.reader(lines, delimiter=separator), 1 + skipped
     try:
         for cells in reader:
-            yield line, list(map(str.strip, cells))
+            yield line, [cell.strip(INVISIBLE).strip() for cell in cells]
             line = reader.line_num + 1 + skipped
     except csv.Error:
         return  # which is told where all of it is read

@@ -260,13 +260,12 @@ def test_names_of_every_language_become_ids(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     done = shell.run("init", folder.name, "-o", "my first.yaml")
     ids = {one.id for one in load(tmp_path / "my first.yaml")[0].images}
-    twice = shutil.copy(folder / "\u72d0.png", folder / "der-schone-fuchs-1.png")
+    shutil.copy(folder / "\u72d0.png", folder / "der-schone-fuchs-1.png")
     refused = shell.run("init", folder.name)
 
     assert done.out == "wrote my first.yaml: 8 jobs\nnext: batchrunner run 'my first.yaml'\n"
     assert {"der-schone-fuchs-1", "groe"} < ids
     assert len(ids) == 4
-    assert twice.name in refused.err
     assert 'the id "der-schone-fuchs-1" is there twice' in refused.err
     assert "rename a file, or list them in a csv with a column `id`" in refused.err
 
