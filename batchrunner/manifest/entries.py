@@ -19,6 +19,7 @@ from batchrunner.manifest.mending import frames, near_key
 from batchrunner.manifest.pictures import SUFFIXES, is_address, name_in
 from batchrunner.manifest.slugs import ID, is_reserved, slug
 from batchrunner.manifest.sources import Sources, also
+from batchrunner.manifest.tables import TableRow
 from batchrunner.manifest.written import Entry, Report, Row
 from batchrunner.values import NO_IMAGE, NOTHING, Image, Picture, Prompt, Shot
 
@@ -29,6 +30,10 @@ SHOT_KEYS = ("id", *IMAGE_KEYS, "prompt", "text", "vars", "parameters")
 TABLE_KEYS = ("csv", "jsonl")
 MP4 = (".mp4",)
 _KEYS = {one: frozenset({*SHOT_KEYS, one}) for one in ("take", "takes")}
+_NO_SHOT = (
+    "has neither picture nor prompt: delete the row if it is a heading, a note or a total; "
+    "if the text above goes on here, that one lacks its quotes"
+)
 WORDS_ID_MAX = 48
 T = TypeVar("T")
 
@@ -131,7 +136,9 @@ class Builder:
     def shot(self, row: Row, listed: Listed, takes_key: str = "takes") -> Shot:
         """Return a row's shot, without what is wrong with it. An entry of `include` has one `take`."""
         told, flat = row.told, self._flat(row, takes_key)
-        image, prompt = self._image_of(row, listed), self._prompt_of(row, listed)
+        image = prompt = None
+        if len(told) > 1 or not self._is_no_shot(row, listed):
+            image, prompt = self._image_of(row, listed), self._prompt_of(row, listed)
         for key in [key for key, known in (("image", image), ("prompt", prompt)) if known is None]:
             for path in ((key,), ("vars",), ("parameters",)):
                 self._report.doubt(row, path)
@@ -144,6 +151,19 @@ class Builder:
             self._takes(row) if "takes" in told else None,
             told.get("take"),
         )
+
+    def _is_no_shot(self, row: Row, listed: Listed) -> bool:
+        """Tell whether a table's row, of one cell at most, is a heading or the like; report it then."""
+        image = row.told.get("image")
+        if not isinstance(row, TableRow) or self._card is None or not self._card.image_fields:
+            return False
+        if row.told and image is None and not row.told.keys() & {"id", "takes", "vars", "parameters"}:
+            return False
+        ids = image is not None and {image, slug(image)} & listed.images.keys()
+        if image is not None and (ids or is_address(image) or image.casefold().endswith((*SUFFIXES, *MP4))):
+            return False
+        self._say(row, (), _NO_SHOT)
+        return True
 
     def _flat(self, row: Row, takes_key: str) -> Mapping[str, Any]:
         """Return the parameters that stand beside the other keys."""
