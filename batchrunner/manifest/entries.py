@@ -17,7 +17,7 @@ from batchrunner.manifest.doubts import GONE, Path
 from batchrunner.manifest.filling import Filling
 from batchrunner.manifest.mending import frames, near_key
 from batchrunner.manifest.pictures import SUFFIXES, is_address, name_in
-from batchrunner.manifest.slugs import ID, is_reserved, slug
+from batchrunner.manifest.slugs import ID, is_made_up, is_reserved, slug
 from batchrunner.manifest.sources import Sources, also
 from batchrunner.manifest.tables import TableRow
 from batchrunner.manifest.written import Entry, Report, Row
@@ -245,6 +245,8 @@ class Builder:
             self._say(row, (key,), f"{what}: name that one, or list this one under `images` with an id")
         elif first.pictures != image.pictures:
             what = f'another picture has the id "{image.id}" already ({also(at, row)})'
+            if is_made_up(image.id):
+                what = f"this picture and the one {also(at, row)} have no name to make an id of"
             self._say(row, (key,), f"{what}: list both under `images` with ids of their own")
         else:
             self._sound[mark] = image
