@@ -73,11 +73,8 @@ def csv_rows(
     strange = known.isdisjoint(name.casefold() for name in sheet.names)
     # Where no name is understood, what each of them cannot mean would be told for nothing.
     missing = lacking(section, [], sheet.names, card, sheet.listed()) if strange else []
-    paths = (
-        []
-        if missing
-        else [table.add_column(name, sheet.locate(sheet.header_line, name)) for name in sheet.names]
-    )
+    names = [] if missing else sheet.names
+    paths = [table.add_column(name, sheet.locate(sheet.header_line, name)) for name in names]
     missing = missing or lacking(section, paths, sheet.names, card, sheet.listed())
     if missing:
         for what in missing:  # once, at the header: each row would only say the same
@@ -175,10 +172,9 @@ class _Ragged:
             what = f"this row and {wrong - 1:,} more are divided by {other}, the header by {by}"
             return f"{what}: use one of them in the whole file"
         if wrong > 1 and wrong == rows:
-            what = f"none of the {rows:,} rows has as many cells as the header, which has {self._wanted}, "
-            return (
-                f"{what}divided by {by}; this one has {_filled(first, self._wanted)}: {self._advice(first)}"
-            )
+            what = f"none of the {rows:,} rows has as many cells as the header, which has {self._wanted}"
+            here = f"divided by {by}; this one has {_filled(first, self._wanted)}"
+            return f"{what}, {here}: {self._advice(first)}"
         return ""
 
 

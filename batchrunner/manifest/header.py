@@ -23,8 +23,8 @@ LINES_MAX = 20  # in which names may stand, below titles
 NAMES_SHOWN = 4
 _SAID = re.compile(r'"?sep=([^\r\n])"?(?=[\r\n]|\Z)', re.IGNORECASE)  # Excel's own way to say it
 # What programs write between cells, and nobody in a sentence.
-_NO_SENTENCE = {one: re.compile(f"{one}(?! )") for one in "\t;,"}
-_DASHES = re.compile(r"[^\n]*\n[ |:]*-{3}[ |:-]*$", re.MULTILINE)
+_NO_SENTENCE = {"\t": re.compile(r"\t(?=\S)"), ";": re.compile(r";(?=\S)"), ",": re.compile(",(?! )")}
+_DASHES = re.compile(r"[^\n]*\n[ |:]*-{3}[ |:-]*\r?$", re.MULTILINE)
 MARKDOWN = (
     "this is a table of Markdown: take the line of dashes away, and the bars at both ends; or save it as csv"
 )
@@ -67,8 +67,8 @@ def find_header(text: str, known: Collection[str]) -> Header:
 def names_columns(text: str) -> bool:
     """Tell whether the first line of a text can only be meant as names of columns: two or more are known."""
     known = known_names("shots", None)
-    separator = find_header(text, known).separator
-    cells = next(_records(text[:HEAD], separator, 0), (1, []))[1]
+    header = find_header(text, known)
+    _line, cells = next(_records(text[:HEAD], header.separator, header.skipped), (1, []))
     return _hits(cells, known) > 1
 
 
@@ -90,7 +90,7 @@ def listed(names: Sequence[str], separator: str, known: Collection[str]) -> str:
 def other_separator(record: str, cells: int) -> str | None:
     """Return by what a row would have as many cells as its header, in words."""
     for one, called in SEPARATORS.items():
-        found = next(csv.reader(io.StringIO(record, newline=""), delimiter=one), [])
+        _line, found = next(_records(record, one, 0), (1, []))
         if len(found) == cells > 1:
             return called
     return None
