@@ -152,16 +152,19 @@ class Before:
         bill = make_bill(path, self.manifest, self.card.sha256, plan, listing, state=self.state_path, at=at)
         return plan, bill
 
-    def check_bill(self, bill: Bill) -> None:
+    def check_bill(self, bill: Bill) -> str:
         """See that a saved plan still holds; what an earlier run of it has done does not count against it.
+
+        Returns what is to be told though it holds; mostly nothing.
 
         Raises:
             UsageError: something has changed since; the text names each difference.
             LocalError: the state table cannot be read.
         """
         held = Held(bill)
-        plan = self.plan(held.see)
-        refuse_changed(bill, held.differences(self.manifest, self.card.sha256, plan, self.state_path))
+        verdict = held.against(self.manifest, self.card.sha256, self.plan(held.see), self.state_path)
+        refuse_changed(bill, verdict.differences)
+        return verdict.note
 
     def drift(self) -> Drift:
         """Tell what would be sent otherwise than it was recorded, byte for byte.

@@ -3,7 +3,8 @@
 It says what would be sent (a hash over the ordered ids and fingerprints of the jobs to submit) and what that
 rests on: the hashes of manifest, card, tables and local pictures, the price, the state table.
 Which of the manifest's jobs it means stands in `submit`, as ranges of their positions. So a run can tell what
-the plan has done already, and may go on with, from what it never contained.
+the plan has done already, and may go on with, from what it never contained. Beside them stand hashes that no
+order changes: rows that were only sorted anew are the same jobs, for the same money.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 from batchrunner.errors import UsageError
 from batchrunner.values import canonical
 
-FORMAT = 2
+FORMAT = 3
 KIND = "batchrunner_plan"
 SIZE_MAX = 256_000_000  # bytes of a plan file: a million jobs at odd positions, and many pictures
 
@@ -37,17 +38,19 @@ class Bill:
     manifest: str
     manifest_sha256: str  # of its text alone
     card_sha256: str
-    tables: Mapping[str, str]  # csv, jsonl and text files: path, and the SHA-256 of its bytes
-    pictures: Mapping[str, str]  # the same
+    tables: Mapping[str, Mapping[str, str]]  # csv, jsonl and text files: path, and the hashes of `Contents`
+    pictures: Mapping[str, str]  # path, and the SHA-256 of its bytes
     state: str  # the state table
     price: str
     jobs: int  # of the manifest
+    jobs_any_order: str  # a hash over all of them
     reasons: Mapping[str, int]  # why jobs are to be submitted
     cost_micros: int | None
     expected_micros: int | None
     finish_s: float | None
     submit: tuple[tuple[int, int], ...]  # positions in the manifest's order, from 1, both ends included
     submit_sha256: str
+    submit_any_order: str
 
     @property
     def to_submit(self) -> int:
@@ -58,6 +61,21 @@ class Bill:
     def manifest_path(self) -> Path:
         """Where the manifest is."""
         return Path(os.path.normpath(self.path.parent / self.manifest))
+
+    def beside_manifest(self) -> Path:
+        """Return where the manifest is, and see that it is there.
+
+        Raises:
+            UsageError: it is not; most likely the plan was moved.
+        """
+        path = self.manifest_path
+        if path.is_file():
+            return path
+        raise UsageError(
+            f"{self.path} is a plan of the manifest {self.manifest}, from the plan's own folder on, and "
+            f"there is no file {path}: put the plan back where it was made, or make it again: "
+            f"batchrunner plan MANIFEST -o {self.path}"
+        )
 
 
 def relative(path: Path, folder: Path) -> str:
@@ -117,17 +135,22 @@ def _told(bill: Bill) -> dict[str, Any]:
         "provider": bill.provider,
         "manifest": {"path": bill.manifest, "sha256": bill.manifest_sha256},
         "card": {"sha256": bill.card_sha256},
-        "tables": dict(bill.tables),
+        "tables": {path: dict(hashes) for path, hashes in bill.tables.items()},
         "pictures": dict(bill.pictures),
         "state": bill.state,
         "price": bill.price,
         "jobs": bill.jobs,
+        "jobs_any_order": bill.jobs_any_order,
         "to_submit": bill.to_submit,
         "reasons": dict(bill.reasons),
         "cost_usd_micros": bill.cost_micros,
         "expected_usd_micros": bill.expected_micros,
         "finish": bill.finish_s,
-        "submit": {"positions": [list(one) for one in bill.submit], "sha256": bill.submit_sha256},
+        "submit": {
+            "positions": [list(one) for one in bill.submit],
+            "sha256": bill.submit_sha256,
+            "any_order": bill.submit_any_order,
+        },
     }
 
 
@@ -147,12 +170,14 @@ def _bill(path: Path, told: Mapping[str, Any]) -> Bill:
         state=told["state"],
         price=told["price"],
         jobs=told["jobs"],
+        jobs_any_order=told["jobs_any_order"],
         reasons=told["reasons"],
         cost_micros=told["cost_usd_micros"],
         expected_micros=told["expected_usd_micros"],
         finish_s=told["finish"],
         submit=tuple((first, last) for first, last in told["submit"]["positions"]),
         submit_sha256=told["submit"]["sha256"],
+        submit_any_order=told["submit"]["any_order"],
     )
 
 

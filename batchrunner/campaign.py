@@ -32,7 +32,7 @@ from batchrunner.store import reading
 from batchrunner.store.lock import Lock, runner_lock
 from batchrunner.store.lost import is_watching
 from batchrunner.store.place import check_place
-from batchrunner.store.runs import BROKE_OFF, end_of_run
+from batchrunner.store.runs import BROKE_OFF, end_of_run, last_event
 from batchrunner.store.tables import Store
 from batchrunner.values import Job
 
@@ -87,6 +87,7 @@ class Campaign(Recording):
         self._loop: Loop | None = None
         self._wished: Callable[[Loop], None] | None = None  # a stop that came before there was a loop
         self._lock: Lock | None = None
+        self._held: tuple[Bill, int] | None = None  # the plan that was found to hold, and at which event
 
     @property
     def log_path(self) -> Path:
@@ -154,6 +155,16 @@ class Campaign(Recording):
                 f"there is a budget, but no price of {self.card.id} is known: add `price:` to the manifest"
             )
 
+    def check_bill(self, bill: Bill) -> str:
+        """See that a saved plan still holds, as `Before.check_bill` tells.
+
+        A `run` looks again only where something was written into the state table since.
+        """
+        written = self._written()
+        note = super().check_bill(bill)
+        self._held = (bill, written)
+        return note
+
     def run(
         self, on_progress: Callable[[Progress], None] | None = None, *, bill: Bill | None = None
     ) -> Ended:
@@ -168,15 +179,15 @@ class Campaign(Recording):
             LocalError: the state table or the output folder cannot be written.
             InvariantError: a bug.
         """
-        self.check()
-        if bill is not None:
+        written = self._written()
+        if bill is not None and self._held != (bill, written):
             self.check_bill(bill)
-        epoch = self._epoch()
+        self.check()
         make_folder(self._state, 0o700)
         check_place(self._state)
         with runner_lock(self.state_path.with_suffix(".lock"), self._clock) as self._lock:
             lock = self._lock
-            with self._store("run", lock.left, None if self._epoch() == epoch else bill) as store:
+            with self._store("run", lock.left, None if self._written() == written else bill) as store:
                 try:
                     ended = self._run(store, lock, on_progress, bill.path if bill else self.manifest_path)
                 except (CredentialsError, LocalError, OutageError, UsageError) as error:
@@ -237,10 +248,10 @@ class Campaign(Recording):
         if self._loop is not None:
             wish(self._loop)
 
-    def _epoch(self) -> int:
+    def _written(self) -> int:
+        """Return the newest event of the state table: every change of a job, also by hand, writes one."""
         with self._recorded() as db:
-            row = reading.campaign(db) if db else None
-            return row["epoch"] if row else 0
+            return last_event(db) if db else 0
 
     def _has_work(self, store: Store) -> bool:
         return reading.has_work(store.db) or is_watching(store.db, self._clock.now_us() - WATCH_US)

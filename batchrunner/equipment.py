@@ -68,7 +68,16 @@ def setup_of(
     manifest: Manifest, card: Card, base_url: str, output: Path, workers: Workers, *, decode: bool
 ) -> Setup:
     """Return what the clip process must know of a campaign."""
-    provenance = Provenance(manifest.campaign, manifest.sha256, card.sha256, __version__, card.seed_field)
+    provenance = Provenance(
+        manifest.campaign,
+        manifest.sha256,
+        card.sha256,
+        __version__,
+        card.seed_field,
+        manifest.provider,
+        manifest.seed,
+        {sha256: _as_told(one, manifest) for sha256, one in local_pictures(manifest).items()},
+    )
     return Setup(base_url, str(output.absolute()), provenance, decode, workers.fetchers)
 
 
@@ -91,6 +100,12 @@ def terms_of(manifest: Manifest, card: Card, prior: Durations) -> Terms:
 def local_pictures(manifest: Manifest) -> dict[str, Picture]:
     """Return the manifest's local pictures by content hash."""
     return {picture.sha256: picture for picture in manifest.pictures if picture.sha256}
+
+
+def _as_told(picture: Picture, manifest: Manifest) -> str:
+    """Return a local picture's path from the manifest's folder on: a sidecar goes along with its clip."""
+    path, folder = (picture.path or Path()).absolute(), manifest.path.parent
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
 
 
 def free_bytes(folders: Sequence[Path]) -> int:

@@ -23,7 +23,7 @@ from batchrunner.manifest.load import load_bytes
 from batchrunner.manifest.slugs import ID_MAX
 from batchrunner.manifest.templates import doubled
 from batchrunner.manifest.yamlread import SIZE_MAX
-from batchrunner.values import JSON, UPLOAD, Payload, canonical
+from batchrunner.values import JSON, UPLOAD, Payload, canonical, content_of
 
 MARK = 6  # characters of a hash that tell the words of one prompt apart
 
@@ -46,6 +46,7 @@ class Exported:
     files: Mapping[str, str]
     missing: tuple[str, ...]  # paths at which what is there is not what was sent
     left: int = 0  # jobs that are recorded and no longer in the manifest, and so not here
+    warnings: tuple[str, ...] = ()  # what may be otherwise, in sentences
 
 
 class Writer:
@@ -136,14 +137,19 @@ class Writer:
     def _image(self, job: Sent) -> str:
         sources = [self._source(job.payload[name]) for name in self._card.image_fields]
         told = {"id": job.image, **(sources[0] if len(sources) == 1 else {"frames": sources})}
-        hashes = [self.told[one["file"]] for one in sources if "file" in one]
-        return flow(told) + (f"  # sha256 {', '.join(hashes)}" if hashes else "")
+        return flow(told)
 
     def _source(self, value: str) -> dict[str, str]:
         if not value.startswith(UPLOAD):
             return {"url": value}
-        sha256, _, extension = value.removeprefix(UPLOAD).partition(".")
-        return {"file": self.file(sha256, f"{sha256}.{extension}")}
+        sha256, extension = content_of(value)
+        return {"file": self.file(sha256, f"{sha256}.{extension}"), "sha256": sha256}
+
+
+def head(campaign: str, model: str, provider: str, seed: int) -> list[str]:
+    """Return a manifest's first lines."""
+    told = {"version": 1, "campaign": campaign, "model": model, "provider": provider, "seed": seed}
+    return [f"{name}: {flow(value)}" for name, value in told.items()]
 
 
 def proved(text: str, target: Path, jobs: Iterable[Sent], model: str) -> None:

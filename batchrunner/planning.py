@@ -15,7 +15,7 @@ from batchrunner.cards import Card
 from batchrunner.manifest.expand import costs, places
 from batchrunner.manifest.heap import uncollected
 from batchrunner.manifest.places import Place
-from batchrunner.replacing import PAID, Shared, replaced
+from batchrunner.replacing import PAID, TOGETHER_MAX, Shared, replaced
 from batchrunner.rules.expected import Shown, expected_micros, range_micros
 from batchrunner.rules.foresight import Foresight
 from batchrunner.store import counters, reading, recorded
@@ -23,7 +23,6 @@ from batchrunner.tallies import Spread, Tally
 from batchrunner.values import Job, JobState, Manifest
 
 CHUNK = 500
-CHUNK_MAX = 20 * CHUNK  # of one image and prompt, whose settings are looked at together
 
 
 class Change(StrEnum):
@@ -137,9 +136,8 @@ def make_plan(
         new=counts.new,
         changed=counts.changed,
         unchanged=unchanged,
-        # Each recorded job is still there, became a changed one, or is gone: it is counted once. Only of an
-        # image and prompt with more than `CHUNK_MAX` jobs, not looked at together, too few may be gone.
-        gone=max(0, sum(known.values()) - unchanged - counts.changed),
+        # Each recorded job is still there, became a changed one, or is gone: it is counted once.
+        gone=sum(known.values()) - unchanged - counts.changed,
         done=states[JobState.DONE],
         to_submit=states[JobState.PENDING],
         cost_micros=cost if counts.priced else None,
@@ -280,7 +278,7 @@ def _chunks(found: Iterable[Place]) -> Iterator[list[Place]]:
     jobs = 0
     for place in found:
         full = jobs >= CHUNK and (place.image, place.prompt) != (chunk[-1].image, chunk[-1].prompt)
-        if full or jobs >= CHUNK_MAX:
+        if full or jobs >= TOGETHER_MAX:
             yield chunk
             chunk, jobs = [], 0
         chunk.append(place)

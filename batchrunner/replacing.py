@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
+from itertools import product
+from math import prod
 
 from batchrunner.cards import Card
 from batchrunner.manifest.expand import places
 from batchrunner.values import JobState, Manifest
 
+TOGETHER_MAX = 10_000  # jobs of one image and prompt that a plan looks at together
 PAID = frozenset({JobState.DONE, JobState.ACTIVE, JobState.HELD})  # or may have been
 
 
 class Shared:
     """What rows share that have the same image and prompt: places, however far apart the rows are.
 
-    A recorded job that another row still has was not replaced; and none is replaced twice.
+    A recorded job that another row still has was not replaced; and none is replaced twice. So it is with an
+    image and prompt that have more jobs than are looked at together.
     """
 
     def __init__(self, manifest: Manifest, card: Card) -> None:
@@ -35,12 +39,22 @@ class Shared:
 
     @cached_property
     def _pairs(self) -> Collection[tuple[str, str]]:
-        """The pairs of image and prompt that more than one row has."""
-        rows = (*self._manifest.shots, *self._manifest.include)
+        """The pairs of image and prompt that more than one row has, or that are not looked at together."""
+        manifest = self._manifest
+        rows = (*manifest.shots, *manifest.include)
         counted = Counter((one.image.id, one.prompt.id) for one in rows)
-        images = {one.id for one in self._manifest.images} if counted else ()
-        prompts = {one.id for one in self._manifest.prompts} if counted else ()
-        return {pair for pair, n in counted.items() if n > 1 or (pair[0] in images and pair[1] in prompts)}
+        images = {one.id for one in manifest.images} if counted else ()
+        prompts = {one.id for one in manifest.prompts} if counted else ()
+        found = {pair for pair, n in counted.items() if n > 1 or (pair[0] in images and pair[1] in prompts)}
+        if self._many(manifest.takes):
+            found |= {(one.id, other.id) for one, other in product(manifest.images, manifest.prompts)}
+        many = (one for one in manifest.shots if self._many(one.takes or manifest.takes))
+        return found | {(one.image.id, one.prompt.id) for one in many}
+
+    def _many(self, takes: int | tuple[int, ...]) -> bool:
+        """Tell whether an image and prompt with so many takes may have too many jobs."""
+        settings = prod(map(len, self._manifest.matrix.values()))
+        return settings * (takes if isinstance(takes, int) else len(takes)) > TOGETHER_MAX
 
     @cached_property
     def _ids(self) -> Collection[str]:

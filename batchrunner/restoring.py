@@ -135,5 +135,11 @@ def _without(attempt: Attempt, account: str, remote: RemoteJob | None) -> tuple[
 def _provenance(row: dict[str, Any]) -> Provenance:
     card = json.loads(row.get("card_text") or card_text(row["model"]))
     return Provenance(
-        row["slug"], row["manifest_sha256"], row["card_sha256"], row["version"], card.get("seed")
+        row["slug"],
+        row["manifest_sha256"],
+        row["card_sha256"],
+        row["version"],
+        card.get("seed"),
+        row["provider"],
+        row["seed"],
     )

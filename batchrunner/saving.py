@@ -21,16 +21,25 @@ def save(path: Path, text: str, *, mode: int, ours: Callable[[Path], bool]) -> N
         UsageError: something else has that name, or its folder is not there; nothing was written.
         LocalError: the disk.
     """
-    if os.path.lexists(path) and (path.is_symlink() or not path.is_file() or not ours(path)):
-        raise UsageError(f"{path} is there already and is not ours to replace: choose another name")
-    if not path.absolute().parent.is_dir():
-        raise UsageError(f"there is no folder {path.parent}")
+    check_free(path, ours)
     try:
         _save(path.absolute(), text, mode, replace=os.path.lexists(path))
     except FileExistsError as error:
         raise UsageError(f"{path} was made by somebody else meanwhile: choose another name") from error
     except OSError as error:
         raise LocalError(f"cannot write {path}: {error.strerror}") from error
+
+
+def check_free(path: Path, ours: Callable[[Path], bool]) -> None:
+    """See that a file may be written at `path`; what is there already must be one that `ours` knows.
+
+    Raises:
+        UsageError: something else has that name, or its folder is not there.
+    """
+    if os.path.lexists(path) and (path.is_symlink() or not path.is_file() or not ours(path)):
+        raise UsageError(f"{path} is there already and is not ours to replace: choose another name")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"there is no folder {path.parent}")
 
 
 def _save(path: Path, text: str, mode: int, *, replace: bool) -> None:

@@ -53,6 +53,8 @@ def _mended(rule: str | list[str], value: JSON) -> str:
     """Return how a value of the wrong kind was most likely meant, if that is plain."""
     if "string" in rule and isinstance(value, bool | int | float):
         return ": put it in quotes"
+    if rule == "string" and (braces := braced(value)) is not None:
+        return f": put it in quotes, {braces}"
     if not isinstance(value, str):
         return ""
     text = value.strip().casefold()
@@ -62,6 +64,13 @@ def _mended(rule: str | list[str], value: JSON) -> str:
     if number is not None and ("number" in rule or ("integer" in rule and not number[2])):
         return f": write {number[1]}{(number[2] or '').replace(',', '.')}"
     return ""
+
+
+def braced(value: JSON) -> str | None:
+    """Return in quotes what YAML reads as a mapping, but was most likely meant as a text: `{subject}`."""
+    if not isinstance(value, dict) or not value or any(one is not None for one in value.values()):
+        return None
+    return json.dumps(f"{{{', '.join(value)}}}", ensure_ascii=False)
 
 
 _BOOLEANS = {"yes": "true", "on": "true", "true": "true", "no": "false", "off": "false", "false": "false"}

@@ -223,13 +223,13 @@ def _first_image(card: Card) -> list[str]:
 
 def _check(prompts: Sequence[str]) -> None:
     """Refuse words of the command line that are none, are there twice, or wait for words from a picture."""
-    found = []
+    found: list[str] = []
     for one, count in Counter(prompts).items():
         try:
             wanted = names(one)
         except TemplateError as error:
-            found.append(f"{_option(one)}: {error}")
-            continue
+            found += dict.fromkeys(f"{_option(one)}: {what}" for _index, what in error.faults)
+            wanted = error.names
         if not one.strip():
             found.append("--prompt: must not be empty")
         elif count > 1:

@@ -34,6 +34,17 @@ def canonical(value: JSON) -> str:
     return _encode(value)
 
 
+def local_pictures(payload: Payload) -> dict[str, str]:
+    """Return the fields of a payload that stand for local files, `upload:…` each."""
+    return {key: one for key, one in payload.items() if isinstance(one, str) and one.startswith(UPLOAD)}
+
+
+def content_of(upload: str) -> tuple[str, str]:
+    """Return content hash and extension of the local file that `upload:…` stands for."""
+    sha256, _, extension = upload.removeprefix(UPLOAD).partition(".")
+    return sha256, extension
+
+
 def fingerprint(model: str, payload: Payload) -> str:
     """SHA-256 (hex) over model and payload: equal requests have equal fingerprints, on every machine."""
     return hashlib.sha256(canonical({"model": model, "payload": dict(payload)}).encode()).hexdigest()
@@ -184,7 +195,8 @@ class Manifest:
     include: tuple[Shot, ...] = ()
     notes: tuple[Problem, ...] = ()  # what is not wrong, and perhaps not meant
     notify: tuple[Notify, ...] = ()
-    tables: tuple[tuple[str, str], ...] = ()  # csv, jsonl and text files: paths as told, hashes of the bytes
+    # csv, jsonl and text files: paths as told, hashes of the bytes, and kinds: csv, jsonl, lines.
+    tables: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def pictures(self) -> Iterator[Picture]:
@@ -390,6 +402,8 @@ class Attempt:
     cost_micros: int | None = None  # None: open; what is reserved counts
     files: tuple[MediaFile, ...] = ()
     listed: bool = True  # its job is (still) in the manifest
+    # The fields that a local file was uploaded for, with the `upload:…` that the address took the place of.
+    pictures: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def spent_micros(self) -> int:

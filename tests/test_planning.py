@@ -65,6 +65,23 @@ def test_changed_words_are_changed_jobs_and_what_was_paid_is_paid_again(folder: 
     assert plan.again_micros == plan.cost_micros // 2
 
 
+def test_a_setting_more_changes_none_of_many_jobs_that_are_still_there(tmp_path: Path) -> None:
+    """More than are looked at together: each recorded job counts once, wherever the new ones come."""
+    settings = ("[540p, 720p, 360p]", "[1080p, 540p, 720p, 360p]", "[1080p, 540p, 720p]")
+    campaigns = []
+    for quality in settings:
+        written(tmp_path, takes=4_000)
+        path = tmp_path / "night.yaml"
+        text = path.read_text(encoding="utf-8").replace('{id: q, text: "Pan left"}', "")
+        path.write_text(f"{text}matrix: {{quality: {quality}}}\n", encoding="utf-8")
+        campaigns.append(Campaign(path, state=tmp_path / "state"))
+    before, more, other = campaigns
+    before.record()
+
+    assert counts(more.plan()) == (4_000, 0, 12_000, 0)
+    assert counts(other.plan()) == (0, 4_000, 8_000, 0)
+
+
 def test_more_takes_are_new_jobs_and_fewer_are_gone_ones(folder: Path) -> None:
     """Takes keep their places."""
     assert counts(written(folder, takes=3).plan()) == (2, 0, 4, 0)

@@ -12,8 +12,8 @@ from batchrunner.cli.text import count, plain
 from batchrunner.errors import UsageError
 from batchrunner.exporting import Exported
 from batchrunner.recreating import export as export_campaign
-from batchrunner.recreating import find_like, read_sidecar, recreate
 from batchrunner.saving import save
+from batchrunner.sidecars import find_like, manifest_folder, read_sidecar, recreate
 
 SHOWN = 5  # files that are named one by one
 
@@ -64,7 +64,8 @@ def show_like(folder: Path, like: Path, *, as_json: bool) -> None:
             click.echo(f"{one.row['state']:<8} {one.row['id']}  {file}".rstrip() + f"  ({one.state})")
     if found:
         return
-    made = recreate(sidecar, Path(f"{sidecar.path.stem}.yaml"))
+    its = manifest_folder(folder, sidecar.campaign)
+    made = recreate(sidecar, Path(f"{sidecar.path.stem}.yaml"), [Path(), *([its] if its else [])])
     if as_json:
         click.echo(json.dumps({"campaign": None, "manifest": made.text}, ensure_ascii=False))
     else:
@@ -72,6 +73,9 @@ def show_like(folder: Path, like: Path, *, as_json: bool) -> None:
     click.echo(
         f"no state table in {folder} has this job; the manifest on stdout makes the clip again", err=True
     )
+    for warning in made.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    _tell_files(made)
 
 
 def _tell_files(made: Exported) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import click
 
@@ -21,6 +21,7 @@ from batchrunner.cli.say import here
 from batchrunner.cli.text import count, money, plain
 from batchrunner.engine.outcome import Ended
 from batchrunner.engine.progress import Progress
+from batchrunner.engine.steps import Stop
 from batchrunner.errors import (
     BatchrunnerError,
     LockedError,
@@ -39,6 +40,11 @@ EVERYTHING: frozenset[NotifyEvent] = frozenset({"done", "stopped", "held", "budg
 VARIABLE = "BATCHRUNNER_NOTIFY"  # an address, or some with blanks between: for every run
 NEARLY = 0.8  # of the budget
 WAIT_S = 10.0  # for messages that are still on their way when all is done
+
+# How a phone is to take it: apprise makes a colour, a sound or a priority of it.
+Weight: TypeAlias = Literal["success", "warning", "failure"]
+Message: TypeAlias = tuple[Weight, str, str]  # and its title and body
+WANTED = frozenset({Stop.DEADLINE, Stop.ENOUGH, Stop.SIGNAL})  # somebody asked for these ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,7 @@ class Notifier:
         self._targets = told
         self._budget_micros = budget_micros
         self._seen: set[NotifyEvent] = set()
-        self._queue: SimpleQueue[tuple[Target, str, str] | None] = SimpleQueue()
+        self._queue: SimpleQueue[tuple[Target, Message] | None] = SimpleQueue()
         self._failed: dict[str, None] = {}
         self._thread = threading.Thread(target=self._send, name="notify", daemon=True)
 
@@ -113,9 +119,10 @@ class Notifier:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, BatchrunnerError) and not isinstance(error, LockedError):
-            self._tell({"stopped"}, "stopped", str(error))
+            self._tell({"stopped"}, "failure", "stopped", str(error))
         elif isinstance(error, Exception) and not isinstance(error, BatchrunnerError):
-            self._tell({"stopped"}, "stopped by a bug", "the state table is left as it is; please report it")
+            what = "the state table is left as it is; please report it"
+            self._tell({"stopped"}, "failure", "stopped by a bug", what)
         if self._targets:
             self._queue.put(None)
             self._thread.join(WAIT_S)
@@ -133,12 +140,12 @@ class Notifier:
         if budget is not None and used >= NEARLY * budget and "budget" not in self._seen:
             self._seen.add("budget")
             text = f"{money(used)} of {money(budget)} spent or reserved; what does not fit is not started"
-            self._tell({"budget"}, f"{used / budget:.0%} of the budget is used", text)
+            self._tell({"budget"}, "warning", f"{used / budget:.0%} of the budget is used", text)
         held = next((words for one in progress.changes if (words := _held(one))), None)
         if held and "held" not in self._seen:
             self._seen.add("held")
             more = f"The rest goes on. What settles it: batchrunner status {self._campaign}"
-            self._tell({"held"}, "a job is held", f"{held}\n{more}")
+            self._tell({"held"}, "warning", "a job is held", f"{held}\n{more}")
 
     def ended(self, ended: Ended, summary: list[str]) -> None:
         """Tell how the run ended, unless it found nothing to do."""
@@ -152,24 +159,28 @@ class Notifier:
         why = [f"stopped: {ended.stop}"] if ended.stop else []
         done = f"{jobs[JobState.DONE]:,} of {count(sum(jobs.values()), 'job')} done"
         title = ", ".join([done, *rest, *why])
-        self._tell(events, title, "\n".join([*summary, *([ended.next_step] if ended.next_step else [])]))
+        failed = ended.stop is not None and ended.stop not in WANTED
+        weight: Weight = "failure" if failed else "warning" if rest else "success"
+        body = "\n".join([*summary, *([ended.next_step] if ended.next_step else [])])
+        self._tell(events, weight, title, body)
 
-    def _tell(self, events: set[NotifyEvent], title: str, body: str) -> None:
+    def _tell(self, events: set[NotifyEvent], weight: Weight, title: str, body: str) -> None:
         for target in self._targets:
             if target.on & events:
-                self._queue.put((target, f"{self._campaign}: {title}", here(body)))
+                self._queue.put((target, (weight, f"{self._campaign}: {title}", here(body))))
 
     def _send(self) -> None:
         while (item := self._queue.get()) is not None:
-            target, title, body = item
-            if not deliver(target, title, body):
+            target, message = item
+            if not deliver(target, message):
                 self._failed[target.variable] = None
 
 
-def deliver(target: Target, title: str, body: str) -> bool:
+def deliver(target: Target, message: Message) -> bool:
     """Send one message and tell whether it was taken. Takes seconds, and never raises."""
+    weight, title, body = message
     try:
-        return bool(target.door.notify(title=title, body=body))
+        return bool(target.door.notify(title=title, body=body, notify_type=weight))
     except Exception:  # whatever a service does: the run must not know
         return False
 

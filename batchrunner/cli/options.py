@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from batchrunner.bills import is_bill, read_bill
+from batchrunner.errors import UsageError
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # of a campaign: as in the manifest's schema
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -43,15 +49,31 @@ def example(text: str) -> str:
 
 
 def campaign_name(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-    """Accept a campaign's name or its manifest file."""
+    """Accept a campaign's name, its manifest file or a saved plan of it."""
     if value is None:
         return None
     path = Path(value)
-    if path.suffix not in {".yaml", ".yml"}:
-        return value
-    from batchrunner.manifest.load import load  # noqa: PLC0415 - a campaign's name needs no manifest
+    if is_bill(path):
+        return read_bill(path).campaign
+    if path.suffix in {".yaml", ".yml"}:
+        from batchrunner.manifest.load import load  # noqa: PLC0415 - a campaign's name needs no manifest
 
-    return load(path)[0].campaign
+        return load(path)[0].campaign
+    if NAME.fullmatch(value) and not (path.suffix and path.is_file()):
+        return value
+    wrong = "neither a manifest nor a saved plan" if path.exists() else "no campaign's name, and no file"
+    raise UsageError(f"{value} is {wrong}: name a campaign, its manifest (.yaml) or a saved plan of it")
+
+
+def refuse_bill(path: Path, instead: str) -> None:
+    """Refuse a saved plan where only its manifest will do.
+
+    Raises:
+        UsageError: it is one; the text names the manifest, and what to do with a plan `instead`.
+    """
+    if is_bill(path):
+        named = read_bill(path).manifest_path
+        raise UsageError(f"{path} is a saved plan, not a manifest: give {named}; {instead}")
 
 
 CAMPAIGN = click.argument("campaign", callback=campaign_name)

@@ -13,16 +13,16 @@ import click
 from batchrunner.bills import Bill, bill_text, is_bill, read_bill
 from batchrunner.cli.bounds import with_bounds_of_plan
 from batchrunner.cli.notes import show_notes
-from batchrunner.cli.options import JSON_OUTPUT, MANIFEST, OUTPUT, STATE, example, print_json
+from batchrunner.cli.options import JSON_OUTPUT, MANIFEST, OUTPUT, STATE, example, print_json, refuse_bill
 from batchrunner.cli.reach import access
-from batchrunner.cli.spread import spread_lines
+from batchrunner.cli.spread import fitting
 from batchrunner.cli.text import about, count, money, plain, to_cents
 from batchrunner.engine.gate import Bounds
 from batchrunner.errors import UsageError
 from batchrunner.manifest.heap import uncollected
 from batchrunner.planning import Change, Ends, Plan
 from batchrunner.recording import Recording
-from batchrunner.saving import save
+from batchrunner.saving import check_free, save
 from batchrunner.standing import dollars
 from batchrunner.values import Job, JobState
 
@@ -85,8 +85,11 @@ def plan(
     if saved is not None and bounds != Bounds():
         raise click.UsageError("--out saves all there is to do; give the bounds to `run FILE`")
     click.get_current_context().with_resource(uncollected())
+    refuse_bill(manifest, f"batchrunner run {manifest} --dry-run tells what it would do now")
     campaign = Recording(manifest, state=state, output=output, bounds=bounds, access=access())
     gc.freeze()  # its rows stay: to look for garbage among 100,000 of them takes seconds, at the very end too
+    if saved is not None:
+        check_free(saved, lambda path: is_plan_of(path, campaign.name))  # before the work, not after it
     if frozen:
         refuse_drift(campaign)
     if as_jobs:
@@ -148,7 +151,7 @@ def print_jobs(campaign: Recording, saved: Path | None) -> tuple[Plan, Bill | No
 
     def show(job: Job, change: Change, state: JobState) -> None:
         told = {**asdict(job), "change": str(change), "state": str(state), "cost": dollars(job.cost_micros)}
-        del told["cost_micros"]
+        del told["cost_micros"], told["text"]  # the payload once more, and not of every job
         click.echo(json.dumps(told, ensure_ascii=False))
 
     if saved is None:
@@ -161,7 +164,7 @@ def show_plan(made: Plan, *, as_json: bool) -> None:
     if as_json:
         print_json(plan_json(made))
         return
-    click.echo(f"{made.campaign}: {count(made.jobs, 'job')} on {made.model} ({made.provider})")
+    head = f"{made.campaign}: {count(made.jobs, 'job')} on {made.model} ({made.provider})"
     rows = [
         (made.new, "new"),
         (made.changed, "changed since they were recorded (what they were before is kept)"),
@@ -176,12 +179,10 @@ def show_plan(made: Plan, *, as_json: bool) -> None:
     ]
     rows = [*(row for row in rows if row[0]), (made.to_submit, "to submit")]
     width = max(len(f"{number:,}") for number, _words in rows)
-    for number, words in rows:
-        click.echo(f"  {number:>{width},}  {words}")
-    for line in spread_lines(made.spread):
+    counted = [head, *(f"  {number:>{width},}  {words}" for number, words in rows)]
+    money_told = [f"  {line}" for line in money_lines(made)]
+    for line in (*counted, *fitting(made.spread, [*counted, *money_told]), *money_told):
         click.echo(line)
-    for line in money_lines(made):
-        click.echo(f"  {line}")
 
 
 def money_lines(made: Plan) -> list[str]:

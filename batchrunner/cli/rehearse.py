@@ -83,7 +83,7 @@ def rehearse(
     """
     started = time.monotonic()
     begins_us = start_us or SystemClock().now_us()
-    path = read_bill(manifest).manifest_path if is_bill(manifest) else manifest
+    path = read_bill(manifest).beside_manifest() if is_bill(manifest) else manifest
     stage = Stage(Call(path, state, access().base_url, in_flight, bounds))
     stage.check()
     number = (nights or nights_for(len(stage.script.jobs))) if stage.script.jobs else 0

@@ -124,11 +124,11 @@ def run(
 ) -> None:
     """Work through MANIFEST (or a saved plan) until every clip is on disk. Run it again to go on."""
     bill = read_bill(manifest) if is_bill(manifest) else None
-    path = bill.manifest_path if bill else manifest
+    path = bill.beside_manifest() if bill else manifest
     campaign = Campaign(path, state=state, output=output, in_flight=in_flight, bounds=bounds, access=access())
+    if bill and (note := campaign.check_bill(bill)):  # before the key: what is stale needs none
+        say(f"note: {note}", err=True)
     if dry_run:
-        if bill:
-            campaign.check_bill(bill)
         show_plan(campaign.plan(), as_json=as_json)
         show_notes(campaign.manifest.notes)
         if not as_json:

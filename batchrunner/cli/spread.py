@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 from batchrunner.cli.text import money, plain
 from batchrunner.tallies import Group, Spread
 
 ROWS = 4  # for each of images, prompts and settings
+ROWS_MIN = 2  # the first one, and all others
+BELOW = 2  # lines of a terminal that the plan's last line and the next prompt take
 NAME_MAX = 44  # characters
 
 
-def spread_lines(spread: Spread) -> Iterator[str]:
-    """Yield a few lines for images, prompts and settings; what does not vary has no line."""
+def fitting(spread: Spread, around: Sequence[str]) -> list[str]:
+    """Return a few lines, and fewer where a terminal has no room for them beside those `around`."""
+    size = shutil.get_terminal_size(fallback=(80, 0))  # no height where the output is no terminal
+    taken = BELOW + sum(-(-len(line) // size.columns) for line in around)
+    for most in range(ROWS, ROWS_MIN, -1):
+        lines = list(spread_lines(spread, most))
+        if not size.lines or taken + len(lines) <= size.lines:
+            return lines
+    return list(spread_lines(spread, ROWS_MIN))
+
+
+def spread_lines(spread: Spread, most: int = ROWS) -> Iterator[str]:
+    """Yield some lines for images, prompts and settings; what does not vary has no line."""
     settings: dict[str, Group] = {one.words: one.group for one in spread.settings}
     axes: Mapping[str, Mapping[str, Group]] = {
         "images": spread.images,
         "prompts": spread.prompts,
         "settings": settings,
     }
-    shown = {title: _few(groups) for title, groups in axes.items() if len(groups) > 1}
+    shown = {title: _few(groups, most) for title, groups in axes.items() if len(groups) > 1}
     if not shown:
         return
     width = max(len(name) for rows in shown.values() for name, _group in rows)
@@ -31,8 +45,8 @@ def spread_lines(spread: Spread) -> Iterator[str]:
             yield f"{head}  {group.jobs:>{jobs},} job{' ' if group.jobs == 1 else 's'}  {_left(group)}"
 
 
-def _few(groups: Mapping[str, Group]) -> list[tuple[str, Group]]:
-    first = ROWS if len(groups) <= ROWS else ROWS - 1
+def _few(groups: Mapping[str, Group], most: int) -> list[tuple[str, Group]]:
+    first = most if len(groups) <= most else most - 1
     rows = [(_cut(plain(name)), group) for name, group in islice(groups.items(), first)]
     rest = list(islice(groups.values(), first, None))
     if not rest:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from batchrunner.cli.notes import show_notes
-from batchrunner.cli.options import JSON_OUTPUT, environment, example, print_json
+from batchrunner.cli.options import JSON_OUTPUT, environment, example, print_json, refuse_bill
 from batchrunner.cli.reach import access
 from batchrunner.cli.text import count
 from batchrunner.errors import ManifestError, Problem, UsageError
@@ -73,6 +73,7 @@ def check(path: Path, *, tries: bool = False) -> tuple[int | None, list[Problem]
     """
     # Not through Campaign: that brings the engine and all that a run needs.
     try:
+        refuse_bill(path, "it holds itself to its manifest when it is run")
         manifest, card = load(path, far=not is_loopback(access().base_url))
         silent = try_notify(manifest, path) if tries else []
     except ManifestError as error:
@@ -92,7 +93,8 @@ def try_notify(manifest: Manifest, path: Path) -> list[Problem]:
 
     found = []
     for one in targets(manifest, path, environment()):
-        if deliver(one, f"{manifest.campaign}: a test", f"A run would tell: {', '.join(sorted(one.on))}."):
+        words = f"A run would tell: {', '.join(sorted(one.on))}."
+        if deliver(one, ("success", f"{manifest.campaign}: a test", words)):
             click.echo(f"{path}: {one.variable} was told", err=True)
         else:
             found.append(Problem(str(path), 0, 0, "", f"{one.variable}: the message was not delivered"))

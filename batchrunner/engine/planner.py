@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from batchrunner.engine.actions import Action, Download, Poll, Publish, Search
-from batchrunner.values import UPLOAD, Attempt, AttemptState, Payload, PendingJob, Reason
+from batchrunner.values import (
+    Attempt,
+    AttemptState,
+    Payload,
+    PendingJob,
+    Reason,
+    content_of,
+    local_pictures,
+)
 
 
 def action_for(attempt: Attempt, urls: tuple[str, ...], *, refetch: bool = False) -> Action | None:
@@ -94,18 +102,10 @@ def reseeded(payload: Payload, job: PendingJob, seed_field: str | None) -> Paylo
 
 def missing_uploads(payload: Payload) -> list[str]:
     """Return the content hashes of the local pictures that a payload still stands in for."""
-    return [
-        value.removeprefix(UPLOAD).partition(".")[0]
-        for value in payload.values()
-        if isinstance(value, str) and value.startswith(UPLOAD)
-    ]
+    return [content_of(one)[0] for one in local_pictures(payload).values()]
 
 
 def with_uploads(payload: Payload, urls: dict[str, str]) -> dict[str, object]:
     """Return the payload as it is sent: every local picture replaced by its public URL."""
-    return {
-        key: urls[value.removeprefix(UPLOAD).partition(".")[0]]
-        if isinstance(value, str) and value.startswith(UPLOAD)
-        else value
-        for key, value in payload.items()
-    }
+    uploaded = {key: urls[content_of(one)[0]] for key, one in local_pictures(payload).items()}
+    return {**payload, **uploaded}

@@ -46,6 +46,7 @@ from batchrunner.values import (
     Picture,
     Reason,
     fingerprint,
+    local_pictures,
 )
 
 BUSY = 64  # actions under way
@@ -192,6 +193,7 @@ class Run:
             fingerprint=fingerprint(job.model, payload),
             reserved_micros=job.cost_micros or 0,
             submitted_us=submitted_us,
+            pictures=local_pictures(job.payload),
         )
         self.next_id += 1
         self.books.intended(attempt)

@@ -78,7 +78,7 @@ class Checker:
         return self._sources.read
 
     @property
-    def tables(self) -> tuple[tuple[str, str], ...]:
+    def tables(self) -> tuple[tuple[str, str, str], ...]:
         """Of these files, the tables and lists that rows were taken from, each once."""
         return tuple(dict.fromkeys(self._sources.tables))
 
@@ -162,6 +162,7 @@ class Checker:
         whole = isinstance(told, dict)
         for index, one in enumerate([told] if whole else told):
             if one is GONE:
+                self._sources.unread.add(section)  # it may have named a table
                 self._report.lost.add(section)
             else:
                 at: Path = (section,) if whole else (section, index)
@@ -191,11 +192,11 @@ class Checker:
         prompts = ids.unique(((prompt.id, row) for prompt, row in self.prompts), self._report)
         named = {image.id: (image, row) for image, row in self.images if images.get(image.id) is row}
         words = {prompt.id: (prompt, row) for prompt, row in self.prompts if prompts.get(prompt.id) is row}
-        all_named = (
-            self._report.all_sure(section, rows, ("id",))
+        other = (
+            self._report.unknown(section, rows, "id")
             for section, rows in (("images", self.images), ("prompts", self.prompts))
         )
-        listed = Listed(named, words, *all_named)
+        listed = Listed(named, words, *other)
         self.shots = [(self._builder.shot(row, listed), row) for row in self._rows("shots")]
         self.include = [(self._builder.shot(row, listed, "take"), row) for row in self._entries("include")]
         seeds = isinstance(self._data.get("takes"), list) or self._doubts.at(("takes",))
@@ -251,11 +252,20 @@ class Checker:
         self._used = wording.used
         parts: list[tuple[Image | Prompt | Shot, Row]]
         parts = [*self.images, *self.prompts, *self.shots, *self.include]
-        sections = (("prompts", self.prompts), ("shots", self.shots), ("include", self.include))
-        if all(self._report.all_sure(section, rows, ("text",), ("prompt",)) for section, rows in sections):
-            unused.slips(self._tables, self._used, self._card)
+        self._slips()
         if self._used:
             unused.holes(((one.vars, row) for one, row in parts), self._used, self._report)
+
+    def _slips(self) -> None:
+        """Report columns that no prompt uses: nor one that cannot be used, in all that was read."""
+        report = self._report
+        if not self._sources.unread.isdisjoint({"prompts", "shots", "include"}):
+            return
+        parts = (("prompts", self.prompts), ("shots", self.shots), ("include", self.include))
+        sure = all(report.all_sure(section, rows, ("text",), ("prompt",)) for section, rows in parts)
+        written = (line for line in self._document.lines if not line.lstrip().startswith("#"))
+        texts = () if sure else ("\n".join(written), *self._sources.texts)
+        unused.slips(report.tables, self._used, texts, self._card)
 
     def _settings(self) -> settings.Told:
         return settings.Told(
@@ -266,6 +276,7 @@ class Checker:
             shots=self.shots,
             include=self.include,
             exclude=left_out(self.exclude, self._report),
+            spare=self._report.spare,
         )
 
     # --- names and secrets ----------------------------------------------------------------------------

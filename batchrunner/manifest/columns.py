@@ -11,7 +11,7 @@ import difflib
 import itertools
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import cache
 from typing import Any
 
@@ -135,34 +135,40 @@ def slip(section: str, name: str, card: Card | None) -> str | None:
     return near[0] if near else None
 
 
+def missing(section: str, keys: Set[Any], card: Card | None) -> list[Sequence[str]]:
+    """Return of what any row needs one, where there is none among some keys."""
+    groups: list[Sequence[str]] = [needed for needed in NEEDED[section] if keys.isdisjoint(needed)]
+    if (card is None and section == "shots") or (card is not None and not card.image_fields):
+        return [needed for needed in groups if not PICTURES.issuperset(needed)]
+    return groups
+
+
 def lacking(
     section: str, paths: Iterable[Path | None], names: Sequence[str], card: Card | None, listed: str
-) -> list[str]:
-    """Return what is wrong with a table that lacks a column which every row needs, in words.
+) -> list[tuple[Sequence[str], str]]:
+    """Return what columns a table lacks of which every row needs one, each time with that in words.
 
     `listed`: which columns there are, in words.
     """
     several = card.image_fields if card is not None and len(card.image_fields) > 1 else ()
-    there = {path[0] for path in paths if path}
-    found, strange = [], list[str]()
-    imageless = card is not None and not card.image_fields
-    for needed in NEEDED[section]:
-        if (imageless or (card is None and section == "shots")) and PICTURES.issuperset(needed):
-            continue
-        if there.isdisjoint(needed):
-            name = '" and "'.join(several) if several and "frames" in needed else needed[0]
-            if near := _meant(needed, names, card):
-                found.append(f'there is no column "{name}": rename "{near}", or add one; {listed}')
-            else:
-                strange.append(f'"{name}"')
+    found, strange = list[tuple[Sequence[str], str]](), list[Sequence[str]]()
+    called = []
+    for needed in missing(section, {path[0] for path in paths if path}, card):
+        name = '" and "'.join(several) if several and "frames" in needed else needed[0]
+        if near := meant_for(needed, names, card):
+            found.append((needed, f'there is no column "{name}": rename "{near}", or add one; {listed}'))
+        else:
+            strange.append(needed)
+            called.append(f'"{name}"')
     if strange:
         one = len(strange) == 1
-        what = f"there {'is no column' if one else 'are no columns'} {' and '.join(strange)}"
-        found.append(f"{what}: rename or add {'one' if one else 'them'}; {listed}")
+        what = f"there {'is no column' if one else 'are no columns'} {' and '.join(called)}"
+        what = f"{what}: rename or add {'one' if one else 'them'}; {listed}"
+        found.append((tuple(itertools.chain.from_iterable(strange)), what))
     return found
 
 
-def _meant(needed: Sequence[str], names: Sequence[str], card: Card | None) -> str | None:
+def meant_for(needed: Sequence[str], names: Sequence[str], card: Card | None) -> str | None:
     """Return the column that most likely is one of those that are needed."""
     like = (
         WORD_LIKE if "prompt" in needed else VIDEO_LIKE if card and card.videos else PICTURE_LIKE | {"image"}

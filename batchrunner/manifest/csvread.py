@@ -18,7 +18,18 @@ from typing import Any
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
-from batchrunner.manifest.columns import ROW_FIRST, is_row, known_names, lacking, twice, typed, usual_names
+from batchrunner.manifest.columns import (
+    KEYS,
+    NEEDED,
+    PICTURE_LIKE,
+    ROW_FIRST,
+    is_row,
+    known_names,
+    lacking,
+    meant_for,
+    typed,
+    usual_names,
+)
 from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.header import INVISIBLE, find_header, listed, other_separator, separated
 from batchrunner.manifest.pictures import is_address
@@ -53,6 +64,7 @@ TOO_NARROW = re.compile("#{3,}")
 FORMULA = re.compile(r"=\s*([^\W\d][\w.]*\(|\$?[A-Za-z]{1,3}\$?[0-9]+\b)")
 NAMELESS = "a column without a name: name it, or call it #note and it is not read"
 _SUSPECT = "#=E"  # nearly no cell begins so, and the rest need not be looked at
+_ANY = PICTURE_LIKE.union(*KEYS.values())  # what may name a column of any table
 _WORDS = frozenset((name,) for name in ("image", "url", "file", "prompt", "text"))  # taken as they are
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _CURLY = "\u201c\u201d\u201e\u00ab\u2018"
@@ -70,16 +82,14 @@ def csv_rows(
     known = known_names(section, card)
     sheet = _Sheet(file, known, usual_names(section, card))
     table = Table(file, section, card, entry, report, sheet.locate)
-    strange = known.isdisjoint(name.casefold() for name in sheet.names)
-    # Where no name is understood, what each of them cannot mean would be told for nothing.
-    missing = lacking(section, [], sheet.names, card, sheet.listed()) if strange else []
-    names = [] if missing else sheet.names
-    paths = [table.add_column(name, sheet.locate(sheet.header_line, name)) for name in names]
-    missing = missing or lacking(section, paths, sheet.names, card, sheet.listed())
-    if missing:
-        for what in missing:  # once, at the header: each row would only say the same
-            table.say((sheet.header_line, 1), "", what)
-        return
+    if sheet.strange and not any(meant_for(one, sheet.names, card) for one in NEEDED[section]):
+        # No name is understood, nor nearly so: what each of them cannot mean would be told for nothing.
+        for _needed, what in lacking(section, [], sheet.names, card, sheet.listed()):
+            raise sheet.error(sheet.header_line, what)
+    paths = [_column(table, sheet, index) for index in range(len(sheet.names))]
+    if "" not in sheet.names:  # it may be the one that is missing
+        for needed, what in lacking(section, paths, sheet.names, card, sheet.listed()):
+            table.lack((sheet.header_line, 1), what, needed)  # once: each row would only say the same
     readers = [_reader(table, path) for path in paths]
     flat = not table.usual and all(path is None or len(path) == 1 for path in paths)
     bare: list[Any] = [path[0] if flat and path else path for path in paths]
@@ -104,6 +114,31 @@ def csv_rows(
             if cell and key
         }
         yield TableRow(table, line, told) if plain else table.row(line, told, wrong)
+
+
+def plain_rows(file: TextFile) -> Iterator[dict[str, str]]:
+    """Yield what the rows say, cells by their columns' names; empty ones and columns of notes fall away.
+
+    Raises:
+        ContentError: there is no header, or from a line on it is no csv.
+    """
+    sheet = _Sheet(file, _ANY, None)
+    for _line, cells in sheet.records:
+        if any(cells):
+            named = zip(sheet.names, cells, strict=False)
+            yield {name: cell for name, cell in named if cell and not name.startswith("#")}
+
+
+def _column(table: Table, sheet: _Sheet, index: int) -> Path | None:
+    """Return what a column means; None: it is not read."""
+    name, place = sheet.names[index], sheet.place(sheet.header_line, index)
+    if index not in sheet.faults:
+        return table.add_column(name, place)
+    # Whatever has no name may be anything; of two of one name, either may be meant.
+    anything = [("vars",), ("parameters",), *KEYS[table.section].values()]
+    same = [path for path, one in table.columns.items() if one.casefold() == name.casefold()]
+    table.say_column(place, "", sheet.faults[index], *(same if name else anything))
+    return None
 
 
 def column_names(file: TextFile, known: Set[str], usual: str) -> tuple[list[str], str]:
@@ -198,12 +233,12 @@ def _reader(table: Table, path: Path | None) -> Callable[[str], Any] | None:
 class _Sheet:
     """The records of one file, each with the line that it begins in; the first one is the header."""
 
-    def __init__(self, file: TextFile, known: Set[str], usual: str) -> None:
+    def __init__(self, file: TextFile, known: Set[str], usual: str | None) -> None:
         self._file, self._known = file, known
         header = find_header(file.text, known)
         self.separator = header.separator
         self._skipped = header.skipped
-        if header.wrong is not None:
+        if header.wrong is not None and usual is not None:
             raise self.error(1, header.wrong)
         self.records = self.all_records()
         self.header_line, names = next(self.records, (1, []))
@@ -213,12 +248,18 @@ class _Sheet:
         if not self.names:
             whole = "is empty" if not self._file.text.strip() else "begins with an empty line: delete it"
             raise self.error(1, f"{whole}; the first line names the columns")
-        if is_row(self.names) and known.isdisjoint(name.casefold() for name in self.names):
-            raise self.error(self.header_line, f"{ROW_FIRST}; put one above it, such as {usual}")
-        if (name := twice(name for name in self.names if name)) is not None:
-            raise self.error(self.header_line, _column_twice(name), self.names.index(name))
-        if "" in self.names:
-            raise self.error(self.header_line, NAMELESS, self.names.index(""))
+        plain = [name.casefold() for name in self.names]
+        self.faults = {  # columns that are not read, by number
+            index: _column_twice(name) if name else NAMELESS
+            for index, name in enumerate(self.names)
+            if not name or plain.index(plain[index]) < index
+        }
+        self.strange = known.isdisjoint(plain)
+        if self.strange and usual is not None:
+            for index, what in self.faults.items():
+                raise self.error(self.header_line, what, index)
+            if is_row(self.names):
+                raise self.error(self.header_line, f"{ROW_FIRST}; put one above it, such as {usual}")
 
     def listed(self) -> str:
         """Return what columns there are, in words."""
@@ -230,11 +271,11 @@ class _Sheet:
 
     def error(self, line: int, message: str, index: int = 0) -> ContentError:
         """Return what ends the reading."""
-        return ContentError(Problem(self._file.name, *self._place(line, index), "", message))
+        return ContentError(Problem(self._file.name, *self.place(line, index), "", message))
 
     def locate(self, line: int, name: str) -> Place:
         """Return where the cell of a column begins, in the record that begins in a line."""
-        return self._place(line, self.names.index(name))
+        return self.place(line, self.names.index(name))
 
     def all_records(self) -> Iterator[tuple[int, list[str]]]:
         """Yield every record, the header first.
@@ -257,7 +298,7 @@ class _Sheet:
         except csv.Error as error:
             raise self.error(begin, _broken(str(error))) from error
 
-    def _place(self, line: int, index: int) -> Place:
+    def place(self, line: int, index: int) -> Place:
         """Walk to a cell: only a problem asks for it, and the header for itself."""
         quoted = False
         first = (match[0] for match in _LINE.finditer(self._file.text))  # no more of them than are looked at

@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
@@ -17,9 +18,10 @@ from batchrunner.manifest.doubts import GONE, Path
 from batchrunner.manifest.filling import Filling
 from batchrunner.manifest.mending import frames, near_key
 from batchrunner.manifest.pictures import SUFFIXES, is_address, name_in
-from batchrunner.manifest.slugs import ID, is_made_up, is_reserved, slug
+from batchrunner.manifest.slugs import ID, is_made_up, is_reserved, slug, stem
 from batchrunner.manifest.sources import Sources, also
 from batchrunner.manifest.tables import TableRow
+from batchrunner.manifest.unknown import Unknown
 from batchrunner.manifest.written import Entry, Report, Row
 from batchrunner.values import NO_IMAGE, NOTHING, Image, Picture, Prompt, Shot
 
@@ -42,14 +44,24 @@ UNKNOWN_PROMPT = Prompt("", "")
 NEAR_MAX = 2_000  # names that a misspelt one is held against
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Listed:
-    """The rows of a section, each with what became of it; `all_…`: the ids of all of them are known."""
+    """The rows of a section, each with what became of it; `other_…`: the ids that others may have."""
 
     images: dict[str, tuple[Image, Row]]
     prompts: dict[str, tuple[Prompt, Row]]
-    all_images: bool
-    all_prompts: bool
+    other_images: Unknown
+    other_prompts: Unknown
+
+    @cached_property
+    def brought_by_images(self) -> Mapping[str, frozenset[str]]:
+        """The names of words and of parameters that any image has."""
+        return _names(image for image, _row in self.images.values())
+
+    @cached_property
+    def brought_by_prompts(self) -> Mapping[str, frozenset[str]]:
+        """The names of words and of parameters that any prompt has."""
+        return _names(prompt for prompt, _row in self.prompts.values())
 
 
 class Builder:
@@ -139,9 +151,9 @@ class Builder:
         image = prompt = None
         if len(told) > 1 or not self._is_no_shot(row, listed):
             image, prompt = self._image_of(row, listed), self._prompt_of(row, listed)
-        for key in [key for key, known in (("image", image), ("prompt", prompt)) if known is None]:
-            for path in ((key,), ("vars",), ("parameters",)):
-                self._report.doubt(row, path)
+        for key, known in (("image", image), ("prompt", prompt)):
+            if known is None:
+                self._unknown(row, key, listed)
         own = told.get("parameters", NOTHING)
         return Shot(
             image or UNKNOWN_IMAGE,
@@ -152,10 +164,25 @@ class Builder:
             told.get("take"),
         )
 
+    def _unknown(self, row: Row, key: str, listed: Listed) -> None:
+        """Take note that a shot's image or prompt is not known, and what it may bring along."""
+        self._report.doubt(row, (key,))
+        if key == "image" and "image" not in row.told and any(one in row.told for one in PICTURE_KEYS):
+            return  # a picture of its own: whatever it is, it brings nothing
+        others = listed.other_images if key == "image" else listed.other_prompts
+        parts = listed.brought_by_images if key == "image" else listed.brought_by_prompts
+        for kind, names in parts.items():
+            if others:
+                self._report.doubt(row, (kind,))
+            for name in names - row.told.get(kind, NOTHING).keys() - row.told.keys():
+                self._report.doubt(row, (kind, name))
+
     def _is_no_shot(self, row: Row, listed: Listed) -> bool:
         """Tell whether a table's row, of one cell at most, is a heading or the like; report it then."""
         image = row.told.get("image")
         if not isinstance(row, TableRow) or self._card is None or not self._card.image_fields:
+            return False
+        if self._unsure(row, ("image", *PICTURE_KEYS, "prompt", "text")):
             return False
         if row.told and image is None and not row.told.keys() & {"id", "takes", "vars", "parameters"}:
             return False
@@ -185,6 +212,7 @@ class Builder:
                 self._say(row, (key,), said, key=True)
             elif key in row.told.get("parameters", NOTHING):
                 self._report.doubt(row, ("parameters", key))
+                self._report.spare.append(({key: value}, row, ()))
                 self._say(row, (key,), f'"{key}" is told in `parameters` too: leave one out', key=True)
             else:
                 found[key] = value
@@ -216,7 +244,7 @@ class Builder:
                 return self._own_image(row, "image", {"url": name}, listed)
             suffixes, shown = (MP4, ".mp4") if self._filling.word == "video" else (SUFFIXES, ".png or .jpg")
             if not name.casefold().endswith(suffixes):
-                if listed.all_images:
+                if not listed.other_images.may_be(name):
                     usual = f"it is an id of `images`, an https address, or a file that ends in {shown}"
                     what = _hint(_near(name, listed.images), usual)
                     self._say(row, ("image",), f'there is no image "{name}": {what}')
@@ -271,7 +299,7 @@ class Builder:
         if key == "prompt" and ID.fullmatch(text.casefold()):
             found = listed.prompts.get(text) or listed.prompts.get(text.casefold())
             if found is None:
-                if listed.all_prompts:
+                if not listed.other_prompts.may_be(text):
                     what = _hint(_near(text, listed.prompts), "one word is an id of `prompts`")
                     what = f'there is no prompt "{text}": {what}; for just this word say `text`'
                     self._say(row, (key,), what)
@@ -284,9 +312,7 @@ class Builder:
         """Return what a shot names: what is in doubt of it is in doubt of the shot."""
         if self._report.unsure(at, ()):
             self._report.doubt(row, ("listed",))
-            for kind in ("vars", "parameters"):
-                if self._report.unsure(at, (kind,)):
-                    self._report.doubt(row, (kind,))
+            self._report.bring(row, at)
         return found
 
     def _takes(self, row: Row) -> int | tuple[int, ...] | None:
@@ -312,6 +338,12 @@ class Builder:
 
     def _unsure(self, row: Row, keys: Iterable[str]) -> bool:
         return any(self._report.unsure(row, (key,)) for key in keys)
+
+
+def _names(parts: Iterable[Image | Prompt]) -> Mapping[str, frozenset[str]]:
+    told = [(one.vars, one.parameters) for one in parts]
+    words, parameters = (frozenset(name for one in told for name in one[kind]) for kind in (0, 1))
+    return {"vars": words, "parameters": parameters}
 
 
 def reserved(name: str) -> str | None:
@@ -343,7 +375,7 @@ def _name_of(told: Mapping[str, Any]) -> str:
     if not _is_there(source):
         return ""
     if "file" in source:
-        return slug(FilePath(source["file"]).stem)
+        return slug(stem(source["file"]))
     try:
         return slug(name_in(source["url"]))
     except ValueError:

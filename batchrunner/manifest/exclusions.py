@@ -12,6 +12,7 @@ from batchrunner.manifest.columns import SEED_WORDS
 from batchrunner.manifest.excluding import applies
 from batchrunner.manifest.expand import matrix_combinations
 from batchrunner.manifest.ids import nearest
+from batchrunner.manifest.unknown import Unknown
 from batchrunner.manifest.written import Report, Row
 from batchrunner.sentences import shown
 from batchrunner.values import JSON, Exclude, Manifest, canonical
@@ -39,10 +40,12 @@ def read(row: Row, card: Card | None, report: Report) -> Exclude:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Whether all ids and takes are known; `unsure`: the parameters of which not all values are."""
+    """The ids that rows in doubt may have, whether all takes are known; `unsure`: the parameters of which not
+    all values are.
+    """
 
-    images: bool
-    prompts: bool
+    other_images: Unknown
+    other_prompts: Unknown
     takes: bool
     unsure: frozenset[str]
 
@@ -61,23 +64,24 @@ def check(
     for told, row in excludes:
         exclude = told
         if exclude.image is not None and exclude.image not in images:
-            if known.images:
+            if not known.other_images.may_be(exclude.image):
                 what = f'no job has the image "{exclude.image}"{nearest(exclude.image, images)}'
                 report.say(row, ("image",), what)
             exclude = replace(exclude, image=None)
         if exclude.prompt is not None and exclude.prompt not in prompts:
-            if known.prompts:
+            if not known.other_prompts.may_be(exclude.prompt):
                 what = f'no job has the prompt "{exclude.prompt}"{nearest(exclude.prompt, prompts)}'
                 report.say(row, ("prompt",), what)
             exclude = replace(exclude, prompt=None)
         some = [group for group in groups if group.has(exclude)]
         if exclude.take is not None and not any(group.has_take(exclude.take) for group in some):
-            if some and known.takes:
+            paired = not known.other_images and not known.other_prompts
+            if some and known.takes and (paired or not any(one.has_take(exclude.take) for one in groups)):
                 report.say(row, ("take",), f"no job is take {exclude.take}")
             exclude = replace(exclude, take=None)
         found = [] if card is None else list(_parameters(exclude, some, manifest, card))
         _say_values(exclude, found, row, known, report)
-        known_here = known.images and known.prompts and known.takes
+        known_here = known.takes and not known.other_images and not known.other_prompts
         known_here = known_here and known.unsure.isdisjoint(exclude.parameters)
         if not known_here or report.unsure(row, ()):
             continue

@@ -30,7 +30,9 @@ class Filling:
         """Return what an image fills its field of a number with; else why it cannot, in words."""
         field = self._field(number)
         if "url" not in told:
-            return self._local(told["file"], field)
+            return self._pinned(self._local(told["file"], field), told)
+        if "sha256" in told:
+            return "sha256 goes with a file: what lies at an address is read by the provider alone"
         try:
             return from_url(told["url"], video=field in self._videos)
         except PictureError as error:
@@ -39,6 +41,12 @@ class Filling:
     def _field(self, number: int) -> str | None:
         """Return the name of a field; of too many pictures, the last ones are held against the last field."""
         return self._fields[min(number, len(self._fields) - 1)] if self._fields else None
+
+    def _pinned(self, found: Picture | str, told: Mapping[str, Any]) -> Picture | str:
+        """Return a local picture where it is the one that is meant: an export names each by its content."""
+        if isinstance(found, str) or told.get("sha256") in {None, found.sha256}:
+            return found
+        return f"{told['file']} has other bytes: its SHA-256 is {found.sha256}, not {told['sha256']}"
 
     def _local(self, file: str, field: str | None) -> Picture | str:
         if (file, field) not in self._known:

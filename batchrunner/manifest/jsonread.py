@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import difflib
 import io
 import json
+import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
-from batchrunner.manifest.columns import number, twice
+from batchrunner.manifest.columns import KEYS, meant_for, missing, number, twice
 from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.pictures import is_address
 from batchrunner.manifest.slugs import slug
-from batchrunner.manifest.tables import Table, TableRow
+from batchrunner.manifest.tables import SPARE, Table, TableRow
 from batchrunner.manifest.textfile import ROWS_MAX, ContentError, TextFile
 from batchrunner.manifest.written import Entry, Report
 from batchrunner.manifest.yamlread import DEPTH_MAX, NO_CHARACTER, Place
 
 LOOKED_AT = 80  # characters of a text, for an object that is spread over lines
+_COLLECTIONS = ("frames", "vars", "parameters")  # keys whose values have parts
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_TOKEN = re.compile(rf"(?P<key>{_STRING})(?=\s*:)|{_STRING}|[\[\]{{}}]")
 A_LIST = (
     "this is one JSON list; jsonl has an object on each line, without commas between them: "
     "`jq -c '.[]' LIST.json > ROWS.jsonl` makes one of the other"
@@ -72,6 +77,14 @@ class _Reader:
         self._section = section
         self._lines: list[str] | None = None
         self._paths: dict[str, Path | None] = {}
+        self._card = card
+        self._report = report
+        self._told: set[str] = set()  # misspelt keys, each told once
+        fields = frozenset(card.image_fields) if card is not None else frozenset()
+        self._needed = [
+            frozenset(needed) | (fields if "frames" in needed else frozenset())
+            for needed in missing(section, frozenset(), card)
+        ]
         self._table = Table(file, section, card, entry, report, self._locate, self._named)
 
     def row(self, line: int, text: str) -> TableRow | None:
@@ -85,26 +98,61 @@ class _Reader:
                 parse_constant=_refused,
             )
         except json.JSONDecodeError as error:
-            self._table.say((line, error.colno), "", f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}")
+            what = f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}"
+            self._table.say((line, error.colno), "", what, text)
             return None
         except _JsonError as error:
-            self._table.say((line, 1), "", str(error))
+            self._table.say((line, 1), "", str(error), text)
             return None
         except RecursionError:
-            self._table.say((line, 1), "", "nested too deep")
+            self._table.say((line, 1), "", "nested too deep", text)
             return None
         if text.count("[") + text.count("{") > DEPTH_MAX and _depth(told) > DEPTH_MAX:
-            self._table.say((line, 1), "", f"nested deeper than {DEPTH_MAX} levels")
+            self._table.say((line, 1), "", f"nested deeper than {DEPTH_MAX} levels", text)
             return None
         if not isinstance(told, dict):
-            self._table.say(
-                (line, 1), "", 'each line is one JSON object, such as {"id": "fox", "file": "fox.png"}'
-            )
+            what = 'each line is one JSON object, such as {"id": "fox", "file": "fox.png"}'
+            self._table.say((line, 1), "", what, text)
             return None
         cells = self._cells(line, told)
         wrong = {path: said for path, value in cells.items() if (said := _problem(path, value))}
         sound = {path: _value(path, value) for path, value in cells.items() if path not in wrong}
-        return self._table.row(line, sound, wrong)
+        if not wrong and not any(map(told.keys().isdisjoint, self._needed)):
+            return self._table.row(line, sound, wrong)
+        slips = self._slips(told, cells)
+        wrong = {path: said for path, said in wrong.items() if path[1:] not in {(name,) for name in slips}}
+        row = self._table.row(line, sound, wrong)
+        for name, (near, keys) in slips.items():
+            for key in keys:
+                self._report.doubt(row, (key,))
+            if name not in self._told:
+                self._told.add(name)
+                self._table.headers.pop(("vars", name), None)  # what it is not is told
+                place = self._locate(line, name)
+                said = f'unknown key "{name}": did you mean "{near}"?'
+                self._report.add(Problem(self._file.name, *place, name, said))
+        return row
+
+    def _slips(
+        self, told: Mapping[str, Any], cells: Mapping[Path, Any]
+    ) -> dict[str, tuple[str, Sequence[str]]]:
+        """Return the misspelt keys of a row: what each was meant to be, and what it may have said."""
+        words = [name for name in told if ("vars", name) in cells]
+        known = [*KEYS[self._section], *_COLLECTIONS[self._section == "prompts" :]]
+        found: dict[str, tuple[str, Sequence[str]]] = {}
+        for name in words:
+            near = difflib.get_close_matches(name.casefold(), known, n=1)
+            if near and isinstance(told[name], dict | list):
+                found[name] = near[0], near
+        several = self._card is not None and len(self._card.image_fields) > 1
+        for needed in missing(self._section, {path[0] for path in cells}, self._card):
+            if several and "frames" in needed:
+                continue  # one key is not what is missing
+            near_one = meant_for(needed, [name for name in words if name not in found], self._card)
+            if near_one is not None and isinstance(told[near_one], str):
+                meant = difflib.get_close_matches(near_one.casefold(), needed, n=1)
+                found[near_one] = meant[0] if meant else needed[0], needed
+        return found
 
     def _cells(self, line: int, told: Mapping[str, Any]) -> dict[Path, Any]:
         cells: dict[Path, Any] = {}
@@ -113,6 +161,8 @@ class _Reader:
                 names = [one for one, same, _value in self._pairs(line, told) if same == path]
                 said = f'the keys "{names[0]}" and "{name}" say the same: leave one out'
                 self._table.say(self._locate(line, name), name, said)
+                if path[0] == "parameters":
+                    cells[self._table.spare(path, name)] = value
             else:
                 cells[path] = value
         return cells
@@ -148,13 +198,25 @@ class _Reader:
         return next(same, None)
 
     def _locate(self, line: int, name: str) -> Place:
-        text = self._text(line)
-        names = (json.dumps(one, ensure_ascii=False) for one in (name, name.partition(".")[2]))
-        return line, next((text.index(one) + 1 for one in names if one in text), 1)
+        return line, _index(self._text(line), name) + 1
 
     def _text(self, line: int) -> str:
         self._lines = self._lines or list(io.StringIO(self._file.text))
         return self._lines[line - 1]
+
+
+def _index(text: str, name: str) -> int:
+    """Return where a line has a key, `vars.NAME` being one in `vars`."""
+    depth, outer = 0, ""
+    for match in _TOKEN.finditer(text):
+        if match["key"] is None:
+            depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(match[0], 0)
+            continue
+        key = json.loads(match["key"], strict=False)
+        outer = key if depth == 1 else outer
+        if name == (key if depth == 1 else f"{outer}.{key}"):
+            return match.start()
+    return 0
 
 
 def _depth(value: Any) -> int:
@@ -186,7 +248,7 @@ def _problem(path: Path, value: Any) -> str | None:
     if any(NO_CHARACTER.search(one) for one in _texts(value)):
         return "holds an escape that stands for no character"
     match path[0]:
-        case "parameters":
+        case "parameters" | "spare":
             return None
         case "frames":
             good = isinstance(value, dict) and len(value) == 1 and next(iter(value)) in {"url", "file"}
@@ -214,7 +276,7 @@ def _value(path: Path, value: Any) -> Any:
         return slug(unicodedata.normalize("NFC", value))
     if path[0] == "frames" and isinstance(value, str):
         return {"url": value} if is_address(value) else {"file": value}
-    if path[0] in {"parameters", "takes"}:
+    if path[0] in {"parameters", "takes", SPARE}:
         return _plain(value)
     return str(value) if isinstance(value, str) else value
 

@@ -15,6 +15,7 @@ from batchrunner.cards import Card
 from batchrunner.manifest import exclusions
 from batchrunner.manifest.expand import counts
 from batchrunner.manifest.same import Same
+from batchrunner.manifest.unknown import ANYTHING
 from batchrunner.manifest.written import Report, Row
 from batchrunner.values import Exclude, Image, Limits, Manifest, Prompt, Recovery, Shot
 
@@ -70,7 +71,7 @@ class Overall:
         exclusions.check(parts.exclude, self.manifest, self._card, known, report)
         if self._card is None:
             return
-        all_known = known.images and known.prompts and known.takes and not known.unsure
+        all_known = not known.other_images and not known.other_prompts and known.takes and not known.unsure
         if all_known and report.all_sure("exclude", parts.exclude, ()) and report.all_sure("include", ()):
             self._empty(self._card)
         self._alike(self._card)
@@ -113,11 +114,12 @@ class Overall:
     def _known(self) -> exclusions.Known:
         parts, all_sure = self._parts, self._report.all_sure
         sections = (("images", parts.images), ("prompts", parts.prompts), ("shots", parts.shots))
-        images, prompts = (self._sure("product") and all_sure("shots", parts.shots, (key,)) for key in PAIR)
+        product = self._sure("product")
+        of_shots = [self._report.unknown("shots", parts.shots, key) if product else ANYTHING for key in PAIR]
         return exclusions.Known(
-            images=images and all_sure("images", parts.images, ("id",)),
-            prompts=prompts and all_sure("prompts", parts.prompts, ("id",)),
-            takes=images and prompts and all_sure("shots", parts.shots, ("takes",)) and self._sure("takes"),
+            other_images=of_shots[0].beside(self._report.unknown("images", parts.images, "id")),
+            other_prompts=of_shots[1].beside(self._report.unknown("prompts", parts.prompts, "id")),
+            takes=product and all_sure("shots", parts.shots, ("takes",)) and self._sure("takes"),
             unsure=frozenset(
                 key
                 for key in {key for exclude, _row in parts.exclude for key in exclude.parameters}

@@ -37,13 +37,15 @@ def problems(
 
     `imageless`: the model takes no pictures, and nothing stands for {image}.
     """
-    try:
-        wanted = names(template)
-    except TemplateError as error:
-        yield str(error)
-        return
     known = [*FIELDS, *(parameters or ())]
+    try:
+        wanted, sound = names(template), True
+    except TemplateError as error:
+        wanted, sound = error.names, False
+        yield from dict.fromkeys(what for _index, what in error.faults)
     yield from (_unknown(one, known) for one in wanted if parameters is not None and one not in known)
+    if not sound:
+        return
     if imageless and "image" in wanted:
         yield "there is no {image}, for the model takes no picture: leave it out"
     if "\\" in template or {"", ".", ".."} & set(template.split("/")):

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from batchrunner.container import ContainerError, read_container, reader
 from batchrunner.manifest import nearby, sharing
+from batchrunner.manifest.slugs import stem
 from batchrunner.values import Picture
 
 FILE_MAX = 20_000_000  # PixVerse's own limit; what GMI's upload takes at most is not published
@@ -101,12 +102,7 @@ def name_in(url: str) -> str:
     """
     ordinary = _ORDINARY.fullmatch(url)
     path = ordinary[2] if ordinary else urlsplit(url).path
-    path = unquote(path) if "%" in path else path
-    name = path.rpartition("/")[2]
-    if name in {"", "."} or "\\" in name:
-        return Path(path).stem
-    stem, _dot, suffix = name.rpartition(".")
-    return stem if stem and suffix else name
+    return stem(unquote(path) if "%" in path else path)
 
 
 def _taken(video: bool) -> str:

@@ -49,6 +49,7 @@ class Told:
     shots: Sequence[tuple[Shot, Row]]
     include: Sequence[tuple[Shot, Row]]
     exclude: Sequence[Exclude]
+    spare: Sequence[tuple[Payload, Row, Path]] = ()  # told a second time, and where
 
 
 def check(told: Told, root: Row, card: Card, report: Report) -> None:
@@ -91,6 +92,7 @@ class _Checker:
         rows += [*self._told.images, *self._told.prompts]
         layers = [self._base, *itertools.chain(*self._axes.values())]
         layers += [Layer(parameters, [(row, ("parameters",))]) for parameters, row in rows if parameters]
+        layers += [Layer(parameters, [(row, path)]) for parameters, row, path in self._told.spare]
         for layer in layers:
             for key, value in layer.parameters.items():
                 one = found.setdefault((key, canonical(value)), Layer({key: value}, []))
@@ -196,7 +198,7 @@ class _Checker:
         message = SEED_WORDS if keys == (self._card.seed_field,) else message
         key = next((key for key in keys if key in layer.parameters), None)
         for row, path in layer.places:
-            if path[0] == "matrix":
+            if path[:1] == ("matrix",):
                 whole = path[:2] if unknown else path
             else:
                 whole = path if key is None else (*path, key)
@@ -204,7 +206,7 @@ class _Checker:
                 self._said.add(mark)
                 self._report.say(row, whole, message, key=unknown)
                 for name in self._meant(keys) if unknown else ():
-                    self._report.doubt(row, (path[0], name))
+                    self._report.doubt(row, (*path[:1], name))
 
     def _meant(self, keys: Iterable[str]) -> list[str]:
         """Return the parameters that unknown ones may stand for."""

@@ -20,7 +20,7 @@ from batchrunner.files import schema_text
 from batchrunner.manifest.doubts import Doubts, Path
 from batchrunner.manifest.mending import elsewhere, frames, mended, near_key, plain_id
 from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, path_text
-from batchrunner.sentences import value_message
+from batchrunner.sentences import braced, value_message
 
 # Parameters that the schema's examples name; not every model has them.
 _EXAMPLES = frozenset({"duration", "aspect_ratio", "quality", "generate_audio_switch"})
@@ -141,7 +141,9 @@ def _told(error: ValidationError, card: Card | None) -> Iterator[Told]:
     schema: Any = error.schema
     instance: Any = error.instance
     rule: Any = error.validator_value
-    if error.validator == "additionalProperties":
+    if path[:1] == ("prompts",) and (text := _bare(instance, schema)) is not None:
+        yield Told(path, f"a text in braces needs quotes: write {text}", spoilt=[path])
+    elif error.validator == "additionalProperties":
         known = list(schema.get("properties", {}))
         for key in instance:
             if key not in known:
@@ -171,6 +173,13 @@ def _told(error: ValidationError, card: Card | None) -> Iterator[Told]:
         missing = error.validator == "minProperties"
         message = value_message(error) + _meant_or_example(path, error, card)
         yield Told(path, message, missing=missing, spoilt=[path])
+
+
+def _bare(told: Any, schema: Any) -> str | None:
+    """Return in quotes the words in braces that stand where a prompt's own keys would, if so."""
+    known = schema.get("properties", {})
+    own = isinstance(told, dict) and known and known.keys().isdisjoint(told) and not _meant(schema, told)
+    return braced(told) if own else None
 
 
 def _not_one(path: Path, told: dict[str, Any], schema: Any, card: Card | None) -> Iterator[Told]:

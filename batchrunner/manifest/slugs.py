@@ -6,6 +6,7 @@ import hashlib
 import re
 import unicodedata
 from functools import lru_cache
+from pathlib import PurePosixPath
 
 ID_MAX = 64
 ID = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{ID_MAX - 1}}}")
@@ -27,6 +28,18 @@ def slug(text: str) -> str:
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
     found = re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._")[:ID_MAX].strip("-._")
     return found or f"x{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def stem(path: str) -> str:
+    """Return the name of a file without its suffix: ids come of it, so it is the same in every Python.
+
+    (pathlib takes a dot at the end for a suffix since 3.14, and did not before.)
+    """
+    name = path.rpartition("/")[2]
+    if name in {"", "."}:
+        name = PurePosixPath(path).name
+    bare, _dot, suffix = name.rpartition(".")
+    return bare if bare and suffix else name
 
 
 def is_made_up(name: str) -> bool:

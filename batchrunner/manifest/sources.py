@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -15,8 +15,8 @@ from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.folder import GlobError, find
 from batchrunner.manifest.header import names_columns
 from batchrunner.manifest.jsonread import json_rows
-from batchrunner.manifest.slugs import slug
-from batchrunner.manifest.textfile import ContentError, SourceError, TextFile, read_text
+from batchrunner.manifest.slugs import slug, stem
+from batchrunner.manifest.textfile import LINE_END, ContentError, SourceError, TextFile, read_text
 from batchrunner.manifest.written import Entry, Report, Row
 
 KINDS = ("csv", "jsonl", "lines", "glob")
@@ -30,7 +30,7 @@ class FileRow:
     def __init__(self, entry: Entry, file: str) -> None:
         self._entry = entry
         self.file = file
-        name = unicodedata.normalize("NFC", FilePath(file).stem)
+        name = unicodedata.normalize("NFC", stem(file))
         self.told: Mapping[str, Any] = {**_usual(entry), "file": file, "id": slug(name)}
 
     def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
@@ -40,6 +40,11 @@ class FileRow:
         if path == ("file",):
             return self._entry.problem(("glob",), f"{message}; mend it, or let the pattern leave it out")
         return self._entry.problem(("glob",), f"{self.file}: {message}")
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """The lines of the manifest."""
+        return self._entry.lines
 
     def has(self, path: Path) -> bool:
         """Tell whether the entry says it."""
@@ -53,8 +58,9 @@ class FileRow:
 class LineRow:
     """A prompt on a line of its own."""
 
-    def __init__(self, file: str, line: int, text: str, entry: Entry) -> None:
-        self._place = (file, line, 1)
+    def __init__(self, file: TextFile, line: int, text: str, entry: Entry) -> None:
+        self._file = file
+        self._line = line
         self._entry = entry
         self.told: Mapping[str, Any] = {**_usual(entry), "text": text}
 
@@ -62,7 +68,12 @@ class LineRow:
         """Return a problem at the line, or at what its entry says for all of them."""
         if path[:1] in {("vars",), ("parameters",)} and self._entry.has(path):
             return self._entry.problem(path, message, key=key)
-        return Problem(*self._place, "", message)
+        return Problem(self._file.name, self._line, 1, "", message)
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """The lines of the text file."""
+        return LINE_END.split(self._file.text)
 
     def has(self, path: Path) -> bool:
         """Tell whether the entry says it."""
@@ -81,13 +92,16 @@ class Sources:
         self._card = card
         self._report = report
         self.read: list[tuple[str, str]] = []  # path as told, and the hash of the bytes
-        self.tables: list[tuple[str, str]] = []  # of these, those that rows were taken from
+        self.tables: list[tuple[str, str, str]] = []  # of these, those that rows were taken from; kind, too
+        self.texts: list[str] = []  # what these say
+        self.unread: set[str] = set()  # sections of which some rows are in files that nobody could read
 
     def rows(self, section: str, entry: Entry) -> Iterator[Row]:
         """Yield an entry's rows: itself, or those of what it names. What is wrong is reported."""
         kind = next((kind for kind in KINDS if kind in entry.told), None)
         if kind is None:
             if "id" not in entry.told and any(entry.unsure((one,)) for one in KINDS):
+                self.unread.add(section)
                 self._report.lost.add(section)  # it may have named rows, and meant all of it for them
                 self._report.doubt(entry, ())
             yield entry
@@ -110,8 +124,9 @@ class Sources:
             self._report.lost.add(section)
             self._report.add(error.problem)
         else:
-            if not count and len(self._report.problems) == before:
+            if not count:
                 self._report.lost.add(section)
+            if not count and len(self._report.problems) == before:
                 below = " below the line that names the columns" if kind == "csv" else ""
                 self._report.add(
                     entry.problem((kind,), f"has no rows{below}: nothing but blank lines, if any")
@@ -123,8 +138,13 @@ class Sources:
             usual = "mp4" if self._card is not None and self._card.videos else "png"
             yield from (FileRow(entry, file) for file in find(told, self._folder, usual))
             return
-        file = read_text(self._folder / told, kind)
-        self.tables.append((told, file.sha256))
+        try:
+            file = read_text(self._folder / told, kind)
+        except (SourceError, ContentError):
+            self.unread.add(section)
+            raise
+        self.texts.append(file.text)
+        self.tables.append((told, file.sha256, kind))
         self.read.append((told, file.sha256))
         if kind == "lines":
             yield from self._lines(file, entry)
@@ -139,10 +159,10 @@ class Sources:
             if text.lstrip().startswith("#"):
                 what = "begins with #: a note does not stand here, for each line is a paid prompt"
                 what += " (a prompt that begins so goes into a csv)"
-                self._report.lost.add("prompts")
+                self._report.lose("prompts", text)
                 self._report.add(Problem(file.name, line, 1, "", what))
             elif text.strip():
-                yield LineRow(file.name, line, text.strip(), entry)
+                yield LineRow(file, line, text.strip(), entry)
 
 
 def _usual(entry: Entry) -> dict[str, Any]:

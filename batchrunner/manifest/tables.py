@@ -6,16 +6,19 @@ one cell would be paid for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
 from batchrunner.manifest.columns import ColumnError, meaning
 from batchrunner.manifest.doubts import GONE, Doubts, Path
-from batchrunner.manifest.textfile import TextFile
+from batchrunner.manifest.textfile import LINE_END, TextFile
 from batchrunner.manifest.written import Entry, Report
 from batchrunner.manifest.yamlread import Place
+
+SPARE = "spare"  # stands before the name of a column whose parameter has another one already
 
 Locate = Callable[[int, str], Place]  # from the line that a row begins in, and a column, to the cell
 
@@ -43,10 +46,18 @@ class Table:
         self.columns: dict[Path, str] = {}  # names by meaning
         self.headers: dict[Path, Place] = {}
         self.doubts = Doubts()  # of every row
+        self.lacks = False  # a column that every row needs
+        self._spare: dict[Path, Path] = {}  # second columns, and what the first ones mean
         self._report = report
+        report.tables.append(self)
         self._locate = locate
         self._named = named
         self.usual = {kind: entry.told[kind] for kind in ("vars", "parameters") if entry.told.get(kind)}
+
+    @cached_property
+    def lines(self) -> Sequence[str]:
+        """The lines of the file: only a problem inside a cell asks for them."""
+        return LINE_END.split(self.file.text)
 
     def add_column(self, name: str, place: Place) -> Path | None:
         """Return what a column means; None: it is not read. What is wrong with it is reported."""
@@ -56,9 +67,15 @@ class Table:
         if path in self.columns:
             said = f'the columns "{self.columns[path]}" and "{name}" say the same: leave one out'
             self.say_column(place, name, said, path)
-            return None
+            return self.spare(path, name) if path[0] == "parameters" else None
         self.columns[path], self.headers[path] = name, place
         return path
+
+    def spare(self, path: Path, name: str) -> Path:
+        """Return what a second column for a parameter means: its values are checked too, and not used."""
+        found = (SPARE, name)
+        self.columns[found], self._spare[found] = name, path
+        return found
 
     def meaning_of(self, name: str, place: Place) -> Path | None:
         """Return what a name means; None: it is not read. What is wrong with it is reported."""
@@ -76,6 +93,11 @@ class Table:
             self.say_column(place, name, message, ("parameters",))
         return False
 
+    def lack(self, place: Place, message: str, needed: Iterable[str]) -> None:
+        """Report that a column is missing which every row needs: its rows are read for all else they say."""
+        self.lacks = True
+        self.say_column(place, "", message, *((name,) for name in needed))
+
     def say_column(self, place: Place, name: str, message: str, *paths: Path) -> None:
         """Report a column that is not read: what it may mean is in doubt in every row."""
         for path in paths:
@@ -85,14 +107,16 @@ class Table:
 
     def rule(self, path: Path) -> Mapping[str, Any] | None:
         """Return the card's rule for a parameter's column."""
+        path = self._spare.get(path, path)
         if self.card is None or path[0] != "parameters":
             return None
         found: Mapping[str, Any] | None = self.card.parameters["properties"].get(path[1])
         return found
 
-    def say(self, place: Place, path: str, message: str) -> None:
-        """Report a problem in this file because of which rows are not read."""
-        self._report.lost.add(self.section)
+    def say(self, place: Place, path: str, message: str, text: str | None = None) -> None:
+        """Report a problem in this file because of which a row is not read; `text`: all that stands in it."""
+        text = self.file.text if text is None else text
+        self._report.lose(self.section, f"{text}\n{self.usual}" if self.usual else text)
         self._report.add(Problem(self.file.name, *place, path, message))
 
     def row(self, line: int, cells: Mapping[Path, Any], wrong: Mapping[Path, str]) -> TableRow:
@@ -101,12 +125,17 @@ class Table:
         `wrong`: what is to be said of cells that cannot be used.
         """
         frames = {path: GONE for path in wrong if path[0] == "frames"}  # the others keep their numbers
-        row = TableRow(self, line, self._told({**cells, **frames} if frames else cells))
+        told = self._told({**cells, **frames} if frames else cells)
+        spare = told.pop(SPARE, {})
+        row = TableRow(self, line, told)
+        for name, value in spare.items():
+            parameter = str(self._spare[SPARE, name][1])
+            self._report.spare.append(({parameter: value}, row, (SPARE, name)))
         for path, message in wrong.items():
             self._report.say(row, path, message)
         return row
 
-    def _told(self, cells: Mapping[Path, Any]) -> Mapping[str, Any]:
+    def _told(self, cells: Mapping[Path, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {kind: dict(usual) for kind, usual in self.usual.items()}
         for path, value in cells.items():
             if len(path) == 1:
@@ -140,6 +169,11 @@ class TableRow(NamedTuple):
             return self.table.entry.problem(path, message, key=key)
         place, name = self.table.place(self.line, path)
         return Problem(self.table.file.name, *place, name, message)
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """The lines of the table."""
+        return self.table.lines
 
     def has(self, path: Path) -> bool:
         """Tell whether the table has the column."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from batchrunner.values import JSON
@@ -17,11 +17,15 @@ _DRESSED = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_-]*)\s*([:!.\[].*)?", re.DOTALL)
 
 
 class TemplateError(Exception):
-    """A text with braces that do not fit together, or no name between them; `token`: those braces."""
+    """A text with braces that do not fit together, or no name between them.
 
-    def __init__(self, token: str, message: str) -> None:
-        super().__init__(message)
-        self.token = token
+    `faults`: where each of them stands in the text, and what is wrong; `names`: those that are right.
+    """
+
+    def __init__(self, faults: Sequence[tuple[int, str]], names: Sequence[str]) -> None:
+        super().__init__(faults[0][1])
+        self.faults = faults
+        self.names = tuple(dict.fromkeys(names))
 
 
 def is_plain(text: str) -> bool:
@@ -33,7 +37,7 @@ def parts(text: str) -> tuple[tuple[str, str], ...]:
     """Split a text into (literal, name) pairs; the last name is empty. `{{` and `}}` are braces.
 
     Raises:
-        TemplateError: with what is wrong.
+        TemplateError: with all that is wrong.
     """
     return ((text, ""),) if is_plain(text) else _parts(text)
 
@@ -41,6 +45,7 @@ def parts(text: str) -> tuple[tuple[str, str], ...]:
 @lru_cache(maxsize=4096)
 def _parts(text: str) -> tuple[tuple[str, str], ...]:
     found: list[tuple[str, str]] = []
+    faults: list[tuple[int, str]] = []
     literal, end = "", 0
     for match in _TOKEN.finditer(text):
         literal += text[end : match.start()]
@@ -50,12 +55,14 @@ def _parts(text: str) -> tuple[tuple[str, str], ...]:
             literal += token[0]
         elif name is None:
             said = f"a single {token} does not belong here: write {token}{token} for a brace"
-            raise TemplateError(token, said)
+            faults.append((match.start(), said))
         elif not NAME.fullmatch(name):
-            raise TemplateError(token, _no_name(name))
+            faults.append((match.start(), _no_name(name)))
         else:
             found.append((literal, name))
             literal = ""
+    if faults:
+        raise TemplateError(faults, [name for _literal, name in found])
     found.append((literal + text[end:], ""))
     return tuple(found)
 
@@ -101,9 +108,9 @@ def likely_names(text: str) -> tuple[str, ...]:
     return tuple(match.group(1) for match in _LIKELY.finditer(text))
 
 
-def index(line: str, token: str) -> int | None:
-    """Return where a line has a token (a single brace, or braces with what is between them) first."""
-    return next((match.start() for match in _TOKEN.finditer(line) if match.group(0) == token), None)
+def index(text: str, name: str) -> int:
+    """Return where a text has a name first."""
+    return next(match.start() for match in _TOKEN.finditer(text) if match.group(1) == name)
 
 
 def fill(text: str, words: Mapping[str, object]) -> str:

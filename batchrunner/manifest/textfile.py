@@ -30,6 +30,7 @@ _KINDS = {
     b"\xff\xd8\xff": PICTURE,
     b"GIF8": PICTURE,
 }
+LINE_END = re.compile(r"\r\n|\r|\n")
 KEY_FOUND = "this looks like an API key: keys belong into the environment, not into a manifest"
 # As in a manifest, and at the beginning of a cell; inside a signed address it may stand.
 _KEY_LIKE = re.compile(r"(?<![^\s\"',;])eyJ[\w-]{20,}\.[\w-]{20,}\.[\w-]{20,}")

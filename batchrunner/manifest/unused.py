@@ -6,6 +6,7 @@ that is named as images. The rest may be meant, so it is only told: a word may b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from batchrunner.cards import Card
@@ -55,19 +56,31 @@ def holes(
                 report.add(row.problem(("vars", name), what))
 
 
-def slips(tables: Sequence[Table], used: Collection[str], card: Card | None) -> None:
-    """Report columns that nobody uses and whose names are, or nearly are, something else."""
+def slips(tables: Iterable[Table], used: Collection[str], texts: Sequence[str], card: Card | None) -> None:
+    """Report columns that nobody uses and whose names are, or nearly are, something else.
+
+    `texts`: where a prompt may stand that is not among those whose names are `used`.
+    """
     for table in tables:
         for name, path in _columns(table, used):
+            near = slip(table.section, name, card)
+            if (table.lacks and (near is None or table.doubts.at((near,)))) or _is_in(name, texts):
+                continue  # told with what is missing
             if name.casefold() in PAIRED.get(table.section, ()) and (card is None or card.image_fields):
                 what = (
                     f"no prompt uses {{{name}}}: a table whose rows have a picture and its words goes under "
                     f"`shots:`, else each image is made with each prompt (or #{name} for a note)"
                 )
                 table.say_column(table.headers[path], name, what)
-            elif (near := slip(table.section, name, card)) is not None:
+            elif near is not None:
                 what = f'no prompt uses {{{name}}}: did you mean "{near}"? (or #{name} for a note)'
                 table.say_column(table.headers[path], name, what, ("parameters", near))
+
+
+def _is_in(name: str, texts: Iterable[str]) -> bool:
+    """Tell whether a name stands in braces anywhere."""
+    hole = re.compile(rf"\{{\s*{re.escape(name)}(?![\w-])")
+    return any(hole.search(text) for text in texts)
 
 
 def comments(rows: Iterable[Row]) -> Iterator[Problem]:

@@ -15,7 +15,7 @@ from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.slugs import is_made_up
 from batchrunner.manifest.tables import TableRow
 from batchrunner.manifest.templates import TemplateError
-from batchrunner.manifest.written import Entry, Report, Row
+from batchrunner.manifest.written import Entry, Report, Row, at_brace
 from batchrunner.values import NO_IMAGE, NOTHING, Image, Prompt, Shot
 
 URL_SHOWN = 60  # characters of an address in a message about its picture
@@ -29,7 +29,7 @@ class Wording:
         self._images = images
         self._limit = limit
         self._report = report
-        self._lacking: dict[str, tuple[Image, Row] | None] = {}
+        self._lacking: dict[str, tuple[Rows, Rows]] = {}
         self._longest: dict[str, int] = {}
         self._said: set[tuple[int, str]] = set()
         self._broken: set[str] = set()
@@ -37,23 +37,22 @@ class Wording:
 
     def prompt(self, prompt: Prompt, row: Row) -> None:
         """Check a prompt of the product, with every image."""
-        wanted = self._names(prompt.text, row)
-        if wanted is None:
-            return
+        wanted, sound = self._names(prompt.text, row)
         for name in wanted:
             if name in prompt.vars or self._report.unsure(row, ("vars", name)):
                 continue
-            if (lacks := self._image_without(name)) is not None:
+            if any(lacking := self._images_without(name)):
                 self._report.doubt(row, ("words",))
-                self._lacks(name, *lacks, prompt, row)
-        self._length(prompt, row, wanted)
+                self._lacks(name, *lacking, prompt, row)
+        if sound:
+            self._length(prompt, row, wanted)
 
     def shot(self, shot: Shot, row: Row) -> None:
         """Check a shot's words; those of a listed prompt were checked for their braces where they stand."""
-        wanted = self._names(shot.prompt.text, row)
+        wanted, sound = self._names(shot.prompt.text, row)
         words = {**shot.prompt.vars, **shot.image.vars, **shot.vars} if wanted else NOTHING
-        lacking = [name for name in wanted or () if name not in words]
-        if lacking or wanted is None:
+        lacking = [name for name in wanted if name not in words]
+        if lacking or not sound:
             self._report.doubt(row, ("words",))
         for name in lacking:
             if self._report.unsure(row, ("vars", name)):
@@ -63,64 +62,66 @@ class Wording:
                 self._report.add(row.problem(("vars", name), what))
             else:
                 what = f"{{{name}}} has no word here{_hint(name, words)}"
-                self._report.add(_at_token(row, f"{{{name}}}", what))
-        if wanted is not None and not lacking and self._limit is not None:
+                self._report.add(_at_name(row, shot.prompt.text, name, what))
+        if sound and not lacking and self._limit is not None:
             length = len(templates.fill(shot.prompt.text, words))
             if length > self._limit:
                 what = f"with its words it is {length:,} characters long; the model takes {self._limit:,}"
                 self._report.add(row.problem(_words_place(row), what))
 
-    def _names(self, text: str, row: Row) -> tuple[str, ...] | None:
+    def _names(self, text: str, row: Row) -> tuple[tuple[str, ...], bool]:
+        """Return the names in a text, and whether nothing else in it is wrong, which is told."""
         try:
             wanted = templates.names(text)
         except TemplateError as error:
             if text not in self._broken:  # once, though many shots name it
                 self._broken.add(text)
-                self._report.add(_at_token(row, error.token, str(error)))
+                for index, what in error.faults:
+                    self._report.add(_at(row, text, index, what))
             self._report.doubt(row, ("words",))
             self.used.update(templates.likely_names(text))
-            return None
+            return error.names, False
         self.used.update(wanted)
-        return wanted
+        return wanted, True
 
-    def _image_without(self, name: str) -> tuple[Image, Row] | None:
+    def _images_without(self, name: str) -> tuple[Rows, Rows]:
+        """Return the images that lack a word: those without a place for it, and those with an empty cell."""
         if name not in self._lacking:
-            self._lacking[name] = next(
-                (
-                    (image, row)
-                    for image, row in self._images
-                    if name not in image.vars and not self._report.unsure(row, ("vars", name))
-                ),
-                None,
-            )
+            found = [
+                (image, row)
+                for image, row in self._images
+                if name not in image.vars and not self._report.unsure(row, ("vars", name))
+            ]
+            empty = [one for one in found if one[1].has(("vars", name)) and not isinstance(one[1], Entry)]
+            bare = [one for one in found if one not in empty] if empty else found
+            self._lacking[name] = bare, empty
         return self._lacking[name]
 
-    def _lacks(self, name: str, image: Image, at: Row, prompt: Prompt, row: Row) -> None:
-        """Report a name without a word: at the empty cells, else at the prompt."""
+    def _lacks(self, name: str, bare: Rows, empty: Rows, prompt: Prompt, row: Row) -> None:
+        """Report a name without a word: at each empty cell, and for all other images at the prompt."""
+        for _image, there in empty:
+            if (id(there), name) not in self._said:
+                self._said.add((id(there), name))
+                what = f'is empty: {{{name}}} of prompt "{prompt.id}" needs a word'
+                self._report.add(there.problem(("vars", name), what))
+        if not bare:
+            return
+        image, at = bare[0]
         if image is NO_IMAGE:
             path, what = _no_word(name, prompt, row)
-            problem = row.problem(path, what) if path[0] == "vars" else _at_token(row, f"{{{name}}}", what)
-            self._report.add(problem)
+            if path[0] == "vars":
+                self._report.add(row.problem(path, what))
+            else:
+                self._report.add(_at_name(row, prompt.text, name, what))
             return
-        if isinstance(at, Entry) or not at.has(("vars", name)):
-            has = {**image.vars, **prompt.vars}
-            where = (
-                f"add a column for it to {at.table.file.name}"
-                if isinstance(at, TableRow)
-                else "add it to its vars"
-            )
-            what = f"{{{name}}} has no word for {_whose(image, at)}: {where}{_hint(name, has)}"
-            self._report.add(_at_token(row, f"{{{name}}}", what))
-            return
-        for one, there in self._images:
-            unsure = self._report.unsure(there, ("vars", name))
-            if name not in one.vars and not unsure and (id(there), name) not in self._said:
-                self._said.add((id(there), name))
-                place = ("vars", name) if there.has(("vars", name)) else ()
-                what = f'is empty: {{{name}}} of prompt "{prompt.id}" needs a word'
-                if not place:
-                    what = f'{{{name}}} of prompt "{prompt.id}" has no word for {_whose(one, there)}'
-                self._report.add(there.problem(place, what))
+        has, more = {**image.vars, **prompt.vars}, len(bare) - 1
+        where = f"add it to {'their' if more else 'its'} vars"
+        if isinstance(at, TableRow):
+            where = f"add a column for it to {at.table.file.name}"
+        whose = _whose(image, at)
+        whose += f", nor for {more:,} more" if more else ""
+        what = f"{{{name}}} has no word for {whose}: {where}{_hint(name, has)}"
+        self._report.add(_at_name(row, prompt.text, name, what))
 
     def _length(self, prompt: Prompt, row: Row, wanted: Sequence[str]) -> None:
         if self._limit is None or self._at_most(prompt) <= self._limit:
@@ -171,10 +172,15 @@ def _words_place(row: Row) -> tuple[str, ...]:
     return ("prompt",) if "prompt" in row.told else ("text",)
 
 
-def _at_token(row: Row, token: str, what: str) -> Problem:
-    """Return a problem with what stands in braces in a prompt, as near to it as can be told."""
+def _at_name(row: Row, text: str, name: str, what: str) -> Problem:
+    return _at(row, text, templates.index(text, name), what)
+
+
+def _at(row: Row, text: str, index: int, what: str) -> Problem:
+    """Return a problem with a brace in a prompt: there, unless the row only names the prompt."""
     place = _words_place(row)
-    return row.problem_at(place, token, what) if isinstance(row, Entry) else row.problem(place, what)
+    problem = row.problem(place, what)
+    return at_brace(problem, row.lines, text, index) if row.told.get(place[0]) == text else problem
 
 
 def _hint(name: str, words: Mapping[str, str]) -> str:

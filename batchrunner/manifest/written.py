@@ -6,14 +6,17 @@ need not know whether it stands in the manifest, in a table or in a folder; only
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from batchrunner.errors import ManifestError, Problem
-from batchrunner.manifest import templates
 from batchrunner.manifest.doubts import Doubts, Path
+from batchrunner.manifest.unknown import ANYTHING, Unknown
 from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, path_text
+from batchrunner.values import Payload
 
+BRACES = "{}"
 SOMETHING: Path = ("",)  # no part of a row, yet not nothing
 
 
@@ -26,6 +29,10 @@ class Row(Protocol):
 
     def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
         """Return a problem at the place of one of the row's parts (or of its key)."""
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """The lines of the file that the row's own places are in."""
 
     def has(self, path: Path) -> bool:
         """Tell whether a part has a place of its own in the row, if only an empty one."""
@@ -49,14 +56,10 @@ class Entry:
         line, column = self._document.place(whole, key=key)
         return Problem(self._name, line, column, path_text(whole), message)
 
-    def problem_at(self, path: Path, token: str, message: str) -> Problem:
-        """Return a problem with a token in a text: where it stands in a text below `|` or `>`."""
-        whole = self._whole(path)
-        for number in self._document.blocks.get(whole, ()):
-            line = self._document.lines[number : number + 1]
-            if line and (column := templates.index(line[0], token)) is not None:
-                return Problem(self._name, number + 1, column + 1, path_text(whole), message)
-        return self.problem(path, message)
+    @property
+    def lines(self) -> Sequence[str]:
+        """The lines of the manifest."""
+        return self._document.lines
 
     def comment(self, path: Path, message: str) -> Problem | None:
         """Return a problem at the comment that ends an unquoted text, if one does."""
@@ -89,6 +92,21 @@ class Entry:
         return self._document.written[(*self._at, *path)]
 
 
+def at_brace(problem: Problem, lines: Sequence[str], text: str, index: int) -> Problem:
+    """Return a problem with a text as one with the brace at an index of it.
+
+    Nothing escapes a brace, in quotes or in blocks: as many of them come before it as in the text itself.
+    """
+    before = sum(text.count(brace, 0, index) for brace in BRACES)
+    column = problem.column
+    for number, line in enumerate(lines[problem.line - 1 :], problem.line):
+        places = [place for place, char in enumerate(line, 1) if char in BRACES and place >= column]
+        if before < len(places):
+            return replace(problem, line=number, column=places[before])
+        before, column = before - len(places), 1
+    return problem
+
+
 class Report:
     """All that is wrong so far, and what of the rows is in doubt because of it."""
 
@@ -96,8 +114,12 @@ class Report:
         self.problems: list[Problem] = []
         self._written = written  # the doubts of the manifest itself
         self.doubtful = bool(written)  # anything at all: else 100,000 rows need not be asked
+        self.tables: list[Any] = []  # every `Table`, also of which no row can be used
         self.lost: set[str] = set()  # sections of which some rows cannot be read
+        self._parts: dict[str, dict[str, None]] = {}  # the same, and where those rows stand
+        self.spare: list[tuple[Payload, Row, Path]] = []  # parameters told a second time, and at what path
         self._doubts: dict[int, tuple[Row, Doubts]] = {}  # by identity: not every row has a hash
+        self._brought: dict[int, list[Row]] = {}  # rows in doubt whose words and parameters others have too
 
     def say(self, row: Row, path: Path, message: str, *, key: bool = False) -> None:
         """Take in what is wrong with a part of a row, which is in doubt from now on.
@@ -117,14 +139,47 @@ class Report:
         """Tell whether a part of a row, or anything in it, is in doubt."""
         if not self.doubtful:
             return False
-        return row.unsure(path) or (id(row) in self._doubts and self._doubts[id(row)][1].at(path))
+        if row.unsure(path) or (id(row) in self._doubts and self._doubts[id(row)][1].at(path)):
+            return True
+        brought = self._brought.get(id(row), ()) if path and path[0] in {"vars", "parameters"} else ()
+        return any(self.unsure(one, path) for one in brought)
+
+    def bring(self, row: Row, listed: Row) -> None:
+        """Take note that a row has the words and parameters of a listed one, which is in doubt."""
+        self._brought.setdefault(id(row), []).append(listed)
 
     def all_sure(self, section: str, rows: Iterable[tuple[object, Row]], *paths: Path) -> bool:
         """Tell whether all rows of a section are there, and of each some parts are not in doubt."""
         there = section not in self.lost and not self._written.itself((section,))
+        there = there and not any(self._may_hold(section, path) for path in paths or ((),))
         if not there or not self.doubtful:
             return there
         return not any(self.unsure(row, path) for _one, row in rows for path in paths)
+
+    def lose(self, section: str, text: str) -> None:
+        """Take note that a row of a section cannot be read, and of all that may stand in it."""
+        self._parts.setdefault(section, {})[text] = None
+
+    def unknown(self, section: str, rows: Iterable[tuple[object, Row]], key: str) -> Unknown:
+        """Return what may stand in those rows of a section of which an id, or what names one, is in doubt."""
+        if self.all_sure(section, rows := list(rows), (key,)):
+            return Unknown()
+        if section in self.lost or self._written.itself((section,)):
+            return ANYTHING
+        texts = [*self._parts.get(section, ())]
+        for row in [row for _one, row in rows if self.unsure(row, (key,))]:
+            told = row.told.get(key)
+            if key == "id" or row.unsure((key,)) or not isinstance(told, str):
+                return ANYTHING
+            texts.append(told)
+        return Unknown(tuple(texts))
+
+    def _may_hold(self, section: str, path: Path) -> bool:
+        """Tell whether a row that cannot be read may have a part: a parameter only where its name stands."""
+        texts = self._parts.get(section, ())
+        if path[:1] == ("parameters",) and len(path) > 1:
+            return any(str(path[1]) in one for one in texts)
+        return bool(texts)
 
     def add(self, problem: Problem) -> None:
         """Take a problem in.

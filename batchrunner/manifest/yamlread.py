@@ -75,8 +75,8 @@ Place = tuple[int, int]
 class Document:
     """Plain data, and where each value and each key of a mapping stands (line and column from 1).
 
-    `written` has each number as it was written: as a word of a prompt, `1.10` must not become 1.1. `blocks`
-    has the lines (from 0, of `lines`) below `|` or `>`; `comments`, where a comment ends an unquoted text.
+    `written` has each number as it was written: as a word of a prompt, `1.10` must not become 1.1.
+    `comments` has where a comment ends an unquoted text.
     `problems` is what is wrong with it as YAML, though it could be read on.
     """
 
@@ -85,7 +85,6 @@ class Document:
     keys: dict[Path, Place] = field(default_factory=dict)
     written: dict[Path, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
-    blocks: dict[Path, range] = field(default_factory=dict)
     comments: dict[Path, Place] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     doubts: Doubts = field(init=False)
@@ -249,9 +248,6 @@ class _Reader:
         text: str = event.value
         if NO_CHARACTER.search(text):
             self._refuse(event, path, "holds an escape (such as \\0) that stands for no character")
-        if event.style in {"|", ">"}:
-            rows = range(event.start_mark.line + 1, event.end_mark.line + 1)
-            self._document.blocks.setdefault(path, rows)
         if not event.implicit[0]:
             return text
         if text in _NULLS:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from batchrunner.media.publish import Draft, Mark, is_taken, publish, sync_folde
 from batchrunner.media.trouble import MediaError
 from batchrunner.media.verdicts import Files, Verdict, publish_all
 from batchrunner.providers.http import Http
-from batchrunner.values import Attempt, MediaFile
+from batchrunner.values import Attempt, MediaFile, content_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,10 @@ class Provenance:
     card_sha256: str
     version: str
     seed_field: str | None
+    provider: str = "gmi"
+    campaign_seed: int | None = None
+    # Local files as the manifest names them, by content hash.
+    pictures: Mapping[str, str] = field(default_factory=dict)
 
 
 class ClipFolder:
@@ -170,15 +174,23 @@ class ClipFolder:
             "batchrunner": common.version,
             "job": attempt.job,
             "attempt": attempt.number,
+            "provider": common.provider,
             "model": attempt.model,
             "payload": dict(attempt.payload),
+            "pictures": {name: self._picture(one) for name, one in attempt.pictures.items()},
             "seed": seed,
+            "campaign_seed": common.campaign_seed,
             "request_id": attempt.request_id,
             "submitted_at": utc_text(attempt.submitted_us),
             "accepted_at": utc_text(attempt.accepted_us) if attempt.accepted_us else None,
             "published_at": utc_text(self._clock.now_us()),
             "files": [file.as_json() for file in files],
         }
+
+    def _picture(self, upload: str) -> dict[str, str | None]:
+        """Return which local file was uploaded: the payload has only the address, which does not stay."""
+        sha256, extension = content_of(upload)
+        return {"file": self._provenance.pictures.get(sha256), "sha256": sha256, "extension": extension}
 
 
 def _stems(attempt: Attempt) -> Iterator[str]:

@@ -77,7 +77,8 @@ def read_answer(data: bytes) -> list[Verdict]:
 
 def _attempt_told(attempt: Attempt) -> dict[str, Any]:
     told = {name: getattr(attempt, name) for name in Attempt.__slots__}
-    return {**told, "payload": dict(attempt.payload), "files": [file.as_json() for file in attempt.files]}
+    told |= {"payload": dict(attempt.payload), "pictures": dict(attempt.pictures)}
+    return {**told, "files": [file.as_json() for file in attempt.files]}
 
 
 def _attempt_read(told: dict[str, Any]) -> Attempt:

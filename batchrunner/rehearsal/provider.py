@@ -1,9 +1,8 @@
 """The provider, as far as it can be seen through HTTP; its ledger is the oracle's source of truth.
 
-The real adapter (providers/gmi.py) stands on this, so what an answer proves is decided by the real tables.
-Fates of a POST: a word, and for answers that prove nothing whether it was `accepted` or `dropped` all the
-same; `lost` is accepted at once and unanswered, `late` is accepted only after the connection is gone, and
-`slow` is answered after up to three minutes.
+Runners reach it through line.py. Fates of a POST: a word, and for answers that prove nothing whether it was
+`accepted` or `dropped` all the same; `lost` is accepted at once and unanswered, `late` is accepted only after
+the connection is gone, and `slow` is answered after up to three minutes.
 """
 
 from __future__ import annotations
@@ -17,17 +16,15 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from email.utils import formatdate
-from typing import Any, cast
+from typing import Any
 from urllib.parse import unquote
 
-from batchrunner.providers.gmi import Gmi
-from batchrunner.providers.http import Http, NotSentError, Response, UnclearError
+from batchrunner.providers.http import NotSentError, Response, UnclearError
 from batchrunner.rehearsal.schedule import CALM_POSTS, RENDER_S
 from batchrunner.rehearsal.world import Mind, World
 from batchrunner.rules.durations import setting
-from batchrunner.values import UPLOAD, Picture, fingerprint
+from batchrunner.values import fingerprint
 
-ORIGIN = "https://queue.test"
 STORE = "https://store.test"
 FINAL = frozenset({"moderation", "cancelled"})
 WORDS = {
@@ -314,42 +311,3 @@ class Provider:
 
 def _json(status: int, value: object) -> Response:
     return Response(status, {}, json.dumps(value).encode())
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One runner's HTTP: what the adapter calls."""
-
-    provider: Provider
-    mind: Mind
-
-    def post_once(self, url: str, headers: Mapping[str, str], body: bytes, *, read_s: float) -> Response:
-        """See `Http`."""
-        return self.provider.post(self.mind, body)
-
-    def get(
-        self, url: str, headers: Mapping[str, str], *, read_s: float = 0.0, max_bytes: int = 0
-    ) -> Response:
-        """See `Http`."""
-        return self.provider.get(url)
-
-
-class Customer(Gmi):
-    """The real adapter on one runner's line. A picture's address tells its content: nothing is uploaded."""
-
-    def __init__(self, line: Line, key: str = "of-no-account") -> None:
-        world = line.provider.world
-        super().__init__(ORIGIN, key, None, cast(Http, line), now_s=lambda: world.now_us() / 1e6)
-
-    def upload(self, picture: Picture) -> str:
-        """See `Provider`."""
-        return public_url(picture.wire)
-
-    def picture_sha256(self, url: str) -> str | None:
-        """See `Provider`."""
-        return url.removeprefix(f"{STORE}/").partition(".")[0] if url.startswith(STORE) else None
-
-
-def public_url(wire: str) -> str:
-    """Return where a picture lies that was uploaded; others stay where they are."""
-    return f"{STORE}/{wire.removeprefix(UPLOAD)}" if wire.startswith(UPLOAD) else wire

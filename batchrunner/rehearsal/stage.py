@@ -20,7 +20,8 @@ from batchrunner.engine.gate import Bounds
 from batchrunner.engine.run import Tools
 from batchrunner.planning import Change
 from batchrunner.rehearsal.clips import Shelf
-from batchrunner.rehearsal.provider import Customer, Line, Provider, public_url
+from batchrunner.rehearsal.line import Customer, Line, public_url
+from batchrunner.rehearsal.provider import Provider
 from batchrunner.rehearsal.table import Table
 from batchrunner.rehearsal.world import Crew, Mind, Watch, World
 from batchrunner.rules.durations import Durations, Setting, setting

@@ -13,6 +13,7 @@ from batchrunner.rules.states import CLOSED, LIVE
 from batchrunner.store import counters
 from batchrunner.store.schema import UNUSUAL, table
 from batchrunner.values import (
+    UPLOAD,
     Attempt,
     AttemptState,
     HeldJob,
@@ -22,6 +23,7 @@ from batchrunner.values import (
     PendingJob,
     Reason,
     Totals,
+    local_pictures,
 )
 
 CHUNK = 500  # values in one IN list: below every SQLite's limit on parameters
@@ -137,10 +139,13 @@ def next_due_us(db: Database, now_us: int) -> int | None:
     return utc_us(due) if due else None
 
 
+ATTEMPT = "a.*, j.name, j.failures, j.position, j.payload AS planned"
+
+
 def attempts(db: Database, states: Iterable[AttemptState]) -> list[Attempt]:
     """Return all attempts in some states, oldest first."""
     rows = db.query(
-        f"""SELECT a.*, j.name, j.failures, j.position FROM attempts a JOIN jobs j ON j.id = a.job
+        f"""SELECT {ATTEMPT} FROM attempts a JOIN jobs j ON j.id = a.job
             WHERE a.state IN ({texts(states)}) ORDER BY a.id"""
     )
     return [_attempt(row) for row in rows]
@@ -152,7 +157,7 @@ def done_attempts(db: Database, jobs: Iterable[str]) -> Iterator[Attempt]:
     for start in range(0, len(wanted), CHUNK):
         chunk = wanted[start : start + CHUNK]
         rows = db.query(
-            f"""SELECT a.*, j.name, j.failures, j.position FROM attempts a JOIN jobs j ON j.id = a.job
+            f"""SELECT {ATTEMPT} FROM attempts a JOIN jobs j ON j.id = a.job
                 WHERE a.state = 'done' AND a.job IN ({marks(chunk)})""",
             chunk,
         )
@@ -291,6 +296,7 @@ def _attempt(row: Mapping[str, Any]) -> Attempt:
         cost_micros=row["cost_usd_micros"],
         files=tuple(MediaFile(**file) for file in json.loads(row["files"] or "[]")),
         listed=row["position"] is not None,
+        pictures=local_pictures(json.loads(row["planned"])) if UPLOAD in row["planned"] else {},
     )
 
 

@@ -47,6 +47,12 @@ def end_of_run(at_us: int, exit_code: int, stop: str | None, detail: str, next_s
     return Noted(ENDED, at_us, detail=detail, evidence=told)
 
 
+def last_event(db: Database) -> int:
+    """Return the id of the newest event, 0 where there is none."""
+    (newest,) = db.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()
+    return int(newest)
+
+
 def last_run(db: Database) -> PastRun | None:
     """Return the newest run, or None where there was none yet."""
     rows = _rows(db, "ORDER BY id DESC LIMIT 2")  # it has the newest of these events, or the newest two

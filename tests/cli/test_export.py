@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from batchrunner.files import card_text
 from batchrunner.manifest.yamlread import read
-from tests.shell import Shell, against
+from tests.shell import ROOT, Shell, against
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"one" + b"IEND\xaeB`\x82"
 RICH = """\
@@ -131,6 +132,42 @@ def test_an_export_knows_the_price_when_a_table_is_gone(shell: Shell, tmp_path: 
     assert data["price"] == {"per": "job", "usd": 0.2}
 
 
+def test_an_export_finds_its_pictures_when_a_table_is_gone(tmp_path: Path) -> None:
+    """And where one was given another name meanwhile: by their content, in its folder and below."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "fox.png").write_bytes(PNG)
+    (tmp_path / "pictures.csv").write_text("id,file\nfox,photos/fox.png\n", encoding="utf-8")
+    text = RICH.replace("images:\n", "images:\n  - {csv: pictures.csv, vars: {subject: the fox}}\n")
+    text = "".join(line for line in text.splitlines(keepends=True) if "id: fox," not in line)
+    (tmp_path / "night.yaml").write_text(text, encoding="utf-8")
+    shell = Shell(tmp_path)
+    assert shell.inside("plan", "night.yaml", "--record").code == 0
+    wanted = sent(shell, "night.yaml")
+    (tmp_path / "pictures.csv").unlink()
+    (tmp_path / "photos" / "fox.png").rename(tmp_path / "photos" / "renamed.png")
+    done = shell.inside("export", "night", "-o", "out.yaml")
+
+    assert done.err.splitlines()[1:] == ["1 local file must go along with it: photos/renamed.png"]
+    assert sent(shell, "out.yaml") == wanted
+
+
+def test_an_exported_manifest_takes_no_other_picture(shell: Shell, tmp_path: Path) -> None:
+    """Whoever gets it may have one of the same name; other bytes are another payload."""
+    (tmp_path / "elsewhere" / "photos").mkdir(parents=True)
+    shutil.copy(tmp_path / "photos" / "fox.png", tmp_path / "elsewhere" / "photos" / "fox.png")
+    shell.inside("export", "night", "-o", "out.yaml")
+    (tmp_path / "out.yaml").rename(tmp_path / "elsewhere" / "out.yaml")
+    elsewhere = Shell(tmp_path / "elsewhere")
+    unrecorded = elsewhere.inside("plan", "out.yaml", "--frozen")
+    recorded = elsewhere.inside("plan", "out.yaml", "--record")
+    frozen = elsewhere.inside("plan", "out.yaml", "--frozen")
+    (tmp_path / "elsewhere" / "photos" / "fox.png").write_bytes(PNG.replace(b"one", b"two"))
+    other = elsewhere.inside("validate", "out.yaml")
+
+    assert (unrecorded.code, recorded.code, frozen.code, other.code) == (2, 0, 0, 2)
+    assert "images[0].file: photos/fox.png has other bytes: its SHA-256 is " in other.err
+
+
 def test_an_export_goes_to_stdout_and_over_no_file(shell: Shell, tmp_path: Path) -> None:
     """The manifest that it came from is not needed, nor touched."""
     printed = shell.inside("export", "night.yaml")
@@ -209,6 +246,127 @@ def test_the_file_beside_a_clip_finds_its_job_or_makes_it_again(tmp_path: Path) 
     assert made.err == "no state table in none has this job; the manifest on stdout makes the clip again\n"
     assert 'provider: "gmi"' in made.out
     assert [(one["model"], one["payload"]) for one in again] == [(told["model"], told["payload"])]
+
+
+@pytest.fixture(scope="module")
+def delivered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder in which a clip of a local picture was made; its state table is gone."""
+    folder = tmp_path_factory.mktemp("delivered")
+    (folder / "photos").mkdir()
+    shutil.copy(ROOT / "manifests" / "images" / "fox.png", folder / "photos" / "fox.png")
+    with against(folder) as shell:
+        text = (folder / shell.write(takes=1)).read_text(encoding="utf-8")
+        text = text.replace('url: "https://example.com/fox.png"', "file: photos/fox.png")
+        (folder / "night.yaml").write_text(text, encoding="utf-8")
+        assert shell.run("plan", "night.yaml", "-o", "night.plan").code == 0
+        done = shell.run("run", "night.plan", "--quiet")
+        assert done.code == 0, done.err
+    jobs = Shell(folder).inside("plan", "night.yaml", "--jobs").out
+    (folder / "jobs.jsonl").write_text(jobs, encoding="utf-8")
+    shutil.rmtree(folder / "state")
+    return folder
+
+
+@pytest.fixture
+def parcel(delivered: Path, tmp_path: Path) -> Path:
+    """Return a folder with the clip and its sidecar alone."""
+    for one in (delivered / "outputs" / "night" / "fox").iterdir():
+        shutil.copy(one, tmp_path / one.name)
+    return tmp_path
+
+
+def made_of(delivered: Path, text: str, folder: Path) -> tuple[Any, Any]:
+    """Return the payload of the one job that a manifest's text makes, and of the job that was planned."""
+    (folder / "made.yaml").write_text(text, encoding="utf-8")
+    (line,) = Shell(folder).inside("plan", "made.yaml", "--jobs").out.splitlines()
+    planned = json.loads((delivered / "jobs.jsonl").read_text(encoding="utf-8"))
+    return json.loads(line)["payload"], planned["payload"]
+
+
+def test_a_clip_of_a_local_picture_is_made_again_from_the_picture(delivered: Path) -> None:
+    """The file is found from the sidecar's folder up; the address that it was uploaded to is gone."""
+    made = Shell(delivered).inside("jobs", "--like", "outputs/night/fox/push-t1.mp4")
+    payload, planned = made_of(delivered, made.out, delivered)
+
+    assert (made.code, payload) == (0, planned)
+    assert payload["image_url"].startswith("upload:")
+    assert made.err.splitlines()[1] == "1 local file must go along with it: photos/fox.png"
+
+
+def test_a_clip_that_was_passed_on_says_which_picture_it_lacks(delivered: Path, parcel: Path) -> None:
+    """With its hash; a file of that name with other bytes will not do, one of another name will."""
+    told = json.loads((parcel / "push-t1.json").read_text(encoding="utf-8"))
+    shell = Shell(parcel)
+    (parcel / "fox.png").write_bytes(PNG)
+    lacking = shell.inside("jobs", "--like", "push-t1.json")
+    shutil.copy(delivered / "photos" / "fox.png", parcel / "renamed.png")
+    found = shell.inside("jobs", "--like", "push-t1.json")
+    payload, planned = made_of(delivered, found.out, parcel)
+
+    sha256 = told["pictures"]["image_url"]["sha256"]
+    assert told["pictures"]["image_url"]["file"] == "photos/fox.png"
+    assert f"url: {json.dumps(told['payload']['image_url'])}" in lacking.out
+    assert lacking.err.splitlines()[1] == (
+        f"warning: image_url was photos/fox.png with sha256 {sha256} (fox.png has other bytes); only the "
+        "address that it was uploaded to is known, which may be gone: put the file beside push-t1.json and "
+        "ask again"
+    )
+    assert 'file: "renamed.png"' in found.out
+    assert "warning" not in found.err
+    assert payload == planned
+
+
+def test_a_sidecar_of_an_earlier_version_is_taken_as_it_is(parcel: Path) -> None:
+    """It knew nothing of local files, the provider or the campaign's seed."""
+    told = json.loads((parcel / "push-t1.json").read_text(encoding="utf-8"))
+    for name in ("pictures", "provider", "campaign_seed"):
+        del told[name]
+    (parcel / "push-t1.json").write_text(json.dumps(told), encoding="utf-8")
+    made = Shell(parcel).inside("jobs", "--like", "push-t1.json")
+
+    assert made.code == 0
+    assert len(made.err.splitlines()) == 1
+    assert f"url: {json.dumps(told['payload']['image_url'])}" in made.out
+
+
+def test_a_clip_of_the_emulator_is_not_paid_for_by_mistake(parcel: Path) -> None:
+    """The sidecar keeps who made it, whatever the addresses of its pictures look like."""
+    told = json.loads((parcel / "push-t1.json").read_text(encoding="utf-8"))
+    told |= {"provider": "emulator", "pictures": {}}
+    told["payload"]["image_url"] = "https://example.com/fox.png"
+    (parcel / "push-t1.json").write_text(json.dumps(told), encoding="utf-8")
+
+    assert 'provider: "emulator"' in Shell(parcel).inside("jobs", "--like", "push-t1.json").out
+
+
+def test_a_clip_made_with_a_card_of_ones_own_says_so(parcel: Path) -> None:
+    """The one that ships makes the same payload, or nothing is written; the own one is taken where it is."""
+    own = card_text("pixverse-v5.6-i2v") + "\n"
+    told = json.loads((parcel / "push-t1.json").read_text(encoding="utf-8"))
+    told["card_sha256"] = hashlib.sha256(own.encode()).hexdigest()
+    (parcel / "push-t1.json").write_text(json.dumps(told), encoding="utf-8")
+    other = Shell(parcel).inside("jobs", "--like", "push-t1.json")
+    (parcel / "own.json").write_text(own, encoding="utf-8")
+    mine = Shell(parcel).inside("jobs", "--like", "push-t1.json")
+
+    assert f"warning: the model's card was another one then (sha256 {told['card_sha256']})" in other.err
+    assert 'card: "own.json"\n' in mine.out
+    assert "the model's card" not in mine.err
+
+
+def test_what_is_no_clip_is_called_by_its_name(parcel: Path) -> None:
+    """A manifest, a clip without a sidecar, and a second file of a job, whose sidecar is the first one's."""
+    shell = Shell(parcel)
+    (parcel / "n.yaml").write_text("version: 1\n", encoding="utf-8")
+    shutil.copy(parcel / "push-t1.mp4", parcel / "lone.mp4")
+    shutil.copy(parcel / "push-t1.mp4", parcel / "push-t1-2.mp4")
+    manifest, lone, second = (
+        shell.inside("jobs", "--like", one) for one in ("n.yaml", "lone.mp4", "push-t1-2.mp4")
+    )
+
+    assert (manifest.code, lone.code, second.code) == (2, 2, 0)
+    assert manifest.err == "n.yaml is not the file that batchrunner writes beside a clip\n"
+    assert lone.err == "there is no file lone.json, which would tell of this clip\n"
 
 
 def test_a_clip_whose_picture_an_emulator_had_goes_to_no_paid_queue(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ class Ear:
     hangs: bool = False
     port: int = 0
     heard: list[tuple[str, str, str]] = field(default_factory=list)  # path, title, body
+    weights: list[str] = field(default_factory=list)  # of the same messages
 
     def address(self, path: str) -> str:
         """Return the address as apprise writes it; the password must never be seen anywhere."""
@@ -48,6 +49,7 @@ def listening(*, hangs: bool = False) -> Iterator[Ear]:
         def do_POST(self) -> None:
             told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             ear.heard.append((self.path, told["title"], told["message"]))
+            ear.weights.append(told["type"])
             if ear.hangs:
                 over.wait(30)
                 return
@@ -88,6 +90,7 @@ def test_each_is_told_what_it_asked_for(tmp_path: Path) -> None:
         idle = shell.run("run", "night.yaml", **places)
 
     assert (done.code, idle.code) == (4, 4), done.err
+    assert set(ear.weights) == {"warning"}
     assert ear.titles("phone")[0] == ear.titles("pager")[0] == "night: a job is held"
     assert ear.titles("phone")[1] == ear.titles("pager")[1] == "night: 1 of 2 jobs done, 1 held"
     last = [body for where, _title, body in ear.heard if where == "/phone"][1]
@@ -115,6 +118,7 @@ def test_a_quiet_night_is_told_once_and_a_run_with_nothing_to_do_not_at_all(tmp_
         ("/all", "night: 2 of 2 jobs done", ear.heard[0][2]),
         ("/phone", "night: 2 of 2 jobs done", ear.heard[0][2]),
     ]
+    assert ear.weights == ["success", "success"]
 
 
 def test_the_budget_is_told_at_four_fifths_and_its_end_as_a_stop(tmp_path: Path) -> None:
@@ -130,6 +134,7 @@ def test_the_budget_is_told_at_four_fifths_and_its_end_as_a_stop(tmp_path: Path)
     ]
     assert ear.titles("pager") == ["night: 3 of 5 jobs done, stopped: budget"]
     assert "--budget 0.75" in ear.heard[-1][2]
+    assert sorted(ear.weights) == ["failure", "failure", "warning"]
 
 
 def test_a_run_that_cannot_go_on_at_all_says_so(tmp_path: Path) -> None:

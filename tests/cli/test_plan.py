@@ -69,6 +69,28 @@ def test_the_plan_is_one_screen_by_image_prompt_and_setting(tmp_path: Path) -> N
     assert not (tmp_path / "state").exists()
 
 
+def test_a_plan_in_the_middle_of_a_night_fits_a_terminal_too(tmp_path: Path) -> None:
+    """24 lines of 80: where there is more to tell, fewer images, prompts and settings are told singly."""
+    shell = Shell(tmp_path)
+    write(tmp_path, images=60)
+    path = tmp_path / "night.yaml"
+    prompts = ", ".join(f'{{id: p{n}, text: "Turn {n} degrees"}}' for n in range(18))
+    text = path.read_text(encoding="utf-8").replace("[360p, 540p]", "[360p, 540p, 720p, 1080p]")
+    path.write_text(text.replace('"Pan left"}', f'"Pan left"}}, {prompts}'), encoding="utf-8")
+    assert shell.inside("plan", "night.yaml", "--record").code == 0
+    with closing(sqlite3.connect(tmp_path / "state" / "night.db")) as db, db:
+        for number, state in enumerate(("done", "failed", "held", "active"), 1):
+            db.execute("UPDATE jobs SET state = ? WHERE image = ?", [state, f"i{number}"])
+    path.write_text(path.read_text(encoding="utf-8").replace("id: i9,", "id: nine,"), encoding="utf-8")
+    small = shell.run("plan", "night.yaml", LINES="24", COLUMNS="80").out.splitlines()
+    large = shell.run("plan", "night.yaml", LINES="60", COLUMNS="80").out.splitlines()
+
+    heights = [sum(-(-len(line) // 80) for line in lines) for lines in (small, large)]
+    assert heights[0] < 24 < heights[1]
+    assert "           … 59 more     9,440 jobs  " in "\n".join(small)
+    assert len([line for line in large if line.startswith("           ")]) == 9
+
+
 def test_recording_writes_the_jobs_and_then_changes_are_told_with_their_price(tmp_path: Path) -> None:
     """New, unchanged, changed and gone; what was paid for as it was is paid for again."""
     shell = Shell(tmp_path)

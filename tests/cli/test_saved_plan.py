@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from batchrunner import Campaign
+from batchrunner.bills import read_bill
+from batchrunner.errors import CredentialsError, UsageError
 from tests.shell import QUICK, Shell, against, wait_for
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"one" + b"IEND\xaeB`\x82"
@@ -150,6 +153,139 @@ def test_a_table_that_was_only_saved_anew_is_what_was_planned(tmp_path: Path) ->
         assert (shell.ledger()["accepted"], shell.charged_at_most_once()) == (6, True)
 
 
+def sorted_anew(folder: Path) -> None:
+    """Let the rows of a table stand in another order."""
+    head, *rows = TABLES["rows/images.csv"].splitlines()
+    (folder / "rows" / "images.csv").write_text("\n".join([head, *reversed(rows)]), encoding="utf-8")
+
+
+SORTED_ANEW = (
+    "only the order of the jobs has changed (rows/images.csv has its rows in another order): "
+    "each sends what it did"
+)
+
+
+def test_a_table_that_was_sorted_anew_is_what_was_planned(tmp_path: Path) -> None:
+    """Its jobs are the same for the same money: it is told, and the plan is done, also after a stop."""
+    with against(tmp_path) as shell:
+        with_tables(tmp_path)
+        shell.inside("plan", "night.yaml", "-o", "night.plan")
+        first = shell.run("run", "night.plan", "--max-new", "2", "--quiet")
+        sorted_anew(tmp_path)
+        done = shell.run("run", "night.plan", "--quiet")
+
+        assert (first.code, done.code) == (10, 0), done.err
+        assert f"note: {SORTED_ANEW}" in done.err.splitlines()
+        assert (shell.ledger()["accepted"], shell.charged_at_most_once()) == (6, True)
+
+
+def test_a_plan_of_some_jobs_is_refused_where_an_order_hides_which(tmp_path: Path) -> None:
+    """While all of it waits they are known; once a part is done, another job could stand for one of them."""
+    shell = Shell(tmp_path, "http://127.0.0.1:1", "key")
+    with_tables(tmp_path)
+    shell.inside("plan", "night.yaml", "--record")
+    with closing(sqlite3.connect(tmp_path / "state" / "night.db")) as db, db:
+        db.execute("UPDATE jobs SET state = 'failed' WHERE image = 'fox'")
+    shell.inside("plan", "night.yaml", "-o", "night.plan")
+    sorted_anew(tmp_path)
+    known = shell.inside("run", "night.plan", "--dry-run")
+    with closing(sqlite3.connect(tmp_path / "state" / "night.db")) as db, db:
+        db.execute("UPDATE jobs SET state = 'done' WHERE position = 4")
+    unsure = shell.inside("run", "night.plan", "--dry-run")
+
+    assert known.code == 0
+    assert f"note: {SORTED_ANEW}" in known.err.splitlines()
+    assert (unsure.code, unsure.out) == (2, "")
+    assert unsure.err.splitlines()[1:-1] == [
+        f"  {SORTED_ANEW}; but not all that was planned still waits, or more does, and which jobs it was "
+        "cannot be told"
+    ]
+
+
+def test_a_plan_blames_only_the_table_that_says_something_else(tmp_path: Path) -> None:
+    """One that was saved anew, and one that was sorted anew, are beside the point."""
+    shell = Shell(tmp_path, "http://127.0.0.1:1", "key")
+    with_tables(tmp_path)
+    shell.inside("plan", "night.yaml", "-o", "night.plan")
+    sorted_anew(tmp_path)
+    (tmp_path / "words.txt").write_bytes(b"Slow push-in\r\n\r\nPan left\r\n")
+    (tmp_path / "more.jsonl").write_text('{"id": "out", "text": "Slow zoom"}', encoding="utf-8")
+    done = shell.inside("run", "night.plan")
+
+    assert done.code == 2
+    assert done.err.splitlines()[1:3] == [
+        "  more.jsonl has changed",
+        "  what the 6 planned jobs would send has changed",
+    ]
+
+
+def test_a_stale_plan_is_told_before_a_missing_key(tmp_path: Path) -> None:
+    """To look for a key first, and then to make the plan again, is one way too many."""
+    shell = Shell(tmp_path)
+    saved(shell)
+    keyless = shell.inside("run", "night.plan")
+    shell.write(takes=4)
+    stale = shell.inside("run", "night.plan")
+
+    assert (keyless.code, stale.code) == (5, 2)
+    assert "night.plan holds no more" in stale.err
+
+
+def test_a_plan_that_held_is_looked_at_again_once_something_has_happened(tmp_path: Path) -> None:
+    """By whoever uses it from Python: a failed job that was let go meanwhile is none that was planned."""
+    shell = Shell(tmp_path)
+    shell.inside("plan", shell.write(), "--record")
+    with closing(sqlite3.connect(tmp_path / "state" / "night.db")) as db, db:
+        db.execute("UPDATE jobs SET state = 'failed' WHERE position = 1")
+    saved(shell)
+    campaign = Campaign(tmp_path / "night.yaml", state=tmp_path / "state")
+    bill = read_bill(tmp_path / "night.plan")
+    assert campaign.check_bill(bill) == ""
+    with pytest.raises(CredentialsError):
+        campaign.run(bill=bill)
+    assert shell.inside("retry", "night").code == 0
+
+    with pytest.raises(UsageError, match="1 job would be sent that the plan does not have"):
+        campaign.run(bill=bill)
+
+
+def test_a_plan_that_was_moved_says_what_it_is_relative_to(tmp_path: Path) -> None:
+    """Its paths begin in its own folder; `rehearse` says so too."""
+    shell = Shell(tmp_path)
+    saved(shell)
+    (tmp_path / "plans").mkdir()
+    (tmp_path / "night.plan").rename(tmp_path / "plans" / "night.plan")
+    for verb in ("run", "rehearse"):
+        done = shell.inside(verb, "plans/night.plan")
+        assert (done.code, done.out) == (2, "")
+        assert done.err == (
+            "plans/night.plan is a plan of the manifest night.yaml, from the plan's own folder on, and there "
+            "is no file plans/night.yaml: put the plan back where it was made, or make it again: "
+            "batchrunner plan MANIFEST -o plans/night.plan\n"
+        )
+
+
+def test_a_plan_stands_for_its_campaign(tmp_path: Path) -> None:
+    """Wherever one is asked about; what needs the manifest itself names it."""
+    shell = Shell(tmp_path)
+    shell.inside("plan", shell.write(), "--record")
+    saved(shell)
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+
+    for words in (["status"], ["jobs"], ["export"]):
+        assert shell.inside(*words, "night.plan").out == shell.inside(*words, "night").out
+    assert shell.inside("why", "night.plan", "fox.push.t1").code == 0
+    for verb in ("plan", "validate"):
+        wrong = shell.inside(verb, "night.plan")
+        assert wrong.code == 2
+        assert "night.plan is a saved plan, not a manifest: give night.yaml; " in wrong.err
+    other, none = shell.inside("status", "notes.txt"), shell.inside("status", "no/night.plan")
+    assert (other.code, none.code) == (2, 2)
+    ways = "name a campaign, its manifest (.yaml) or a saved plan of it\n"
+    assert other.err == f"notes.txt is neither a manifest nor a saved plan: {ways}"
+    assert none.err == f"no/night.plan is no campaign's name, and no file: {ways}"
+
+
 @pytest.mark.parametrize(
     ("name", "before", "after", "more"),
     [
@@ -200,7 +336,7 @@ def test_a_changed_row_of_a_job_that_is_done_is_seen_too(tmp_path: Path) -> None
     [
         (lambda text: text[: len(text) // 2], "is not a whole plan of batchrunner"),
         (lambda text: text.replace('"jobs": 3', '"jobs": 4'), "was edited after it was made"),
-        (lambda text: text.replace('"batchrunner_plan": 2', '"batchrunner_plan": 9'), "of another version"),
+        (lambda text: text.replace('"batchrunner_plan": 3', '"batchrunner_plan": 9'), "of another version"),
     ],
 )
 def test_a_plan_that_is_not_whole_is_refused(tmp_path: Path, spoil: object, said: str) -> None:
@@ -235,7 +371,7 @@ def test_a_plan_goes_over_an_older_one_and_over_nothing_else(tmp_path: Path) -> 
     ]
 
     assert (tmp_path / "night.plan").read_bytes() != before
-    assert [one.code for one in refused] == [2, 2, 2, 2]
+    assert [(one.code, one.out) for one in refused] == [(2, "")] * 4  # before the work, not after it
     assert refused[0].err == "notes.txt is there already and is not ours to replace: choose another name\n"
     assert (tmp_path / "notes.txt").read_text(encoding="utf-8") == "mine"
     assert json.loads((tmp_path / "night.plan").read_text(encoding="utf-8"))["campaign"] == "night"

@@ -330,7 +330,7 @@ def said(files: Mapping[str, str], folder: Path) -> Said:
 
 
 def _still(message: str) -> str:
-    return re.sub(r"(in line |:)[0-9]+", r"\1", message)
+    return re.sub(r"(in line |nor for |:)[0-9]+", r"\1", message)
 
 
 def may_hide(one: str, other: str) -> bool:

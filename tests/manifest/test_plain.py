@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from batchrunner.manifest.pictures import PictureError, from_url, name_in
-from batchrunner.manifest.slugs import ID, is_path, segment, slug
+from batchrunner.manifest.slugs import ID, is_path, segment, slug, stem
 from batchrunner.manifest.templates import fill, names, parts
 
 NAMES = st.text("ab09.-_Aé \n", max_size=70) | st.sampled_from(["aux", "com1", "nul.x", "con-", "b" * 121])
@@ -38,7 +37,28 @@ def test_the_name_in_an_address_is_that_of_its_path(rest: str) -> None:
     except ValueError:
         assume(False)
 
-    assert name_in(url) == PurePosixPath(path).stem
+    assert name_in(url) == stem(path)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("a.png", "a"),
+        ("shots/a.b.png", "a.b"),
+        ("a/", "a"),
+        ("a/.", "a"),
+        ("a.png/b", "b"),
+        (".hidden", ".hidden"),
+        ("a.", "a."),  # "a" to pathlib since 3.14
+        ("..a", "."),  # "..a" to it
+        ("..", ".."),
+        ("a\\b.png", "a\\b"),
+        ("", ""),
+    ],
+)
+def test_a_file_has_the_same_name_in_every_python(path: str, name: str) -> None:
+    """An id that comes of it must not change with the interpreter: the job would be another one."""
+    assert stem(path) == name
 
 
 @pytest.mark.parametrize(

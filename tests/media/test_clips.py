@@ -211,9 +211,12 @@ def test_the_story_tells_where_a_clip_came_from(at: Desk) -> None:
         "batchrunner": "1.2.3",
         "job": ATTEMPT.job,
         "attempt": 2,
+        "provider": "gmi",
         "model": ATTEMPT.model,
         "payload": {"prompt": "Füchse", "seed": 7},
+        "pictures": {},
         "seed": 7,
+        "campaign_seed": None,
         "request_id": "req-1",
         "submitted_at": "2026-05-28T20:26:40.000000Z",
         "accepted_at": "2026-05-28T20:26:41.500000Z",
@@ -230,6 +233,20 @@ def test_the_story_tells_where_a_clip_came_from(at: Desk) -> None:
     }
     assert published_at.endswith("Z")
     assert "canary" not in (at.root / STORY).read_text(encoding="utf-8")
+
+
+def test_the_story_keeps_which_local_file_was_uploaded(at: Desk) -> None:
+    """The payload has only an address, which does not stay; of a file that no name is known of, the hash."""
+    sha256, nameless = "1" * 64, "2" * 64
+    pictures = {"first_frame": f"upload:{sha256}.png", "last_frame": f"upload:{nameless}.jpeg"}
+    attempt = at.fetched(replace(ATTEMPT, pictures=pictures))
+    at.anew(replace(PROVENANCE, campaign_seed=9, pictures={sha256: "a/b.png"})).publish([attempt])
+
+    assert at.story()["campaign_seed"] == 9
+    assert at.story()["pictures"] == {
+        "first_frame": {"file": "a/b.png", "sha256": sha256, "extension": "png"},
+        "last_frame": {"file": None, "sha256": nameless, "extension": "jpeg"},
+    }
 
 
 def test_a_model_without_seeds_tells_none(at: Desk) -> None:

@@ -20,7 +20,8 @@ from batchrunner.engine.run import Tools
 from batchrunner.engine.steps import Stop, Terms
 from batchrunner.errors import BatchrunnerError, LockedError
 from batchrunner.rehearsal.clips import Shelf
-from batchrunner.rehearsal.provider import Customer, Line, Provider
+from batchrunner.rehearsal.line import Customer, Line
+from batchrunner.rehearsal.provider import Provider
 from batchrunner.rehearsal.schedule import Schedule
 from batchrunner.rehearsal.table import Table
 from batchrunner.rehearsal.world import Crash, Crew, EndlessError, Mind, Watch, World

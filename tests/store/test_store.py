@@ -110,6 +110,18 @@ def test_the_tables_moves_are_the_rules_moves(store: Store) -> None:
     assert {(str(source), str(to)) for (source, _kind), to in TRANSITIONS.items() if source} == rows
 
 
+def test_an_attempt_is_read_back_with_the_local_file_that_was_uploaded_for_it(tmp_path: Path) -> None:
+    """Its payload has only the address: the job's own says which file that was."""
+    job, upload = a_job(1, image_url=f"upload:{'1' * 64}.png"), f"upload:{'1' * 64}.png"
+    store = opened(tmp_path, [job])
+    sent = {**job.payload, "image_url": "https://storage.test/x.png"}
+    begun = replace(an_attempt(job), payload=sent, pictures={"image_url": upload})
+    store.commit([Intended(begun, START_US)])
+
+    assert reading.live_attempts(store.db) == [begun]
+    store.close()
+
+
 def test_the_database_refuses_a_second_open_attempt(store: Store) -> None:
     """Whatever the code believes: one open attempt a job."""
     job = a_job(1)
