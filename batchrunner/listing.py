@@ -5,10 +5,9 @@ A table whose pictures nobody can find is refused. A placeholder in their stead 
 
 from __future__ import annotations
 
-import csv
 import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -19,17 +18,18 @@ from batchrunner.files import card_ids
 from batchrunner.manifest.columns import (
     PICTURE_LIKE,
     PICTURES,
-    ROW_FIRST,
     SHOWN_MAX,
-    is_row,
     known_names,
     usual_names,
 )
-from batchrunner.manifest.csvread import BARS
-from batchrunner.manifest.jsonread import A_LIST
+from batchrunner.manifest.csvread import column_names
+from batchrunner.manifest.header import names_columns
+from batchrunner.manifest.jsonread import A_LIST, SPREAD, is_spread
+from batchrunner.manifest.textfile import ContentError, SourceError, read_text
 
 Section = Literal["shots", "images", "prompts"]
 
+JSON_SUFFIXES = frozenset({".jsonl", ".ndjson", ".json"})
 HEAD = 1 << 16  # bytes of a table's first line that are read
 KEYS = ("image", "url", "file")  # columns in which any model's picture is found
 WORDS = ("prompt", "text")
@@ -42,14 +42,10 @@ def section_of(table: Path, card: Card) -> Section:
         UsageError: the table cannot be read, or lacks a column that the model cannot do without, or has
             pictures and the model takes none.
     """
-    names = _columns(table)
-    plain = {name.strip().casefold(): name.strip() for name in names}
     known = known_names("images", card) | known_names("shots", card) | PICTURE_LIKE
-    if table.suffix.lower() != ".jsonl" and known.isdisjoint(plain) and is_row([*plain.values()]):
-        raise UsageError(f"{table}:1: {ROW_FIRST}; put one above it, such as {usual_names('shots', card)}")
+    names, columns = _columns(table, known, card)
+    plain = {name.strip().casefold(): name.strip() for name in names}
     has_words = not plain.keys().isdisjoint(WORDS)
-    named = ", ".join([*plain.values()][:SHOWN_MAX]) + (", …" if len(plain) > SHOWN_MAX else "")
-    columns = f"its columns: {named or 'none'}"
     if not card.image_fields:
         if picture := _needless(plain, table):
             advice = f"leave the column out, or call it #{picture} for a note"
@@ -89,12 +85,30 @@ def _advice(plain: Mapping[str, str], card: Card, *, has_words: bool) -> str:
         return ", or ".join(told)
     if not has_words:
         return "rename or add them"
-    imageless = " or ".join(one for one, fields in _models().items() if not fields)
     return (
         f"it has only words, and {card.id} takes {card.takes_files}: add {needed}, "
-        f"or take --model {imageless}; for the pictures of a folder, "
+        f"or take --model {imageless_models()}; for the pictures of a folder, "
         "`batchrunner init FOLDER`, and name the table under `prompts:`"
     )
+
+
+def imageless_models() -> str:
+    """Return the models that take no pictures, in words."""
+    return " or ".join(one for one, fields in _models().items() if not fields)
+
+
+def is_table(text: Path) -> bool:
+    """Tell whether a .txt is a table, as Excel saves one with tabs: its first line names several columns.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        return names_columns(read_text(text, "lines").text)
+    except SourceError as error:
+        raise UsageError(str(error)) from error
+    except ContentError as error:
+        raise UsageError(str(error.problem)) from error
 
 
 def _needed(card: Card) -> tuple[str, ...]:
@@ -119,26 +133,25 @@ def _models() -> Mapping[str, tuple[str, ...]]:
     return {card.id: tuple(field.casefold() for field in card.image_fields) for card in cards}
 
 
-def _columns(table: Path) -> list[str]:
+def _columns(table: Path, known: Set[str], card: Card) -> tuple[list[str], str]:
+    """Return the names of a table's columns, and the same in words."""
+    kind = "jsonl" if table.suffix.lower() in JSON_SUFFIXES else "csv"
     try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            first, said = file.readline(HEAD), ""
-            if first.lower().startswith("sep="):
-                first, said = file.readline(HEAD), first[len("sep=") :][:1]
-    except OSError as error:
-        raise UsageError(f"cannot read {table}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{table} is not UTF-8: in Excel, Save as, CSV UTF-8") from error
-    if first.lstrip().startswith("["):
-        raise UsageError(f"{table}: {A_LIST}")
-    if table.suffix.lower() == ".jsonl":
-        try:
-            told = json.loads(first)
-        except ValueError:
-            told = {}
-        return list(told) if isinstance(told, dict) else []
-    divider = said or next((one for one in "\t;" if one in first), ",")
-    names = next(csv.reader([first], delimiter=divider), [])
-    if len(names) == 1 and "|" in first:
-        raise UsageError(f"{table}: {BARS}")
-    return names
+        file = read_text(table, kind)
+        first = file.text.lstrip()[:HEAD].partition("\n")[0]
+        if first.startswith("["):
+            raise UsageError(f"{table}: {A_LIST}")
+        if kind == "jsonl" and is_spread(file.text):
+            raise UsageError(f"{table}: {SPREAD}")
+        if kind == "csv":
+            return column_names(file, known, usual_names("shots", card))
+    except SourceError as error:
+        raise UsageError(str(error)) from error
+    except ContentError as error:
+        raise UsageError(str(error.problem)) from error
+    try:
+        told = json.loads(first)
+    except ValueError:
+        told = {}
+    names = list(told) if isinstance(told, dict) else []
+    return names, f"the keys of its first line are {', '.join(names[:SHOWN_MAX]) or 'none'}"

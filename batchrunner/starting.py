@@ -16,7 +16,7 @@ from pathlib import Path
 
 from batchrunner.cards import Card
 from batchrunner.errors import LocalError, ManifestError, UsageError
-from batchrunner.listing import section_of
+from batchrunner.listing import JSON_SUFFIXES, imageless_models, is_table, section_of
 from batchrunner.manifest.dimensions import size_of
 from batchrunner.manifest.entries import first_words, words_id
 from batchrunner.manifest.expand import expand
@@ -59,10 +59,11 @@ limits:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A manifest's text, and how many jobs it makes."""
+    """A manifest's text, how many jobs it makes, and what was left out of it."""
 
     text: str
     jobs: int
+    notes: tuple[str, ...] = ()
 
 
 def suffixes(card: Card) -> frozenset[str]:
@@ -134,17 +135,20 @@ def for_folder(folder: Path, prompts: Sequence[str], path: Path, card: Card) -> 
     deep = f"{below}/**"
     usual = below if own else deep
     patterns = [f"  - {{glob: {_text(f'{usual}/*{suffix}')}}}" for suffix in _suffixes(pictures)]
+    notes = []
     if own and further:
         what = f"{len(further)} more in folders below are left out"
-        patterns.append(f"  # {what}: {_text(f'{deep}/*{further[0].suffix}')} takes them in too")
+        notes.append(f"{what}: {_text(f'{deep}/*{further[0].suffix}')} takes them in too")
     if left:
         kind = "MP4" if card.videos else "PNG or JPEG"
-        patterns.append(f"  # {left} more left out: convert them to {kind}")
+        notes.append(f"{left} more left out: convert them to {kind}")
+    patterns += [f"  # {note}" for note in notes]
     word = "video" if card.videos else "picture"
     sources = "\n".join(["images:", *patterns, *_prompts(prompts, SUGGESTION, f"more clips of each {word}")])
     takes = f"takes: 2                  # seeds for each {word} and prompt\n"
     try:
-        return _checked(path, folder.resolve().name, sources, takes, card, shape)
+        made = _checked(path, folder.resolve().name, sources, takes, card, shape)
+        return replace(made, notes=tuple(notes))
     except ManifestError as error:
         raise _about_options(error, prompts, str(folder)) from error
 
@@ -172,13 +176,16 @@ def for_table(table: Path, path: Path, card: Card) -> Started:
         UsageError: the table is not there, its columns are not what the model needs, or something in it is
             not right; every problem is in it.
     """
-    kind = {".jsonl": "jsonl", ".txt": "lines"}.get(table.suffix.lower(), "csv")
+    suffix = table.suffix.lower()
+    kind = "jsonl" if suffix in JSON_SUFFIXES else "lines" if suffix == ".txt" else "csv"
+    if kind == "lines" and is_table(table):
+        kind = "csv"
     section = "prompts" if kind == "lines" else section_of(table, card)
     source = f"{{{kind}: {_text(Path(os.path.relpath(table, path.parent)).as_posix())}}}"
     if kind == "lines" and card.image_fields:
         raise UsageError(
             f"{table} has only words, and {card.id} takes {card.takes_files}: batchrunner init FOLDER, "
-            f"and name the words there as `prompts: {source}`"
+            f"and name the words there as `prompts: {source}`; or take --model {imageless_models()}"
         )
     if section == "shots":
         sources, takes = f"shots: {source}", "takes: 1                  # seeds for each row\n"

@@ -15,6 +15,7 @@ from batchrunner.cli.options import example
 from batchrunner.cli.text import count
 from batchrunner.errors import BatchrunnerError, LocalError, UsageError
 from batchrunner.files import demo_folder, schema_text
+from batchrunner.listing import JSON_SUFFIXES
 from batchrunner.starting import (
     MODEL,
     default_path,
@@ -48,8 +49,25 @@ limits:
   # budget: 5.00          # dollars, at most
 """
 FOLDERS_SHOWN = 3
-TABLES = frozenset({".csv", ".tsv", ".jsonl"})
+TABLES = frozenset({".csv", ".tsv", *JSON_SUFFIXES})
+MANIFESTS = frozenset({".yaml", ".yml"})
 EXAMPLES = ("demo", "lookbook", "quality-ladder", "seed-sweep", "shotlist", "transitions")
+
+
+class _Example(click.Choice[str]):
+    """The name of an example; for a misspelt one, the nearest."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name.
+
+        Raises:
+            UsageError: there is no such example.
+        """
+        if value not in self.choices:
+            near = difflib.get_close_matches(value.casefold(), self.choices, n=1)
+            meant = f"did you mean {near[0]}? There are" if near else "there are"
+            raise UsageError(f'there is no example "{value}": {meant} {", ".join(self.choices)}')
+        return super().convert(value, param, ctx)
 
 
 @click.command(
@@ -64,14 +82,14 @@ EXAMPLES = ("demo", "lookbook", "quality-ladder", "seed-sweep", "shotlist", "tra
 @click.option(
     "--from",
     "table",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     help="A csv or jsonl of shots, images or prompts; or a text of prompts, one a line.",
 )
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The manifest to write."
 )
 @click.option("--model", help="The model to render with; `batchrunner models` lists them.")
-@click.option("--example", "name", type=click.Choice(EXAMPLES), help="Lay out a worked example.")
+@click.option("--example", "name", type=_Example(EXAMPLES), help="Lay out a worked example.")
 @click.option("--demo", is_flag=True, help="The same as --example demo.")
 def init(
     folder: Path | None,
@@ -115,14 +133,22 @@ def _one_way(
         raise click.UsageError("an example is laid out as it is: leave --prompt, --from, --model and -o away")
     if table is not None and (prompts or folder is not None):
         raise click.UsageError("--from names the table: leave FOLDER and --prompt away")
+    if table is not None and table.is_dir():
+        raise UsageError(f"{table} is a folder: batchrunner init {shlex.quote(str(table))}")
+    if table is not None and table.suffix.lower() in MANIFESTS and table.is_file():
+        raise UsageError(f"{table} is {_instead(table)}")
     if folder is not None and folder.is_file():
         raise click.UsageError(f"{folder} is {_instead(folder)}")
 
 
 def _instead(file: Path) -> str:
     """Return what a file is that stands for a folder, and the command that was meant."""
-    if file.suffix.lower() in TABLES:
-        return f"a table: batchrunner init --from {shlex.quote(str(file))}"
+    quoted = shlex.quote(str(file))
+    if file.suffix.lower() in MANIFESTS:
+        return f"a manifest already: batchrunner plan {quoted}"
+    if file.suffix.lower() in {*TABLES, ".txt"}:
+        kind = "a text" if file.suffix.lower() == ".txt" else "a table"
+        return f"{kind}: batchrunner init --from {quoted}"
     return f"a file, and a folder is asked for: batchrunner init {shlex.quote(str(file.parent))}"
 
 
@@ -139,7 +165,9 @@ def _has_files(folder: Path | None, prompts: tuple[str, ...], output: Path | Non
         return bool(card.image_fields)
     kind, taken = "videos" if card.videos else "pictures", ", ".join(sorted(suffixes(card)))
     if folder is not None and (left := others(here, card)):
-        raise UsageError(f"there are no {kind} in {here} that the model takes: convert {left[0]} to {taken}")
+        more = f" and {len(left) - 1:,} more" if len(left) > 1 else ""
+        what = f"there are no {kind} in {here} that the model takes"
+        raise UsageError(f"{what}: convert {left[0]}{more} to {taken}")
     if prompts or (folder is not None and (output is not None or model is not None)):
         where = f"{here} or below it" if folder is not None else "this folder"
         raise UsageError(f"there are no {kind} in {where}: {taken}{_holding(card)}")
@@ -170,7 +198,9 @@ def _missing(folder: Path) -> str:
 
 
 def _near(folder: Path) -> str:
-    """Return the folder that was most likely meant, in words."""
+    """Return the folder, or example, that was most likely meant, in words."""
+    if str(folder) in EXAMPLES:
+        return f": batchrunner init --example {folder}"
     parent = folder.parent
     if not parent.is_dir():
         return f": there is no folder {parent}"
@@ -185,7 +215,7 @@ def _for_what_is_there(
 
     card, here = load_card(model or MODEL), folder or Path()
     path = output or default_path(table or here)
-    _refuse_to_overwrite(path)
+    _refuse_to_overwrite(path, "name another file with -o, or move it away")
     added = [one for one in (path.parent, *path.parent.parents) if not one.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)  # paths from a folder that is not there lead nowhere
     try:
@@ -202,18 +232,20 @@ def _for_what_is_there(
     _write_schema(Path())
     path.write_text(made.text, encoding="utf-8")
     click.echo(f"wrote {path}: {count(made.jobs, 'job')}")
-    click.echo(f"next: batchrunner run {path}")
+    for note in made.notes:
+        click.echo(note, err=True)
+    click.echo(f"next: batchrunner run {shlex.quote(str(path))}")
 
 
 def _tell(made: Path, folder: Path) -> None:
     click.echo(f"wrote {made}")
-    where = f"cd {folder} && " if folder != Path() else ""
+    where = f"cd {shlex.quote(str(folder))} && " if folder != Path() else ""
     click.echo(f"next: {where}batchrunner run {os.fspath(made.relative_to(folder))}")
 
 
 def _starter(folder: Path) -> Path:
     path = folder / "manifest.yaml"
-    _refuse_to_overwrite(path)
+    _refuse_to_overwrite(path, "name another file with -o, or move it away")
     _write_schema(folder)
     name = folder.resolve().name.lower()
     campaign = "".join(char if char.isascii() and char.isalnum() else "-" for char in name).strip("-")
@@ -226,7 +258,7 @@ def _example(folder: Path, name: str) -> Path:
     source = demo_folder()
     files = sorted(source.glob(f"{name}.*"))
     for file in files:
-        _refuse_to_overwrite(folder / "manifests" / file.name)
+        _refuse_to_overwrite(folder / "manifests" / file.name, "name another folder, or move it away")
     _write_schema(folder)
     shutil.copytree(source / "images", folder / "manifests" / "images", dirs_exist_ok=True)
     for file in files:
@@ -234,9 +266,9 @@ def _example(folder: Path, name: str) -> Path:
     return folder / "manifests" / f"{name}.yaml"
 
 
-def _refuse_to_overwrite(path: Path) -> None:
+def _refuse_to_overwrite(path: Path, advice: str) -> None:
     if path.exists():
-        raise UsageError(f"{path} is there already; nothing was written")
+        raise UsageError(f"{path} is there already, and nothing was written: {advice}")
 
 
 def _write_schema(folder: Path) -> None:

@@ -45,6 +45,11 @@ WORD_LIKE = frozenset({"words", "prompts", "caption", "captions", "description",
 FILES = (*SUFFIXES, *VIDEO_SUFFIXES)
 WORDS_MIN = 3  # blanks in a cell that is a sentence, and no name of a column
 ROW_FIRST = "looks like a row, for none of its columns has a known name: the first line names the columns"
+# What spreadsheets write for yes and no, in eight languages of Europe.
+BOOLS = {
+    **dict.fromkeys(("true", "wahr", "vrai", "verdadero", "vero", "verdadeiro", "waar", "prawda"), True),
+    **dict.fromkeys(("false", "falsch", "faux", "falso", "onwaar", "fa\u0142sz"), False),
+}
 SHOWN_MAX = 12  # columns of a table that a message names
 SEED_WORDS = "seeds are not set here: `takes` and the campaign's `seed` decide them"
 
@@ -139,17 +144,27 @@ def missing(section: str, keys: Set[Any], card: Card | None) -> list[Sequence[st
 
 
 def lacking(
-    section: str, paths: Iterable[Path | None], names: Sequence[str], card: Card | None
+    section: str, paths: Iterable[Path | None], names: Sequence[str], card: Card | None, listed: str
 ) -> list[tuple[Sequence[str], str]]:
-    """Return what columns a table lacks of which every row needs one, each time with that in words."""
+    """Return what columns a table lacks of which every row needs one, each time with that in words.
+
+    `listed`: which columns there are, in words.
+    """
     several = card.image_fields if card is not None and len(card.image_fields) > 1 else ()
-    found: list[tuple[Sequence[str], str]] = []
+    found, strange = list[tuple[Sequence[str], str]](), list[Sequence[str]]()
+    called = []
     for needed in missing(section, {path[0] for path in paths if path}, card):
-        near = meant_for(needed, names, card)
-        meant = f'rename "{near}", or add one' if near else "rename or add one"
-        shown = ", ".join([*names[:SHOWN_MAX], *(["…"] if len(names) > SHOWN_MAX else [])])
         name = '" and "'.join(several) if several and "frames" in needed else needed[0]
-        found.append((needed, f'there is no column "{name}": {meant}; the columns are {shown}'))
+        if near := meant_for(needed, names, card):
+            found.append((needed, f'there is no column "{name}": rename "{near}", or add one; {listed}'))
+        else:
+            strange.append(needed)
+            called.append(f'"{name}"')
+    if strange:
+        one = len(strange) == 1
+        what = f"there {'is no column' if one else 'are no columns'} {' and '.join(called)}"
+        what = f"{what}: rename or add {'one' if one else 'them'}; {listed}"
+        found.append((tuple(itertools.chain.from_iterable(strange)), what))
     return found
 
 
@@ -168,8 +183,8 @@ def typed(text: str, rule: Mapping[str, Any] | None) -> JSON:
     """Return a cell's text as what the card's rule for a parameter asks for; text where it asks for none."""
     if rule is None or _takes_text(rule, text):
         return text
-    if text.casefold() in {"true", "false"}:
-        return text.casefold() == "true"
+    if (truth := BOOLS.get(text.casefold())) is not None:
+        return truth
     return number(text) if _NUMBER.fullmatch(text) else text
 
 

@@ -1,8 +1,7 @@
 """Csv as spreadsheets export it: one header line, then one row a record.
 
-What separates the cells is read off the header line by a plain rule: a tab if there is one, else a
-semicolon if there is one, else a comma. Rows that are empty altogether are passed over, as are empty
-columns at the end; a row with more or fewer cells than the header is refused.
+What separates the cells is read off the first lines (`header`). Rows that are empty altogether are passed
+over, as are empty columns at the end; a row with more or fewer cells than the header is refused.
 """
 
 from __future__ import annotations
@@ -11,7 +10,8 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import suppress
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -20,14 +20,18 @@ from batchrunner.cards import Card
 from batchrunner.errors import Problem
 from batchrunner.manifest.columns import (
     KEYS,
+    NEEDED,
+    PICTURE_LIKE,
     ROW_FIRST,
     is_row,
     known_names,
     lacking,
+    meant_for,
     typed,
     usual_names,
 )
 from batchrunner.manifest.doubts import Path
+from batchrunner.manifest.header import INVISIBLE, find_header, listed, other_separator, separated
 from batchrunner.manifest.pictures import is_address
 from batchrunner.manifest.slugs import slug
 from batchrunner.manifest.tables import Table, TableRow
@@ -36,6 +40,8 @@ from batchrunner.manifest.written import Entry, Report
 from batchrunner.manifest.yamlread import Place
 
 CELL_MAX = 1 << 20
+COMPARED_MAX = 50  # rows that are divided by another separator, to see whether it was meant
+RECORD_LINES = 50  # of a row that is looked at again
 HEADER_MAX = 2  # the line that the header begins in; below it, all lines are kept for the next problem
 WHOLE = {"type": "integer"}
 # What spreadsheets write where a formula failed, after `#` (and a Spanish mark): it would be paid for as a
@@ -57,13 +63,11 @@ _CALC_ERROR = re.compile("Err:5[0-9]{2}")  # LibreOffice
 TOO_NARROW = re.compile("#{3,}")
 FORMULA = re.compile(r"=\s*([^\W\d][\w.]*\(|\$?[A-Za-z]{1,3}\$?[0-9]+\b)")
 NAMELESS = "a column without a name: name it, or call it #note and it is not read"
-BARS = (
-    "the cells are divided by |: save the table with commas, semicolons or tabs between them, "
-    "or put a line sep=| above this one"
-)
 _SUSPECT = "#=E"  # nearly no cell begins so, and the rest need not be looked at
+_ANY = PICTURE_LIKE.union(*KEYS.values())  # what may name a column of any table
 _WORDS = frozenset((name,) for name in ("image", "url", "file", "prompt", "text"))  # taken as they are
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+_CURLY = "\u201c\u201d\u201e\u00ab\u2018"
 _QUOTES = 'a quote inside a quoted text is written twice: "so ""it"" is"'
 
 
@@ -75,23 +79,28 @@ def csv_rows(
     Raises:
         ContentError: the header is wrong, or from a line on it is no csv.
     """
-    sheet = _Sheet(file)
+    known = known_names(section, card)
+    sheet = _Sheet(file, known, usual_names(section, card))
     table = Table(file, section, card, entry, report, sheet.locate)
-    _check_first(sheet, section, card)
+    if sheet.strange and not any(meant_for(one, sheet.names, card) for one in NEEDED[section]):
+        # No name is understood, nor nearly so: what each of them cannot mean would be told for nothing.
+        for _needed, what in lacking(section, [], sheet.names, card, sheet.listed()):
+            raise sheet.error(sheet.header_line, what)
     paths = [_column(table, sheet, index) for index in range(len(sheet.names))]
     if "" not in sheet.names:  # it may be the one that is missing
-        for needed, what in lacking(section, paths, sheet.names, card):
+        for needed, what in lacking(section, paths, sheet.names, card, sheet.listed()):
             table.lack((sheet.header_line, 1), what, needed)  # once: each row would only say the same
     readers = [_reader(table, path) for path in paths]
     flat = not table.usual and all(path is None or len(path) == 1 for path in paths)
     bare: list[Any] = [path[0] if flat and path else path for path in paths]
+    ragged = _Ragged(sheet, table)
     for count, (line, cells) in enumerate(sheet.records, 1):
         if count > ROWS_MAX:
             raise sheet.error(line, f"more than {ROWS_MAX:,} rows")
         if not any(cells):
             continue
         if len(cells) != len(paths) and (len(cells) < len(paths) or any(cells[len(paths) :])):
-            table.say((line, 1), "", _ragged(cells, len(paths)))
+            ragged.say(line, cells)
             continue
         wrong, sound = {}, cells
         if [cell for cell in cells if cell and cell[0] in _SUSPECT]:
@@ -113,7 +122,7 @@ def plain_rows(file: TextFile) -> Iterator[dict[str, str]]:
     Raises:
         ContentError: there is no header, or from a line on it is no csv.
     """
-    sheet = _Sheet(file)
+    sheet = _Sheet(file, _ANY, None)
     for _line, cells in sheet.records:
         if any(cells):
             named = zip(sheet.names, cells, strict=False)
@@ -132,23 +141,14 @@ def _column(table: Table, sheet: _Sheet, index: int) -> Path | None:
     return None
 
 
-def _check_first(sheet: _Sheet, section: str, card: Card | None) -> None:
-    """Refuse a first line that is a row already, or something above the names of the columns.
+def column_names(file: TextFile, known: Set[str], usual: str) -> tuple[list[str], str]:
+    """Return the names of a csv's columns, and the same in words. `usual`: a header, for one that lacks it.
 
-    Where one name is known the line is taken as it is: then no record is read here.
+    Raises:
+        ContentError: the header is wrong.
     """
-    known = known_names(section, card)
-    if not known.isdisjoint(name.casefold() for name in sheet.names):
-        return
-    line, below = next(((line, cells) for line, cells in sheet.records if any(cells)), (1, []))
-    if not known.isdisjoint(cell.casefold() for cell in below):
-        what = f"the first line names the columns, and these names stand in line {line}"
-        raise sheet.error(sheet.header_line, f"{what}: delete what is above it")
-    for index, what in sheet.faults.items():
-        raise sheet.error(sheet.header_line, what, index)
-    if is_row(sheet.names):
-        what = f"{ROW_FIRST}; put one above it, such as {usual_names(section, card)}"
-        raise sheet.error(sheet.header_line, what)
+    sheet = _Sheet(file, known, usual)
+    return sheet.names, sheet.listed()
 
 
 def _failed(cell: str) -> str | None:
@@ -162,12 +162,60 @@ def _failed(cell: str) -> str | None:
     return None
 
 
-def _ragged(cells: list[str], wanted: int) -> str:
-    has = len(cells) if len(cells) < wanted else max(n for n, cell in enumerate(cells, 1) if cell)
-    return (
-        f"this row has {has} cells, the header {wanted}: "
-        "a separator is missing, or a text that holds one lacks its quotes"
-    )
+class _Ragged:
+    """Tells of rows that have not the header's number of cells: of all at once where they have one cause."""
+
+    def __init__(self, sheet: _Sheet, table: Table) -> None:
+        self._sheet = sheet
+        self._table = table
+        self._wanted = len(sheet.names)
+        self._of_all: str | None = None
+
+    def say(self, line: int, cells: Sequence[str]) -> None:
+        """Report a row, unless it was told with the first one."""
+        if self._of_all is None:
+            self._of_all = self._one_cause(cells)
+            if self._of_all:
+                self._table.say((line, 1), "", self._of_all)
+        if not self._of_all:
+            self._table.say((line, 1), "", self._alone(cells))
+
+    def _alone(self, cells: Sequence[str]) -> str:
+        count = _filled(cells, self._wanted)
+        here = f"this row has {count} cell{'' if count == 1 else 's'}, the header {self._wanted}"
+        return f"{here}, divided by {separated(self._sheet.separator)}: {self._advice(cells)}"
+
+    def _advice(self, cells: Sequence[str]) -> str:
+        if any(cell[:1] in _CURLY for cell in cells if cell):
+            return f'quotes such as {_CURLY[0]} hold no text together: write straight ones, "'
+        if len(cells) < self._wanted:
+            return "one is missing, or a line break in a text lacks its quotes"
+        return "a text or number that holds one lacks its quotes"
+
+    def _one_cause(self, first: Sequence[str]) -> str:
+        """Return what is said of all such rows, once; nothing where each has a cause of its own."""
+        rows, wrong, others = 0, 0, set[str | None]()
+        with suppress(ContentError):  # which is told where the rows are read
+            for line, cells in islice(self._sheet.all_records(), 1, None):
+                rows += any(cells)
+                if any(cells) and _filled(cells, self._wanted) != self._wanted:
+                    wrong += 1
+                    if wrong <= COMPARED_MAX:
+                        others.add(other_separator(self._sheet.record(line), self._wanted))
+        by = separated(self._sheet.separator)
+        if wrong > 1 and len(others) == 1 and (other := others.pop()):
+            what = f"this row and {wrong - 1:,} more are divided by {other}, the header by {by}"
+            return f"{what}: use one of them in the whole file"
+        if wrong > 1 and wrong == rows:
+            what = f"none of the {rows:,} rows has as many cells as the header, which has {self._wanted}"
+            here = f"divided by {by}; this one has {_filled(first, self._wanted)}"
+            return f"{what}, {here}: {self._advice(first)}"
+        return ""
+
+
+def _filled(cells: Sequence[str], wanted: int) -> int:
+    """Return how many cells a row has; what is empty behind those of the header does not count."""
+    return max([min(len(cells), wanted), *(n for n, cell in enumerate(cells, 1) if cell)])
 
 
 def _reader(table: Table, path: Path | None) -> Callable[[str], Any] | None:
@@ -185,28 +233,41 @@ def _reader(table: Table, path: Path | None) -> Callable[[str], Any] | None:
 class _Sheet:
     """The records of one file, each with the line that it begins in; the first one is the header."""
 
-    def __init__(self, file: TextFile) -> None:
-        self._file = file
-        first = file.text[:10].partition("\n")[0].rstrip("\r").casefold()
-        said = len(first) == len("sep=;") and first.startswith("sep=")  # Excel's own way to say it
-        header = file.text.partition("\n")[0]
-        self._delimiter = first[-1] if said else next((one for one in "\t;" if one in header), ",")
-        self._skipped = int(said)
-        self.records = self._read()
-        self.header_line, self.names = next(self.records, (1, []))
+    def __init__(self, file: TextFile, known: Set[str], usual: str | None) -> None:
+        self._file, self._known = file, known
+        header = find_header(file.text, known)
+        self.separator = header.separator
+        self._skipped = header.skipped
+        if header.wrong is not None and usual is not None:
+            raise self.error(1, header.wrong)
+        self.records = self.all_records()
+        self.header_line, names = next(self.records, (1, []))
+        self.names = [name.strip(INVISIBLE).strip() for name in names]
         while self.names and not self.names[-1]:
             self.names.pop()
         if not self.names:
             whole = "is empty" if not self._file.text.strip() else "begins with an empty line: delete it"
             raise self.error(1, f"{whole}; the first line names the columns")
-        if len(self.names) == 1 and "|" in self.names[0]:
-            raise self.error(self.header_line, BARS)
         plain = [name.casefold() for name in self.names]
         self.faults = {  # columns that are not read, by number
             index: _column_twice(name) if name else NAMELESS
             for index, name in enumerate(self.names)
             if not name or plain.index(plain[index]) < index
         }
+        self.strange = known.isdisjoint(plain)
+        if self.strange and usual is not None:
+            for index, what in self.faults.items():
+                raise self.error(self.header_line, what, index)
+            if is_row(self.names):
+                raise self.error(self.header_line, f"{ROW_FIRST}; put one above it, such as {usual}")
+
+    def listed(self) -> str:
+        """Return what columns there are, in words."""
+        return listed(self.names, self.separator, self._known)
+
+    def record(self, line: int) -> str:
+        """Return the text of the record that begins in a line, and some more."""
+        return "".join(self._lines[line - 1 : line - 1 + RECORD_LINES])
 
     def error(self, line: int, message: str, index: int = 0) -> ContentError:
         """Return what ends the reading."""
@@ -216,12 +277,17 @@ class _Sheet:
         """Return where the cell of a column begins, in the record that begins in a line."""
         return self.place(line, self.names.index(name))
 
-    def _read(self) -> Iterator[tuple[int, list[str]]]:
+    def all_records(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield every record, the header first.
+
+        Raises:
+            ContentError: from a line on it is no csv.
+        """
         lines = io.StringIO(self._file.text, newline="")
         for _ in range(self._skipped):
             next(lines)
         csv.field_size_limit(CELL_MAX)
-        reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
+        reader = csv.reader(lines, delimiter=self.separator, strict=True)
         begin = 1 + self._skipped
         returns = "\r" in self._file.text
         try:
@@ -242,7 +308,7 @@ class _Sheet:
                 return number, 1
             for column, char in enumerate(row, 2):
                 quoted ^= char == '"'
-                index -= char == self._delimiter and not quoted
+                index -= char == self.separator and not quoted
                 if index == 0:
                     return number, column
         return line, 1

@@ -18,8 +18,9 @@ from batchrunner.manifest.doubts import GONE, Path
 from batchrunner.manifest.filling import Filling
 from batchrunner.manifest.mending import frames, near_key
 from batchrunner.manifest.pictures import SUFFIXES, is_address, name_in
-from batchrunner.manifest.slugs import ID, is_reserved, slug, stem
+from batchrunner.manifest.slugs import ID, is_made_up, is_reserved, slug, stem
 from batchrunner.manifest.sources import Sources, also
+from batchrunner.manifest.tables import TableRow
 from batchrunner.manifest.unknown import Unknown
 from batchrunner.manifest.written import Entry, Report, Row
 from batchrunner.values import NO_IMAGE, NOTHING, Image, Picture, Prompt, Shot
@@ -31,6 +32,10 @@ SHOT_KEYS = ("id", *IMAGE_KEYS, "prompt", "text", "vars", "parameters")
 TABLE_KEYS = ("csv", "jsonl")
 MP4 = (".mp4",)
 _KEYS = {one: frozenset({*SHOT_KEYS, one}) for one in ("take", "takes")}
+_NO_SHOT = (
+    "has neither picture nor prompt: delete the row if it is a heading, a note or a total; "
+    "if the text above goes on here, that one lacks its quotes"
+)
 WORDS_ID_MAX = 48
 T = TypeVar("T")
 
@@ -79,7 +84,8 @@ class Builder:
         pictures: tuple[Picture, ...] = ()
         if len(named) == 1:
             pictures = self._pictures(row, told)
-            name = name or _name_of(told)
+            # The name in an address that cannot be used may be nobody's: "view", "file", nothing at all.
+            name = name or (_name_of(told) if pictures or named != ["url"] else None)
         elif not self._unsure(row, PICTURE_KEYS):
             what = (
                 f"has both {' and '.join(named)}: leave one empty"
@@ -142,7 +148,9 @@ class Builder:
     def shot(self, row: Row, listed: Listed, takes_key: str = "takes") -> Shot:
         """Return a row's shot, without what is wrong with it. An entry of `include` has one `take`."""
         told, flat = row.told, self._flat(row, takes_key)
-        image, prompt = self._image_of(row, listed), self._prompt_of(row, listed)
+        image = prompt = None
+        if len(told) > 1 or not self._is_no_shot(row, listed):
+            image, prompt = self._image_of(row, listed), self._prompt_of(row, listed)
         for key, known in (("image", image), ("prompt", prompt)):
             if known is None:
                 self._unknown(row, key, listed)
@@ -168,6 +176,21 @@ class Builder:
                 self._report.doubt(row, (kind,))
             for name in names - row.told.get(kind, NOTHING).keys() - row.told.keys():
                 self._report.doubt(row, (kind, name))
+
+    def _is_no_shot(self, row: Row, listed: Listed) -> bool:
+        """Tell whether a table's row, of one cell at most, is a heading or the like; report it then."""
+        image = row.told.get("image")
+        if not isinstance(row, TableRow) or self._card is None or not self._card.image_fields:
+            return False
+        if self._unsure(row, ("image", *PICTURE_KEYS, "prompt", "text")):
+            return False
+        if row.told and image is None and not row.told.keys() & {"id", "takes", "vars", "parameters"}:
+            return False
+        ids = image is not None and {image, slug(image)} & listed.images.keys()
+        if image is not None and (ids or is_address(image) or image.casefold().endswith((*SUFFIXES, *MP4))):
+            return False
+        self._say(row, (), _NO_SHOT)
+        return True
 
     def _flat(self, row: Row, takes_key: str) -> Mapping[str, Any]:
         """Return the parameters that stand beside the other keys."""
@@ -250,6 +273,8 @@ class Builder:
             self._say(row, (key,), f"{what}: name that one, or list this one under `images` with an id")
         elif first.pictures != image.pictures:
             what = f'another picture has the id "{image.id}" already ({also(at, row)})'
+            if is_made_up(image.id):
+                what = f"this picture and the one {also(at, row)} have no name to make an id of"
             self._say(row, (key,), f"{what}: list both under `images` with ids of their own")
         else:
             self._sound[mark] = image

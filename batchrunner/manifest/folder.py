@@ -34,7 +34,7 @@ def find(pattern: str, folder: Path, usual: str = "png") -> list[str]:
     if len(found) > FILES_MAX:
         raise GlobError(f"finds more than {FILES_MAX:,} files")
     if not found:
-        raise GlobError(f"finds no file in {folder}{_hint(pattern, folder, usual)}")
+        raise GlobError(f"finds no file{_where(pattern, folder)}{_hint(pattern, folder, usual)}")
     return sorted(found, key=natural)
 
 
@@ -48,6 +48,15 @@ def _files(pattern: str, folder: Path) -> list[str]:
         raise GlobError(f"is no pattern: {error}") from error
 
 
+def _where(pattern: str, folder: Path) -> str:
+    """Return in which folder nothing was found, in words; nothing where that one is missing too."""
+    named = itertools.takewhile(lambda part: not glob.has_magic(part), pattern.split("/")[:-1])
+    looked_in = folder / ("/".join(named) or ("/" if pattern.startswith("/") else ""))
+    if not _is_folder(looked_in):
+        return ""
+    return " in this folder" if looked_in == Path() else f" in {looked_in}"
+
+
 def _hint(pattern: str, folder: Path, usual: str) -> str:
     if "[" in pattern and (some := _files(literal := pattern.replace("[", "[[]"), folder)):
         return f": [ ] stand for one of the letters between them; for {some[0]} write {literal}"
@@ -59,9 +68,9 @@ def _hint(pattern: str, folder: Path, usual: str) -> str:
         return ": folders are divided by /"
     if _is_folder(folder / pattern):
         kind = "pictures" if usual == "png" else "files"
-        return f": that is a folder; its {kind} are {pattern.rstrip('/')}/*.{usual}"
+        return f": {pattern} is a folder; its {kind} are {pattern.rstrip('/')}/*.{usual}"
     if not glob.has_magic(above := pattern.rpartition("/")[0]) and not _is_folder(folder / above):
-        return f": there is no folder {above}"
+        return f": there is no folder {folder / above}"
     if "[" not in pattern:
         other = re.sub(r"[A-Za-z]", lambda one: f"[{one[0].lower()}{one[0].upper()}]", pattern)
         if some := _files(other, folder):
@@ -89,10 +98,7 @@ def _kinds(pattern: str, folder: Path) -> str:
         return ""
     kinds = sorted(one for one in found if one)
     shown = ", ".join(kinds[:KINDS_SHOWN]) + (", …" if len(kinds) > KINDS_SHOWN else "")
-    where = f" in {above}" if above else ""
-    return (
-        f": the files{where or ' there'} end in {shown}" if kinds else f": there are no files at all{where}"
-    )
+    return f": the files there end in {shown}" if kinds else ": there are no files at all"
 
 
 def _is_folder(path: Path) -> bool:

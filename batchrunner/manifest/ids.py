@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from typing import TypeVar
 
+from batchrunner.manifest.slugs import is_made_up
 from batchrunner.manifest.sources import FileRow, LineRow, also
 from batchrunner.manifest.tables import TableRow
 from batchrunner.manifest.written import Report, Row
@@ -56,6 +57,9 @@ def _twice(name: str, row: Row, first: str, at: Row) -> str:
     alike = all(row.told.get(key) == at.told.get(key) for key in ("id", "vars", "parameters"))
     if alike and "id" not in row.told and _plain(row) == _plain(at) is not None:
         return f"the same words are there twice {there}"
+    if is_made_up(name) and "url" in row.told and "id" not in {**row.told, **at.told}:
+        what = f"this picture, and the one {also(at, row)}, have no name to make an id of"
+        return f"{what}: give each an `id`"
     hint = ": change one" if "id" in row.told else "; give one of them an `id`"
     if isinstance(row, FileRow):
         hint = "; rename a file, or list them in a csv with a column `id`"

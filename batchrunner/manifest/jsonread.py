@@ -21,12 +21,18 @@ from batchrunner.manifest.textfile import ROWS_MAX, ContentError, TextFile
 from batchrunner.manifest.written import Entry, Report
 from batchrunner.manifest.yamlread import DEPTH_MAX, NO_CHARACTER, Place
 
+LOOKED_AT = 80  # characters of a text, for an object that is spread over lines
 _COLLECTIONS = ("frames", "vars", "parameters")  # keys whose values have parts
 _STRING = r'"(?:[^"\\]|\\.)*"'
 _TOKEN = re.compile(rf"(?P<key>{_STRING})(?=\s*:)|{_STRING}|[\[\]{{}}]")
 A_LIST = (
     "this is one JSON list; jsonl has an object on each line, without commas between them: "
     "`jq -c '.[]' LIST.json > ROWS.jsonl` makes one of the other"
+)
+
+SPREAD = (
+    "this is an object over several lines; jsonl has each object on one line: "
+    "`jq -c . ROWS.json > ROWS.jsonl` makes one of the other"
 )
 
 
@@ -41,11 +47,18 @@ def json_rows(
     reader = _Reader(file, section, card, entry, report)
     if file.text.lstrip().startswith("["):
         raise ContentError(Problem(file.name, 1, 1, "", A_LIST))
+    if is_spread(file.text):
+        raise ContentError(Problem(file.name, 1, 1, "", SPREAD))
     for line, text in enumerate(io.StringIO(file.text), 1):
         if line > ROWS_MAX:
             raise ContentError(Problem(file.name, line, 1, "", f"more than {ROWS_MAX:,} rows"))
         if text.strip() and (row := reader.row(line, text)) is not None:
             yield row
+
+
+def is_spread(text: str) -> bool:
+    """Tell whether a text begins with an object over several lines, as programs write it for people."""
+    return text.lstrip()[:LOOKED_AT].partition("\n")[0].strip() == "{"
 
 
 class _Number(str):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from itertools import islice
 from pathlib import Path
 
@@ -25,9 +26,16 @@ def hint(path: Path) -> str:
         names = {one.name.casefold(): one.name for one in islice(path.parent.iterdir(), NEAR_MAX)}
     except OSError:
         return f": there is no folder {path.parent}"
+    for one in names.values():
+        if one != path.name and _composed(one) == _composed(path.name):
+            return f': the accents of "{one}" are written otherwise: rename the file, or write its name anew'
     name = path.name.strip("\"'\u201c\u201d\u2018\u2019").casefold()
     near = difflib.get_close_matches(name, sorted(names), n=1, cutoff=0.75)
     return f': did you mean "{names[near[0]]}"?' if near else ""
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _slashed(told: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from batchrunner.container import ContainerError, read_container, reader
-from batchrunner.manifest import nearby
+from batchrunner.manifest import nearby, sharing
 from batchrunner.manifest.slugs import stem
 from batchrunner.values import Picture
 
@@ -48,7 +48,7 @@ def from_url(url: str, *, video: bool = False) -> Picture:
     """
     ordinary, others = _ORDINARY.fullmatch(url), NO_VIDEOS if video else NO_PICTURES
     fits = ordinary and len(url) <= URL_MAX and _suffix(ordinary[2]) not in others
-    if ordinary and fits and not _is_private(ordinary[1]):
+    if ordinary and fits and not _is_suspect(ordinary[1]):
         return Picture(url)
     try:
         parts = urlsplit(url)
@@ -68,6 +68,8 @@ def from_url(url: str, *, video: bool = False) -> Picture:
             f"{host} is an address of a private network, which the provider cannot reach: "
             f"give a local {_word(video)} under `file:`, and it is uploaded"
         )
+    if (said := sharing.page(url, _word(video))) is not None:
+        raise PictureError(said)
     if _suffix(parts.path) in others:
         raise PictureError(f"{_other(parts.path, video=video)}, by its name: the model takes {_taken(video)}")
     return Picture(url=url)
@@ -176,6 +178,12 @@ def _kind(path: Path, data: bytes) -> str:
     if data[4:8] == b"ftyp" and data[8:12] not in STILL_BRANDS:
         raise PictureError(f"{path} is a video: the model takes a picture, a PNG or JPEG")
     raise PictureError(f"{path} is not a PNG or JPEG")
+
+
+@lru_cache(maxsize=4096)
+def _is_suspect(host: str) -> bool:
+    """Tell whether there is more to find out about a host's addresses: once for all of them."""
+    return _is_private(host) or sharing.bare(host) in sharing.HOSTS
 
 
 @lru_cache(maxsize=4096)

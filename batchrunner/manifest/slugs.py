@@ -17,6 +17,7 @@ SEGMENT_BYTES_MAX = 120
 # What `slug` and `segment` give back as it is: nearly all that a large table holds.
 _SLUG = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 _SEGMENT = rf"(?!(?i:{'|'.join(RESERVED)})(?:[./]|\Z))" r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,118}[A-Za-z0-9_])?"
+_MADE_UP = re.compile("x[0-9a-f]{8}")
 _PATH = re.compile(f"{_SEGMENT}(?:/{_SEGMENT})*")
 
 
@@ -39,6 +40,11 @@ def stem(path: str) -> str:
         name = PurePosixPath(path).name
     bare, _dot, suffix = name.rpartition(".")
     return bare if bare and suffix else name
+
+
+def is_made_up(name: str) -> bool:
+    """Tell whether `slug` had nothing to make a name of."""
+    return _MADE_UP.fullmatch(name) is not None
 
 
 def is_reserved(name: str) -> bool:

@@ -13,6 +13,7 @@ from batchrunner.errors import Problem
 from batchrunner.manifest.csvread import csv_rows
 from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.folder import GlobError, find
+from batchrunner.manifest.header import names_columns
 from batchrunner.manifest.jsonread import json_rows
 from batchrunner.manifest.slugs import slug, stem
 from batchrunner.manifest.textfile import LINE_END, ContentError, SourceError, TextFile, read_text
@@ -151,6 +152,9 @@ class Sources:
             yield from _READERS[kind](file, section, self._card, entry, self._report)
 
     def _lines(self, file: TextFile, entry: Entry) -> Iterator[LineRow]:
+        if names_columns(file.text):
+            what = "this line names columns, and here each line is a paid prompt: name the file under `csv:`"
+            raise ContentError(Problem(file.name, 1, 1, "", what))
         for line, text in enumerate(io.StringIO(file.text, newline=None), 1):
             if text.lstrip().startswith("#"):
                 what = "begins with #: a note does not stand here, for each line is a paid prompt"

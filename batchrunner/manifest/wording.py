@@ -12,11 +12,13 @@ from collections.abc import Mapping, Sequence
 from batchrunner.errors import Problem
 from batchrunner.manifest import templates
 from batchrunner.manifest.doubts import Path
+from batchrunner.manifest.slugs import is_made_up
 from batchrunner.manifest.tables import TableRow
 from batchrunner.manifest.templates import TemplateError
 from batchrunner.manifest.written import Entry, Report, Row, at_brace
 from batchrunner.values import NO_IMAGE, NOTHING, Image, Prompt, Shot
 
+URL_SHOWN = 60  # characters of an address in a message about its picture
 Rows = Sequence[tuple[Image, Row]]
 
 
@@ -116,7 +118,7 @@ class Wording:
         where = f"add it to {'their' if more else 'its'} vars"
         if isinstance(at, TableRow):
             where = f"add a column for it to {at.table.file.name}"
-        whose = f'image "{image.id}"' if image.id else f"the image in line {at.problem((), '').line}"
+        whose = _whose(image, at)
         whose += f", nor for {more:,} more" if more else ""
         what = f"{{{name}}} has no word for {whose}: {where}{_hint(name, has)}"
         self._report.add(_at_name(row, prompt.text, name, what))
@@ -155,6 +157,15 @@ def _no_word(name: str, prompt: Prompt, row: Row) -> tuple[Path, str]:
         f"add a column for it to {row.table.file.name}" if isinstance(row, TableRow) else "add it to its vars"
     )
     return ("text",), f"{{{name}}} has no word: {where}{_hint(name, prompt.vars)}"
+
+
+def _whose(image: Image, at: Row) -> str:
+    """Return an image as its own line would be recognised: ids that are made of nothing say nothing."""
+    url = at.told.get("url")
+    shown = f" ({url if len(url) <= URL_SHOWN else url[:URL_SHOWN] + '…'})" if isinstance(url, str) else ""
+    if not image.id:
+        return f"the image in line {at.problem((), '').line}{shown}"
+    return f'image "{image.id}"{shown if is_made_up(image.id) and "id" not in at.told else ""}'
 
 
 def _words_place(row: Row) -> tuple[str, ...]:

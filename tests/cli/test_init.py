@@ -37,6 +37,7 @@ def test_a_folder_of_pictures_becomes_a_manifest(shell: Shell, tmp_path: Path) -
     assert manifest.parameters["aspect_ratio"] == "16:9"
     assert "12 jobs, at most $1.80 on the paid queue" in text
     assert "# 1 more left out: convert them to PNG or JPEG" in text
+    assert done.err == "1 more left out: convert them to PNG or JPEG\n"
     assert shell.run("validate", "my-photos.yaml").code == 0
 
 
@@ -87,7 +88,12 @@ def test_without_words_some_are_suggested(shell: Shell, tmp_path: Path) -> None:
         ),
         (
             "bars.csv",
-            "sep=|\nimage|prompt\nmy [photos]/fox.png|The fox looks up, slowly\n",
+            "image|prompt\nmy [photos]/fox.png|The fox looks up, slowly\n",
+            lambda one: one.shots[0].prompt.text == "The fox looks up, slowly",
+        ),
+        (
+            "tabs.txt",  # as Excel calls a text with tabs
+            "image\tprompt\nmy [photos]/fox.png\tThe fox looks up, slowly\n",
             lambda one: one.shots[0].prompt.text == "The fox looks up, slowly",
         ),
         ("pictures.csv", "id,file\nfox,my [photos]/fox.png\n", lambda one: one.images[0].id == "fox"),
@@ -112,15 +118,17 @@ def test_a_table_becomes_a_manifest(
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (("--from", "none.csv"), "cannot read none.csv: No such file"),
-        (("--from", "odd.csv"), "its columns: mood, weather"),
-        (("--from", "latin.csv"), "latin.csv is not UTF-8: in Excel"),
-        (("--from", "empty.csv"), "its columns: none"),
+        (("--from", "none.csv"), "there is no file none.csv"),
+        (("--from", "odd.csv"), "the columns, divided by commas, are mood, weather"),
+        (("--from", "latin.csv"), "latin.csv:1:16: not UTF-8: in Excel choose"),
+        (("--from", "empty.csv"), "empty.csv:1:1: is empty; the first line names the columns"),
         (("--from", "gone.csv"), "gone.csv:2"),
-        (("--from", "rows.csv"), "rows.csv:1: looks like a row, for none of its columns has a known name"),
+        (("--from", "rows.csv"), "rows.csv:1:1: looks like a row, for none of its columns has a known name"),
         (("--from", "words.txt"), "words.txt has only words, and pixverse-v5.6-i2v takes 1 picture"),
         (("--from", "list.json"), "list.json: this is one JSON list; jsonl has an object on each line"),
-        (("--from", "bars.csv"), "bars.csv: the cells are divided by |: save the table with commas"),
+        (("--from", "title.csv"), "title.csv:1:1: the first line names the columns, and these names seem to"),
+        (("--from", "shots.xlsx"), "shots.xlsx is a spreadsheet (.xlsx, .ods, .numbers) or an archive: save"),
+        (("--from", "my [photos]/fox.png"), "fox.png is a picture: name a table"),
         (("state", "--prompt", "x"), "there is no folder state"),
         (("--example", "lookbook", "--prompt", "x"), "laid out as it is"),
         (("--example", "lookbook", "--model", "wan2.6-t2v"), "laid out as it is"),
@@ -132,7 +140,20 @@ def test_a_table_becomes_a_manifest(
         (("my [photos]", "--model", "pixverse-v6-transition"), "does not tell which belong together"),
         (("--from", "odd.csv", "--model", "wan2.6-t2v"), "no column for words (prompt or text)"),
         (("--from", "odd.csv", "--prompt", "x"), "leave FOLDER and --prompt away"),
-        (("--example", "x"), "'x' is not one of"),
+        (("--example", "x"), 'there is no example "x": there are demo, lookbook, quality-ladder'),
+        (("--example", "lookbok"), 'there is no example "lookbok": did you mean lookbook? There are demo'),
+        (("lookbook",), "there is no folder lookbook: batchrunner init --example lookbook"),
+        (("old.yaml",), "old.yaml is a manifest already: batchrunner plan old.yaml"),
+        (("--from", "old.yaml"), "old.yaml is a manifest already: batchrunner plan old.yaml"),
+        (
+            ("my [photos]", "-o", "old.yaml"),
+            "old.yaml is there already, and nothing was written: name another",
+        ),
+        (("--from", "my [photos]"), "my [photos] is a folder: batchrunner init 'my [photos]'"),
+        (("words.txt",), "words.txt is a text: batchrunner init --from words.txt"),
+        (("--from", "words.txt"), "or take --model pixverse-v5.6-t2v or wan2.6-t2v"),
+        (("--from", "spread.jsonl"), "spread.jsonl: this is an object over several lines"),
+        (("--from", "unicode.txt"), "unicode.txt:1:1: this is UTF-16: in Excel choose"),
     ],
 )
 def test_what_cannot_be_made_is_told_and_nothing_is_written(
@@ -144,8 +165,12 @@ def test_what_cannot_be_made_is_told_and_nothing_is_written(
     (tmp_path / "empty.csv").touch()
     (tmp_path / "rows.csv").write_text("fox.png,The fox looks up\n", encoding="utf-8")
     (tmp_path / "words.txt").write_text("A fox runs\n", encoding="utf-8")
+    (tmp_path / "old.yaml").write_text("version: 1\n", encoding="utf-8")
+    (tmp_path / "spread.jsonl").write_text('{\n  "image": "fox.png"\n}\n', encoding="utf-8")
+    (tmp_path / "unicode.txt").write_text("image\tprompt\nfox.png\tThe fox\n", encoding="utf-16")
     (tmp_path / "list.json").write_text('[{"prompt": "A fox"}]', encoding="utf-8")
-    (tmp_path / "bars.csv").write_text("image|prompt\nfox.png|The fox\n", encoding="utf-8")
+    (tmp_path / "title.csv").write_text("Shots, May\n\nimage;prompt\nfox.png;The fox\n", encoding="utf-8")
+    (tmp_path / "shots.xlsx").write_bytes(b"PK\x03\x04" + bytes(26))
     (tmp_path / "gone.csv").write_text("image,prompt\nnone.png,The fox\n", encoding="utf-8")
     before = sorted(tmp_path.rglob("*"))
     done = shell.run("init", *words)
@@ -179,7 +204,7 @@ def test_words_of_the_command_line_may_begin_alike(shell: Shell, tmp_path: Path)
             ("empty", "-o", "p.yaml"),
             "there are no pictures in empty or below it: .jpeg, .jpg, .png; there are some in my [photos]",
         ),
-        (("webp",), "convert old.webp to .jpeg, .jpg, .png"),
+        (("webp",), "convert old.HEIC and 1 more to .jpeg, .jpg, .png"),
         (("my [photos]", "--model", "wan2.6-t2v"), "takes no picture: leave the folder my [photos] away\n"),
         (("2024", "--model", "wan2.6-t2v"), "leave the folder 2024 away; nor is there such a folder"),
     ],
@@ -191,6 +216,7 @@ def test_a_folder_that_cannot_be_meant_is_refused(
     (tmp_path / "empty").mkdir()
     (tmp_path / "webp").mkdir()
     (tmp_path / "webp" / "old.webp").touch()
+    (tmp_path / "webp" / "old.HEIC").touch()
     (tmp_path / "shots.csv").touch()
     before = sorted(tmp_path.rglob("*"))
     done = shell.run("init", *words)
@@ -225,6 +251,25 @@ def test_pictures_in_folders_below_are_found(tmp_path: Path) -> None:
     assert '# 1 more in folders below are left out: "mixed/**/*.png" takes them in too' in text
 
 
+def test_names_of_every_language_become_ids(tmp_path: Path) -> None:
+    """Blanks, letters in two forms, scripts that have no plain letters; what is printed can be pasted."""
+    folder = tmp_path / "Fotos So\u0308mmer"
+    folder.mkdir()
+    for name in ("Der scho\u0308ne Fuchs (1).png", "Gr\u00f6\u00dfe.PNG", "\u72d0.png", "\u9ce5.png"):
+        shutil.copy(demo_folder() / "images" / "fox.png", folder / name)
+    shell = Shell(tmp_path)
+    done = shell.run("init", folder.name, "-o", "my first.yaml")
+    ids = {one.id for one in load(tmp_path / "my first.yaml")[0].images}
+    shutil.copy(folder / "\u72d0.png", folder / "der-schone-fuchs-1.png")
+    refused = shell.run("init", folder.name)
+
+    assert done.out == "wrote my first.yaml: 8 jobs\nnext: batchrunner run 'my first.yaml'\n"
+    assert {"der-schone-fuchs-1", "groe"} < ids
+    assert len(ids) == 4
+    assert 'the id "der-schone-fuchs-1" is there twice' in refused.err
+    assert "rename a file, or list them in a csv with a column `id`" in refused.err
+
+
 def test_a_starter_says_why_it_is_one(shell: Shell, tmp_path: Path) -> None:
     """What was looked for, and where there is some."""
     (tmp_path / "empty").mkdir()
@@ -252,13 +297,13 @@ def test_a_starter_goes_where_it_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("columns", "model", "why"),
     [
-        ("filename,prompt", "", 'its columns: filename, prompt; rename "filename" to "image"'),
+        ("filename,prompt", "", 'the columns are filename, prompt; rename "filename" to "image"'),
         ("picture,prompt", "", 'rename "picture" to "image"'),
         ("imgae,prompt", "", 'rename "imgae" to "image"'),
         (
             "file_name,mood",
             "",
-            'or for words (prompt or text); its columns: file_name, mood; rename "file_name"',
+            'or for words (prompt or text); the columns are file_name, mood; rename "file_name"',
         ),
         (
             "video,prompt",

@@ -52,6 +52,21 @@ EXPORTS = {
     "semicolons": ROWS.replace(",", ";").replace("the owl; grey", "the owl, grey"),
     "tabs": ROWS.replace(",", "\t").replace("the owl\t grey", "the owl, grey"),
     "sep": "sep=;\n" + ROWS.replace(",", ";").replace("the owl; grey", "the owl, grey"),
+    "sep-quoted": '"sep=;"\r'
+    + ROWS.replace(",", ";").replace("the owl; grey", "the owl, grey").replace("\n", "\r"),
+    "two-marks": "\ufeff\ufeff" + ROWS.replace(",url", ",\u200burl"),
+    "bars": ROWS.replace(",", "|").replace("the owl| grey", "the owl, grey"),
+    "commas-before-semicolons": ROWS.replace("duration", 'duration,"#a; b"')
+    .replace(",8", ",8,;")
+    .replace(",5", ",5,"),
+    "semicolons-before-tabs": ROWS.replace(",", ";")
+    .replace("the owl; grey", "the owl, grey")
+    .replace("duration", '"duration";"#\ta, b"')
+    .replace(";8", ";8;x")
+    .replace(";5", ";5;"),
+    "a-name-of-two-lines": ROWS.replace("duration", 'duration,"#note;\nfor us"')
+    .replace(",8", ",8,")
+    .replace(",5", ",5,"),
     "empty-rows": ROWS + ",,,\n\n,,,\n",
     "empty-columns": ROWS.replace("duration\n", "duration,,\n")
     .replace(",8\n", ",8,,\n")
@@ -97,7 +112,54 @@ def test_a_line_end_in_a_quoted_cell_has_one_form(tmp_path: Path) -> None:
     assert first == jobs(tmp_path)
 
 
-@pytest.mark.parametrize(("cell", "value"), [("TRUE", True), ("false", False), ("", None)])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "prompt\r\nA fox, grey; slow\r\nAn owl\r\n",
+        'prompt\r\n"A fox, grey; slow"\r\nAn owl\r\n',
+        'sep=;\r\nprompt\r\n"A fox, grey; slow"\r\nAn owl\r\n',
+        'prompt,\r\n"A fox, grey; slow",\r\nAn owl,\r\n,\r\n',
+    ],
+)
+def test_one_column_of_sentences_needs_no_quotes(rows: str, tmp_path: Path) -> None:
+    """A program that divides by semicolons leaves commas bare, and such a file shows no separator."""
+    inline = f"images: [{{id: fox, url: '{URL}/fox.png'}}]\nprompts: {{csv: words.csv}}\n"
+    manifest = read(tmp_path, inline, words_csv=rows)
+
+    assert ["A fox, grey; slow", "An owl"] == [prompt.text for prompt in manifest.prompts]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://www.dropbox.com/scl/fi/a1/fox.png?rlkey=k1&raw=1",
+        "https://www.dropbox.com/s/a1/fox.png?dl=1",
+        "https://dl.dropboxusercontent.com/s/a1/fox.png",
+        "https://drive.google.com/uc?export=download&id=1AbC",
+        "https://notdropbox.com/s/a1/fox.png?dl=0",
+    ],
+)
+def test_the_file_behind_a_share_page_is_taken(url: str, tmp_path: Path) -> None:
+    """Only what is surely a page is refused."""
+    manifest = read(tmp_path, f'images: [{{id: fox, url: "{url}"}}]\nprompts: ["Drift"]\n')
+
+    assert [url] == [one.url for one in manifest.images[0].pictures]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\u00abAMANH\u00c3\u00bb", "AMANH\u00c3\u2026 \u00c2NGULO", "5\u00b0 caf\u00e9 \u20ac \u201cx\u201d"],
+)
+def test_capitals_with_accents_are_no_garbled_letters(text: str, tmp_path: Path) -> None:
+    """Only what no language writes is taken for letters that were read wrongly."""
+    manifest = read(tmp_path, TABLE, pictures_csv=f"id,url,subject\nfox,{URL}/fox.png,{text}\n")
+
+    assert text == manifest.images[0].vars["subject"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"), [("TRUE", True), ("false", False), ("WAHR", True), ("FAUX", False), ("", None)]
+)
 def test_a_cell_is_what_the_card_asks_for(cell: str, value: bool | None, tmp_path: Path) -> None:
     """Excel writes TRUE; an empty cell says nothing."""
     rows = f"id,url,subject,generate_audio_switch,negative_prompt\nfox,{URL}/fox.png,x,{cell},1.10\n"
@@ -215,6 +277,15 @@ def test_an_id_does_not_depend_on_how_a_file_system_writes_letters(tmp_path: Pat
         found += [image.id for image in read(folder, "images: {glob: p/*}\nprompts: [In]\n").images]
 
     assert 1 == len(set(found))
+
+
+def test_a_name_whose_accents_are_written_otherwise_is_told(tmp_path: Path) -> None:
+    """Two names that look the same; nobody would find out."""
+    shutil.copy(PNG, tmp_path / "fu\u0308chse.png")
+    with pytest.raises(ManifestError) as caught:
+        read(tmp_path, "images: [{file: f\u00fcchse.png}]\nprompts: [Drift]\n")
+
+    assert 'the accents of "fu\u0308chse.png" are written otherwise: rename the file' in str(caught.value)
 
 
 def test_a_path_may_lead_through_links(tmp_path: Path) -> None:
