@@ -35,7 +35,7 @@ from batchrunner.manifest.header import INVISIBLE, find_header, listed, other_se
 from batchrunner.manifest.pictures import is_address
 from batchrunner.manifest.slugs import slug
 from batchrunner.manifest.tables import Table, TableRow
-from batchrunner.manifest.textfile import ROWS_MAX, ContentError, TextFile
+from batchrunner.manifest.textfile import ROWS_MAX, WRONG_MAX, ContentError, TextFile
 from batchrunner.manifest.written import Entry, Report
 from batchrunner.manifest.yamlread import Place
 
@@ -94,8 +94,12 @@ def csv_rows(
     flat = not table.usual and all(path is None or len(path) == 1 for path in paths)
     bare: list[Any] = [path[0] if flat and path else path for path in paths]
     ragged = _Ragged(sheet, table)
+    most = WRONG_MAX if table.lacks else ROWS_MAX
     for count, (line, cells) in enumerate(sheet.records, 1):
-        if count > ROWS_MAX:
+        if count > most:
+            if table.lacks:
+                report.lost.add(section)
+                return
             raise sheet.error(line, f"more than {ROWS_MAX:,} rows")
         if not any(cells):
             continue

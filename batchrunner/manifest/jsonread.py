@@ -17,7 +17,7 @@ from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.pictures import is_address
 from batchrunner.manifest.slugs import slug
 from batchrunner.manifest.tables import SPARE, Table, TableRow
-from batchrunner.manifest.textfile import ROWS_MAX, ContentError, TextFile
+from batchrunner.manifest.textfile import ROWS_MAX, WRONG_MAX, ContentError, TextFile
 from batchrunner.manifest.written import Entry, Report
 from batchrunner.manifest.yamlread import DEPTH_MAX, NO_CHARACTER, Place
 
@@ -52,6 +52,9 @@ def json_rows(
     for line, text in enumerate(io.StringIO(file.text), 1):
         if line > ROWS_MAX:
             raise ContentError(Problem(file.name, line, 1, "", f"more than {ROWS_MAX:,} rows"))
+        if reader.alike > WRONG_MAX:
+            report.lost.add(section)
+            return
         if text.strip() and (row := reader.row(line, text)) is not None:
             yield row
 
@@ -80,6 +83,8 @@ class _Reader:
         self._card = card
         self._report = report
         self._told: set[str] = set()  # misspelt keys, each told once
+        self.alike = 0  # rows with any
+        self._misspelt: dict[object, Mapping[str, tuple[str, Sequence[str]]]] = {}
         fields = frozenset(card.image_fields) if card is not None else frozenset()
         self._needed = [
             frozenset(needed) | (fields if "frames" in needed else frozenset())
@@ -122,6 +127,7 @@ class _Reader:
         slips = self._slips(told, cells)
         wrong = {path: said for path, said in wrong.items() if path[1:] not in {(name,) for name in slips}}
         row = self._table.row(line, sound, wrong)
+        self.alike += bool(slips)
         for name, (near, keys) in slips.items():
             for key in keys:
                 self._report.doubt(row, (key,))
@@ -135,21 +141,30 @@ class _Reader:
 
     def _slips(
         self, told: Mapping[str, Any], cells: Mapping[Path, Any]
-    ) -> dict[str, tuple[str, Sequence[str]]]:
+    ) -> Mapping[str, tuple[str, Sequence[str]]]:
         """Return the misspelt keys of a row: what each was meant to be, and what it may have said."""
-        words = [name for name in told if ("vars", name) in cells]
+        words = tuple((name, type(told[name])) for name in told if ("vars", name) in cells)
+        mark = words, frozenset(path[0] for path in cells)
+        if mark not in self._misspelt:  # rows are wrong alike
+            self._misspelt[mark] = self._found(dict(words), mark[1])
+        return self._misspelt[mark]
+
+    def _found(
+        self, words: Mapping[str, type], keys: frozenset[str | int]
+    ) -> dict[str, tuple[str, Sequence[str]]]:
         known = [*KEYS[self._section], *_COLLECTIONS[self._section == "prompts" :]]
         found: dict[str, tuple[str, Sequence[str]]] = {}
-        for name in words:
+        for name, kind in words.items():
             near = difflib.get_close_matches(name.casefold(), known, n=1)
-            if near and isinstance(told[name], dict | list):
+            if near and kind in {dict, list}:
                 found[name] = near[0], near
         several = self._card is not None and len(self._card.image_fields) > 1
-        for needed in missing(self._section, {path[0] for path in cells}, self._card):
+        for needed in missing(self._section, keys, self._card):
             if several and "frames" in needed:
                 continue  # one key is not what is missing
-            near_one = meant_for(needed, [name for name in words if name not in found], self._card)
-            if near_one is not None and isinstance(told[near_one], str):
+            left = [name for name in words if name not in found]
+            near_one = meant_for(needed, left, self._card)
+            if near_one is not None and issubclass(words[near_one], str):
                 meant = difflib.get_close_matches(near_one.casefold(), needed, n=1)
                 found[near_one] = meant[0] if meant else needed[0], needed
         return found

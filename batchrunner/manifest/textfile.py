@@ -17,6 +17,7 @@ from batchrunner.manifest.yamlread import NOT_TEXT, place_of
 
 SIZE_MAX = 64 << 20  # some 100,000 rows of long prompts; beyond it somebody named the wrong file
 ROWS_MAX = 1_000_000
+WRONG_MAX = 1_000  # rows that are all wrong alike: reading on would take its time, and say nothing new
 
 HEAD = 1 << 12  # bytes that are looked at for tabs
 PICTURE = "a picture"

@@ -228,45 +228,45 @@ MISTAKES = {
 }
 
 # What is not told while another mistake leaves open whether it is one. All else is always told.
-ANY_IMAGE = {"id in a table", "image as a text", "image id", "image twice", "no table", "ragged"}
-ANY_PROMPT = {"no json", "prompt id", "prompt twice"}
-IMAGE_OF_SHOTS = {"image in a table", "image of a shot", "no table of shots", "shot of two"}
-PROMPT_OF_SHOTS = {"no prompt in a table", "no table of shots", "prompt of a shot"}
+ANY_IMAGE = {"id in a table", "image as a text", "image id", "image twice", "no table"}
+ANY_PROMPT = {"prompt id", "prompt twice"}
+IMAGE_OF_SHOTS = {"no table of shots", "shot of two"}
+PROMPT_OF_SHOTS = {"no prompt in a table", "no table of shots"}
 TAKES = {"leading zero in a row", "shot takes", "takes", "takes as text", "takes in a table"}
-ANY_TAKE = {*TAKES, *IMAGE_OF_SHOTS, *PROMPT_OF_SHOTS}
-ANY_ROW = {"image as a text", "image twice", "no json", "no table", "ragged", "merge key in a row"}
-ANY_ROW |= IMAGE_OF_SHOTS | PROMPT_OF_SHOTS | {"image parameters", "prompt parameters"}
+ANY_ROW = {"image as a text", "image twice", "no table", "no table of shots", "merge key in a row"}
+ANY_ROW |= {"no prompt in a table", "prompt of a shot", "image parameters", "prompt parameters"}
+NAMELESS = {"image in a table", "image of a shot", "shot of two", "ragged"}
 QUALITY = {"axis", "axis twice", "axis value", "key of a shot", "shot parameter as a list", "value in json"}
 DURATION = {"key twice below", "parameter", "image's parameter", "parameter of a shot", "value in a table"}
-ANY_WORD = {"merge key in a row", "no character", "prompt id", "prompt key", "prompt text", "prompt twice"}
 ANY_EXCLUDE = {"exclude as a text", "exclude empty"}
 MAY_HIDE = {
-    "column": ANY_WORD | PROMPT_OF_SHOTS | {"no json", "no table", "include no prompt"},
+    "column": {"no table", "no table of shots"},
     "exclude no image": ANY_IMAGE | IMAGE_OF_SHOTS,
     "exclude no prompt": ANY_PROMPT | PROMPT_OF_SHOTS,
-    "exclude no take": ANY_TAKE,
+    "exclude no take": {"no table of shots", *TAKES},
     "exclude no value": ANY_ROW | QUALITY,
-    "exclude seven": ANY_IMAGE | ANY_PROMPT | ANY_TAKE | ANY_ROW | DURATION | {"axis name"},
+    "exclude seven": ANY_IMAGE | ANY_PROMPT | TAKES | ANY_ROW | NAMELESS | DURATION | {"axis name", "column"},
     "image in a table": ANY_IMAGE,
     "image of a shot": ANY_IMAGE,
     "include no image": ANY_IMAGE,
     "include no prompt": ANY_PROMPT,
-    "include there already": QUALITY
-    | TAKES
-    | ANY_EXCLUDE
+    "include there already": ANY_EXCLUDE
     | {
-        *("axis name", "image of none", "image of two", "include no prompt", "merge key in a row", "no file"),
+        *("axis", "axis name", "axis twice", "axis value", "takes", "takes as text"),
+        *("image of none", "image of two", "include no prompt", "merge key in a row", "no file"),
         *("no word", "no word in a table", "prompt id", "prompt twice", "unknown word"),
     },
-    "include together": {"include no image"},
-    "no word": ANY_WORD | {"brace", "image key", "image twice", "word in json"},
-    "no word in a table": ANY_WORD | {"no word"},
+    # A text that cannot be read, a row that may hold more, an image that is called otherwise.
+    "no word": {
+        *("brace", "no character", "prompt key", "prompt text", "word in json"),
+        *("image key", "image twice", "merge key in a row"),
+    },
+    "no word in a table": {"no character", "prompt text"},
     "prompt of a shot": ANY_PROMPT,
     "reserved": ANY_IMAGE | ANY_EXCLUDE | IMAGE_OF_SHOTS | {"exclude seven"},
     "shots that are one": ANY_EXCLUDE | {"image of none", "image of two", "no file"},
-    "unknown word": ANY_WORD | {"include no prompt"},
-    "word in a table": {"image in a table"},
-    "word of a shot": {"image of a shot", "shot vars"},
+    "unknown word": {"include no prompt", "merge key in a row", "prompt id", "prompt twice"},
+    "word of a shot": {"shot vars"},
 }
 # Two mistakes in one and the same part: the outer one is mended first.
 WITHIN = {

@@ -343,3 +343,26 @@ def test_a_row_is_in_the_hash_of_nothing_but_itself(tmp_path: Path) -> None:
     read(tmp_path, TABLE, pictures_csv=f"{head}\n{owl}\nbee,{URL}/bee.png,a bee,\n{fox}\n")
 
     assert before < {(job.id, job.seed) for job in jobs(tmp_path)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "table", "said"),
+    [
+        ("csv", ("image,caption\n", f"{URL}/fox.png,It looks up\n"), 'rename "caption"'),
+        ("jsonl", ("", f'{{"image": "{URL}/fox.png", "promt": "It looks up"}}\n'), 'did you mean "prompt"?'),
+    ],
+)
+def test_what_is_wrong_with_every_row_is_told_once(
+    kind: str, table: tuple[str, str], said: str, tmp_path: Path
+) -> None:
+    """And reading ends soon: a wrong table of 100,000 rows takes no longer than one of 1,000."""
+    head, row = table
+    with pytest.raises(ManifestError) as caught:
+        read(
+            tmp_path,
+            f"shots: {{{kind}: shots.{kind}}}\n",
+            **{f"shots_{kind}": f"{head}{row * 2_000}broken\n"},
+        )
+
+    assert [said] == re.findall(re.escape(said), str(caught.value))
+    assert 1 == len(caught.value.problems)
