@@ -18,6 +18,7 @@ from typing import Any
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
+from batchrunner.manifest.characters import Place
 from batchrunner.manifest.columns import ROW_FIRST, is_row, known_names, lacking, twice, typed, usual_names
 from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.pictures import is_address
@@ -25,7 +26,6 @@ from batchrunner.manifest.slugs import slug
 from batchrunner.manifest.tables import Table, TableRow
 from batchrunner.manifest.textfile import ROWS_MAX, ContentError, TextFile
 from batchrunner.manifest.written import Entry, Report
-from batchrunner.manifest.yamlread import Place
 
 CELL_MAX = 1 << 20
 HEADER_MAX = 2  # the line that the header begins in; below it, all lines are kept for the next problem

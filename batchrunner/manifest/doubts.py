@@ -28,6 +28,7 @@ class Doubts:
         self._other: set[Path] = set()
         self._lacking: set[Path] = set()
         self._around: set[Path] = set()
+        self._told: set[Path] = set()
 
     def whole(self, path: Path) -> None:
         """Take note of a value that is of no use, or that is missing."""
@@ -38,6 +39,14 @@ class Doubts:
         """Take note of a value that can be used, where another one may have been meant."""
         self._other.add(path)
         self._around.update(path[:end] for end in range(len(path)))
+
+    def told(self, path: Path) -> None:
+        """Take note of a value that is told as wrong, and is read as what it was plainly meant to be."""
+        self._told.add(path)
+
+    def is_told(self, path: Path) -> bool:
+        """Tell whether just this value is told as wrong already."""
+        return path in self._told
 
     def lacking(self, path: Path) -> None:
         """Take note of a value that may lack parts."""

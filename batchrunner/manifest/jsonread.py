@@ -10,6 +10,7 @@ from typing import Any
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
+from batchrunner.manifest.characters import NO_CHARACTER, Place
 from batchrunner.manifest.columns import number, twice
 from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.pictures import is_address
@@ -17,7 +18,7 @@ from batchrunner.manifest.slugs import slug
 from batchrunner.manifest.tables import Table, TableRow
 from batchrunner.manifest.textfile import ROWS_MAX, ContentError, TextFile
 from batchrunner.manifest.written import Entry, Report
-from batchrunner.manifest.yamlread import DEPTH_MAX, NO_CHARACTER, Place
+from batchrunner.manifest.yamlread import DEPTH_MAX
 
 A_LIST = (
     "this is one JSON list; jsonl has an object on each line, without commas between them: "

@@ -17,9 +17,10 @@ from jsonschema.exceptions import ValidationError
 from batchrunner.cards import Card
 from batchrunner.errors import ManifestError, Problem
 from batchrunner.files import schema_text
+from batchrunner.manifest.characters import PROBLEMS_MAX
 from batchrunner.manifest.doubts import Doubts, Path
 from batchrunner.manifest.mending import elsewhere, frames, mended, near_key, plain_id
-from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, path_text
+from batchrunner.manifest.yamlread import Document, path_text
 from batchrunner.sentences import value_message
 
 # Parameters that the schema's examples name; not every model has them.
@@ -56,7 +57,11 @@ def check(document: Document, name: str, card: Card | None) -> list[Problem]:
     doubts = document.doubts
     for error in validator().iter_errors(document.data):
         for one in _told(error, card):
-            if doubts.spoilt(one.path) or (one.missing and doubts.may_lack(one.path)):
+            if (
+                doubts.spoilt(one.path)
+                or doubts.is_told(one.path)
+                or (one.missing and doubts.may_lack(one.path))
+            ):
                 continue  # YAML's reader has said it
             place = document.place(one.path, key=one.is_key)
             found[Problem(name, *place, path_text(one.path), one.message)] = one

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
+from batchrunner.manifest.characters import Place
 from batchrunner.manifest.columns import ColumnError, meaning
 from batchrunner.manifest.doubts import GONE, Doubts, Path
 from batchrunner.manifest.textfile import TextFile
 from batchrunner.manifest.written import Entry, Report
-from batchrunner.manifest.yamlread import Place
 
 Locate = Callable[[int, str], Place]  # from the line that a row begins in, and a column, to the cell
 
