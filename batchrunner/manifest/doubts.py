@@ -7,7 +7,7 @@ whether that could be because of what was taken out. What is there, and wrong in
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from itertools import pairwise
 from typing import Any
 
@@ -47,6 +47,15 @@ class Doubts:
     def is_told(self, path: Path) -> bool:
         """Tell whether just this value is told as wrong already."""
         return path in self._told
+
+    def move(self, moved: Callable[[Path], Path]) -> None:
+        """Move all that is in doubt along with the values that are read as if they stood elsewhere."""
+        known = ((self.whole, self._whole), (self.other, self._other), (self.lacking, self._lacking))
+        self._whole, self._other, self._lacking, self._around = set(), set(), set(), set()
+        for add, paths in known:
+            for path in paths:
+                add(moved(path))
+        self._told = {moved(path) for path in self._told}
 
     def lacking(self, path: Path) -> None:
         """Take note of a value that may lack parts."""

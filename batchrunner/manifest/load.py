@@ -33,6 +33,8 @@ PICTURES = frozenset({*SUFFIXES, *VIDEO_SUFFIXES})
 MANIFESTS = (".yaml", ".yml")
 TABLES = frozenset({".csv", ".tsv", ".jsonl"})
 CARD_MAX = 1_000_000  # bytes
+TWICE_MAX = 1 << 20  # bytes of a manifest that is checked once more for each copy of a key,
+COPIES_MAX = 3  # but no more often
 
 
 def load(path: Path, *, far: bool = False) -> tuple[Manifest, Card]:
@@ -88,11 +90,30 @@ def load_bytes(raw: bytes, path: Path, *, far: bool = False) -> tuple[Manifest, 
 
 def _load(raw: bytes, path: Path, *, far: bool) -> tuple[Manifest, Card]:
     document = read_on(raw, str(path))
+    twice = dict(document.twice)
+    wrong, card, checker, whole = _checked(document, path, far=far)
+    copies = min(max(twice.values(), default=0), COPIES_MAX) if len(raw) <= TWICE_MAX else 0
+    for copy in range(1, copies + 1):  # what stands in another copy of a key may be wrong as well
+        other = read_on(raw, str(path), {at: min(copy, count) for at, count in twice.items()})
+        wrong += _checked(other, path, far=far)[0]
+    wrong += _keys_in_comments(raw.decode("utf-8-sig"), str(path), {problem.line for problem in wrong})
+    if wrong or card is None:
+        raise ManifestError(list(dict.fromkeys(wrong)))
+    return manifest_of(document, checker, whole, raw, path), card
+
+
+def _checked(
+    document: Document, path: Path, *, far: bool
+) -> tuple[list[Problem], Card | None, Checker, Overall]:
+    """Return all that is wrong with a document, and what it was checked with."""
     card, model_problems = _card(document, path)
-    wrong = [*document.problems, *shape.check(document, str(path), card)]
+    wrong = shape.check(document, str(path), card)
+    if card is None and not model_problems:  # its key may have been misspelt
+        card, model_problems = _card(document, path)
+        wrong = wrong if card is None else shape.check(document, str(path), card)
     if _doubtful(document):
         card, model_problems = None, []
-    wrong += [*model_problems, *shape.inputs(document, str(path), card)]
+    wrong += [*document.problems, *model_problems, *shape.inputs(document, str(path), card)]
     checker = Checker(document, path, card)
     checker.run()
     whole = checker.overall()
@@ -100,10 +121,7 @@ def _load(raw: bytes, path: Path, *, far: bool) -> tuple[Manifest, Card]:
     if far and not document.doubts.at(("provider",)) and document.data.get("provider", "gmi") == "gmi":
         checker.far()
     wrong += [*_hours(document, path), *_free(document, path), *checker.problems]
-    wrong += _keys_in_comments(raw.decode("utf-8-sig"), str(path), {problem.line for problem in wrong})
-    if wrong or card is None:
-        raise ManifestError(list(dict.fromkeys(wrong)))
-    return manifest_of(document, checker, whole, raw, path), card
+    return wrong, card, checker, whole
 
 
 def _card(document: Document, path: Path) -> tuple[Card | None, list[Problem]]:

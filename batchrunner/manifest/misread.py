@@ -213,10 +213,10 @@ def _flow(line: str, place: int) -> Iterator[tuple[int, int]]:
             open_ = open_[:-1]
             place += 1
             continue
-        elif char == ",":
-            place += 1
         elif not open_:
             return
+        elif char == ",":
+            place += 1
         at = _FLOW_KEY.match(line, place)
         place = at.end() if at and open_[-1] == "{" else len(line) - len(line[place:].lstrip())
         if place >= len(line) or (line[place] in "{[" and _opens(line, place)) or line[place] in "}],":

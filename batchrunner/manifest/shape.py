@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import re
 from collections.abc import Collection, Iterator
@@ -14,17 +15,23 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
+from batchrunner import sentences
 from batchrunner.cards import Card
 from batchrunner.errors import ManifestError, Problem
 from batchrunner.files import schema_text
+from batchrunner.manifest import respelling
 from batchrunner.manifest.characters import PROBLEMS_MAX
 from batchrunner.manifest.doubts import Doubts, Path
-from batchrunner.manifest.mending import elsewhere, frames, mended, near_key, plain_id
-from batchrunner.manifest.yamlread import Document, path_text
+from batchrunner.manifest.mending import elsewhere, frames, mended, near_key, plain_id, section_of
+from batchrunner.manifest.respelling import KEEP, Move
+from batchrunner.manifest.yamlread import DEPTH_MAX, Document, path_text
 from batchrunner.sentences import value_message
+from batchrunner.values import JSON
 
 # Parameters that the schema's examples name; not every model has them.
 _EXAMPLES = frozenset({"duration", "aspect_ratio", "quality", "generate_audio_switch"})
+# What may be a number as well as a name: an address or a file that is one is a slip of another kind.
+_WORDS = frozenset({"id", "campaign", "image", "prompt", "text"})
 # What a key of one prompt may have been meant to be: no text that lost its quotes.
 _KEYS = ("id", "text", "prompt", "csv", "jsonl", "lines", "glob", "file", "url", "image", "frames")
 
@@ -53,23 +60,48 @@ def check(document: Document, name: str, card: Card | None) -> list[Problem]:
     if "batchrunner_plan" in document.data:
         what = "this is a saved plan, not a manifest: `batchrunner run` does what it says"
         raise ManifestError([Problem(name, 1, 1, "", what)])
-    found: dict[Problem, Told] = {}  # one error a missing key, each of which names them all
     doubts = document.doubts
-    for error in validator().iter_errors(document.data):
-        for one in _told(error, card):
-            if (
-                doubts.spoilt(one.path)
-                or doubts.is_told(one.path)
-                or (one.missing and doubts.may_lack(one.path))
-            ):
-                continue  # YAML's reader has said it
-            place = document.place(one.path, key=one.is_key)
-            found[Problem(name, *place, path_text(one.path), one.message)] = one
-            if len(found) >= PROBLEMS_MAX:
-                raise ManifestError([*document.problems, *found])
+    for _pass in range(DEPTH_MAX):  # what is in a misspelt key may be misspelt too
+        found = _found(document, name, card)
+        plain = {problem: one for problem, one in found.items() if one.move or one.instead is not KEEP}
+        moved = respelling.move(document, [one.move for one in plain.values() if one.move])
+        for one in plain.values():
+            if one.instead is not KEEP:
+                respelling.replace(document, one.path, one.instead)
+                moved = True
+                for path in one.other:
+                    doubts.other(path)
+        if not moved:
+            break
+        document.problems.extend(plain)
     for one in found.values():
         one.spoil(doubts)
     return list(found)
+
+
+def _found(document: Document, name: str, card: Card | None) -> dict[Problem, Told]:
+    """Return what is wrong, each once: of missing keys there is one error each, which names them all.
+
+    Raises:
+        ManifestError: there is too much.
+    """
+    found: dict[Problem, Told] = {}
+    doubts = document.doubts
+    errors = (one for error in validator().iter_errors(document.data) for one in _told(error, document, card))
+    for one in itertools.chain(errors, _parameters(document, card)):
+        known = doubts.spoilt(one.path) or doubts.is_told(one.path)
+        if known or (one.missing and doubts.may_lack(one.path)):
+            continue  # YAML's reader has said it
+        place = document.place(one.path, key=one.is_key)
+        found[Problem(name, *place, path_text(one.path), one.message)] = one
+        if len(found) >= PROBLEMS_MAX:
+            raise ManifestError([*document.problems, *found])
+    return found
+
+
+def _parameters(document: Document, card: Card | None) -> Iterator[Told]:
+    for move, said in respelling.parameters(document.data, card) if card is not None else ():
+        yield Told(move.path, said, is_key=True, move=move, spoilt=[move.path])
 
 
 def inputs(document: Document, name: str, card: Card | None) -> list[Problem]:
@@ -104,7 +136,8 @@ def inputs(document: Document, name: str, card: Card | None) -> list[Problem]:
 class Told:
     """One thing wrong with the value (or its key) at a path, and what that spoils.
 
-    `missing`: something is not there. `spoilt`: of no use; `other`: perhaps another value was meant.
+    `missing`: something is not there. `spoilt`: of no use; `other`: perhaps another value was meant. Where it
+    is plain what was meant: `move` is to where it belongs, `instead` the value.
     """
 
     path: Path
@@ -113,6 +146,8 @@ class Told:
     missing: bool = False
     spoilt: Collection[Path] = ()
     other: Collection[Path] = ()
+    move: Move | None = None
+    instead: Any = KEEP
 
     def spoil(self, doubts: Doubts) -> None:
         """Add to the doubts."""
@@ -140,7 +175,7 @@ def _without_image(document: Document, card: Card | None) -> Iterator[Told]:
                 yield Told(at, schema["x-message"], spoilt=[(*at, key) for key in choices])
 
 
-def _told(error: ValidationError, card: Card | None) -> Iterator[Told]:
+def _told(error: ValidationError, document: Document, card: Card | None) -> Iterator[Told]:
     """Yield each thing wrong behind one error."""
     path: Path = tuple(error.absolute_path)
     schema: Any = error.schema
@@ -156,7 +191,9 @@ def _told(error: ValidationError, card: Card | None) -> Iterator[Told]:
                 message = schema.get("x-refusal") or said
                 other = [*_perhaps(path, key, card), *((*path, one) for one in _meant_by(key, known))]
                 other += [path] if key.isdigit() else []
-                yield Told((*path, key), message, is_key=True, spoilt=[(*path, key)], other=other)
+                to = None if "x-refusal" in schema else respelling.meant(path, key, instance, known, card)
+                here = (*path, key)
+                yield Told(here, message, is_key=True, spoilt=[here], other=other, move=to)
     elif error.validator == "required":
         for key in rule:
             if key not in instance and key not in _meant(schema, instance):
@@ -171,11 +208,16 @@ def _told(error: ValidationError, card: Card | None) -> Iterator[Told]:
     elif error.validator == "type" and "x-refusal" in schema:
         yield Told(path, schema["x-refusal"], spoilt=[path])
     elif error.validator == "pattern" and "x-message" in schema:
-        yield Told(path, schema["x-message"] + plain_id(path, instance), spoilt=[path])
+        plain = plain_id(path, instance)
+        said = schema["x-message"] + (f"; for example {plain}" if plain else "")
+        yield Told(path, said, spoilt=[path], instead=plain or KEEP)
     else:
         missing = error.validator == "minProperties"
         message = value_message(error) + _meant_or_example(path, error, card)
-        yield Told(path, message, missing=missing, spoilt=[path])
+        instead = _instead(path, error, document)
+        axis = path[0] == "matrix" and isinstance(instead, list)  # one value of perhaps many
+        other = [path] if axis else []
+        yield Told(path, message, missing=missing, spoilt=[path], other=other, instead=instead)
 
 
 def _not_one(path: Path, told: dict[str, Any], schema: Any, card: Card | None) -> Iterator[Told]:
@@ -214,9 +256,38 @@ def _lacks(key: str, schema: Any) -> str:
     return f'the key "{key}" is missing: add it, such as `{key}: {plain}`'
 
 
+def _instead(path: Path, error: ValidationError, document: Document) -> Any:
+    """Return the value that a wrong one was plainly meant to be."""
+    rule: Any = error.validator_value
+    value: Any = error.instance
+    if error.validator == "enum":
+        near = difflib.get_close_matches(str(value), [str(one) for one in rule], n=1)
+        return near[0] if near and near[0] in rule else KEEP
+    if error.validator != "type":
+        return KEEP
+    if "string" in rule and isinstance(value, bool | int | float):
+        word = path[-1] in _WORDS or path[-2:-1] == ("vars",)
+        return document.written.get(path, json.dumps(value)) if word else KEEP
+    found = sentences.meant(rule, value)
+    found = mended(path, value, rule, error.schema) if found is None else found
+    return KEEP if found is None else found
+
+
 def _meant_or_example(path: Path, error: ValidationError, card: Card | None) -> str:
     kinds: Any = error.validator_value if error.validator == "type" else ()
-    return mended(path, error.instance, kinds, error.schema) or _example(error, card)
+    value: Any = error.instance
+    found = mended(path, value, kinds, error.schema)
+    if found is None:
+        return _example(error, card)
+    many = isinstance(found, dict) and str(found.get("glob", "")).endswith("/*.png")
+    return f": write {_written(found)}{' for a folder' if many and '*' not in value else ''}"
+
+
+def _written(value: JSON) -> str:
+    """Return a value as it is written on one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_written(one)}" for key, one in value.items()) + "}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _example(error: ValidationError, card: Card | None) -> str:
@@ -288,9 +359,8 @@ def _unknown(key: str, known: list[str], told: dict[str, Any]) -> str:
     if key.partition(":")[0] in known:
         return f'unknown key "{key}": there is no blank after the colon'
     if not near and "limits" in known:
-        parts = json.loads(schema_text("manifest.schema.json"))["properties"].items()
-        inside = next((f"{name}.{key}" for name, one in parts if key in one.get("properties", ())), "")
-        meant = f"it stands in {inside}" if inside else "the model's parameters go under `parameters`"
+        inside = section_of(key)
+        meant = f"it stands in {inside}.{key}" if inside else "the model's parameters go under `parameters`"
         return f'unknown key "{key}": {meant}; possible here: {", ".join(known)}'
     if not near and {"vars", "parameters"} <= {*known}:
         places = "the model's parameters go under `parameters`, words for prompts under `vars`"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -44,6 +45,7 @@ class Document:
 
     `written` has each number as it was written: as a word of a prompt, `1.10` must not become 1.1. `blocks`
     has the lines (from 0, of `lines`) below `|` or `>`; `comments`, where a comment ends an unquoted text.
+    `twice` has how many more values a key has.
     `problems` is what is wrong with it as YAML, though it could be read on.
     """
 
@@ -54,6 +56,7 @@ class Document:
     lines: list[str] = field(default_factory=list)
     blocks: dict[Path, range] = field(default_factory=dict)
     comments: dict[Path, Place] = field(default_factory=dict)
+    twice: dict[Path, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     doubts: Doubts = field(init=False)
 
@@ -81,8 +84,10 @@ def read(raw: bytes, name: str) -> Document:
     return document
 
 
-def read_on(raw: bytes, name: str) -> Document:
+def read_on(raw: bytes, name: str, twice: Mapping[Path, int] = MappingProxyType({})) -> Document:
     """Read one YAML document past all that is refused: that is among its problems and its doubts.
+
+    Of a key that is there more than once the first value stands; with `twice` of what was so read, the last.
 
     Raises:
         ManifestError: it is not UTF-8, not YAML or too large.
@@ -91,14 +96,14 @@ def read_on(raw: bytes, name: str) -> Document:
         raise ManifestError([Problem(name, 1, 1, "", f"larger than {SIZE_MAX >> 20} MiB")])
     text, odd = indented(decoded(raw, name), name)
     try:
-        document = _read_past(text, name)
+        document = _read_past(text, name, twice)
     except ManifestError as error:
         raise ManifestError(odd or error.problems) from error
     document.problems.extend(odd)
     return document
 
 
-def _read_past(text: str, name: str) -> Document:
+def _read_past(text: str, name: str, twice: Mapping[Path, int]) -> Document:
     """Read a text past those parts that plainly lack quotes: each gets them, is told, and is read on.
 
     Raises:
@@ -107,7 +112,7 @@ def _read_past(text: str, name: str) -> Document:
     mended: dict[int, list[tuple[int, int]]] = {}
     told: list[Problem] = []
     while True:
-        reader = _Reader(name, mended)
+        reader = _Reader(name, mended, twice)
         try:
             document = reader.read(text)
         except yaml.MarkedYAMLError as error:
@@ -147,10 +152,16 @@ def _stop(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> misread.Stop:
 
 
 class _Reader:
-    """Reads events. `mended`: by line, from which column on (from 0) how many characters were put in."""
+    """Reads events. `mended`: by line, from which column on (from 0) how many characters were put in.
 
-    def __init__(self, name: str, mended: Mapping[int, Sequence[tuple[int, int]]]) -> None:
+    `twice`: how many copies of a key's value are read past before the one that is kept.
+    """
+
+    def __init__(
+        self, name: str, mended: Mapping[int, Sequence[tuple[int, int]]], twice: Mapping[Path, int]
+    ) -> None:
         self._name = name
+        self._twice = twice
         self._mended = mended
         self.document = Document(None)
         self._problems = self.document.problems
@@ -201,13 +212,14 @@ class _Reader:
         return self._mapping(events, path)
 
     def _plain(self, event: Any, path: Path) -> None:
+        if event.anchor is None and event.tag is None:
+            return
         words = path[-1:] == ("text",) or (path[:1] == ("prompts",) and len(path) == 2)
         words = words and isinstance(event, yaml.ScalarEvent) and bool(event.value)
+        hint = ", or put the text in quotes" if words else ""
         if event.anchor is not None:
-            hint = ", or put the text in quotes" if words else ""
             self._say(event, path, f"anchors (&{event.anchor}) are not read: leave it out{hint}")
         if event.tag is not None:
-            hint = ", or put the text in quotes" if words else ""
             self._refuse(event, path, f"tags ({event.tag}) are not read: leave it out{hint}")
 
     def _sequence(self, events: Iterator[Any], path: Path) -> list[JSON]:
@@ -218,6 +230,7 @@ class _Reader:
 
     def _mapping(self, events: Iterator[Any], path: Path) -> dict[str, JSON]:
         found: dict[str, JSON] = {}
+        passed: dict[str, int] = {}
         while not isinstance(event := next(events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
                 self._say(event, path, "a key must be plain text")
@@ -234,10 +247,24 @@ class _Reader:
                 line = self.document.keys[here][0]
                 self._say(event, here, f'the key "{key}" is there twice (also in line {line})')
                 self.document.doubts.other(here)
+                self.document.twice[here] = self.document.twice.get(here, 0) + 1
+                self._aside(events, here)
+                continue
             self.document.keys.setdefault(here, self._begin(event))
-            value = self._node(next(events), events, here)
-            found.setdefault(key, value)
+            if passed.setdefault(key, 0) < self._twice.get(here, 0):
+                passed[key] += 1
+                self._aside(events, here)
+                continue
+            found[key] = self._node(next(events), events, here)
+            if passed[key]:
+                self.document.doubts.other(here)
         return found
+
+    def _aside(self, events: Iterator[Any], path: Path) -> None:
+        """Read a copy of a value past: what is wrong with it as YAML is told, and nothing of it is kept."""
+        kept, self.document = self.document, Document(None, lines=self.document.lines)
+        self._node(next(events), events, path)
+        self.document = kept
 
     def _key(self, event: Any, path: Path) -> str:
         """Return a key without what nobody sees in it, which is told."""

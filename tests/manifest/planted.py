@@ -124,7 +124,7 @@ MISTAKES = {
     "missing": Mistake("seed: 7\n", ""),
     "axis": Mistake("quality: [540p, 720p]", "quality: 540p"),
     "axis twice": Mistake("quality: [540p, 720p]", "quality: [540p, 540p]"),
-    "image as a text": Mistake("  - {csv: pictures.csv}", "  - {csv: pictures.csv}\n  - fox.png"),
+    "image as a text": Mistake("  - {csv: pictures.csv}", "  - {csv: pictures.csv}\n  - gnu.png"),
     "image of two": Mistake("file: owl.png", 'file: owl.png, url: "https://example.com/owl.png"'),
     "image of none": Mistake("file: owl.png, ", ""),
     "image id": Mistake("id: elk", "id: Elk"),
