@@ -15,10 +15,11 @@ from itertools import islice
 from pathlib import Path
 from typing import get_args
 
-from batchrunner.cards import Card, load_card, parse_card
+from batchrunner.cards import Card, load_card, near_card
 from batchrunner.errors import ManifestError, Problem, UsageError
 from batchrunner.files import card_ids
 from batchrunner.manifest import nearby, shape
+from batchrunner.manifest.cardfile import read_card
 from batchrunner.manifest.characters import PROBLEMS_MAX, place_of
 from batchrunner.manifest.check import KEY_LIKE, Checker, identity
 from batchrunner.manifest.heap import uncollected
@@ -32,7 +33,6 @@ from batchrunner.values import JSON, Limits, Manifest, Notify, NotifyEvent, Pric
 PICTURES = frozenset({*SUFFIXES, *VIDEO_SUFFIXES})
 MANIFESTS = (".yaml", ".yml")
 TABLES = frozenset({".csv", ".tsv", ".jsonl"})
-CARD_MAX = 1_000_000  # bytes
 TWICE_MAX = 1 << 20  # bytes of a manifest that is checked once more for each copy of a key,
 COPIES_MAX = 3  # but no more often
 
@@ -134,9 +134,12 @@ def _card(document: Document, path: Path) -> tuple[Card | None, list[Problem]]:
         return None, []
     key = "model" if own is None else "card"
     try:
-        card = load_card(model) if own is None else _own_card(path.parent / own, own)
+        card = load_card(model) if own is None else read_card(path.parent / own, own)
+    except ManifestError as error:
+        return None, error.problems
     except UsageError as error:
-        return None, [Problem(str(path), *document.place((key,)), key, str(error))]
+        near = near_card(model) if own is None else None  # what only a card shows is told as well
+        return near, [Problem(str(path), *document.place((key,)), key, str(error))]
     if card.id != model:
         said = f'the card {own} is of the model "{card.id}", not of "{model}"'
         return None, [Problem(str(path), *document.place(("model",)), "model", said)]
@@ -148,23 +151,6 @@ def _card(document: Document, path: Path) -> tuple[Card | None, list[Problem]]:
 def _doubtful(document: Document) -> bool:
     """Tell whether another card may have been meant."""
     return any(document.doubts.at((key,)) for key in ("model", "card"))
-
-
-def _own_card(path: Path, told: str) -> Card:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(CARD_MAX + 1)
-        text = raw.decode("utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot read the card {told}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"the card {told} is not UTF-8") from error
-    if len(raw) > CARD_MAX:
-        raise UsageError(f"the card {told} is larger than {CARD_MAX // 1000} kB")
-    try:
-        return parse_card(text)
-    except UsageError as error:
-        raise UsageError(f"{told}: {error}") from error
 
 
 def _hours(document: Document, path: Path) -> list[Problem]:
