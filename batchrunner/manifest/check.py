@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path as FilePath
 from typing import Any
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
-from batchrunner.manifest import exclusions, ids, pathnames, settings, unused
+from batchrunner.manifest import exclusions, ids, pathnames, references, settings, unused
 from batchrunner.manifest.doubts import GONE, Path
 from batchrunner.manifest.entries import TAKES_MAX, Builder, Listed, reserved
 from batchrunner.manifest.expand import number_of
@@ -191,13 +191,17 @@ class Checker:
         prompts = ids.unique(((prompt.id, row) for prompt, row in self.prompts), self._report)
         named = {image.id: (image, row) for image, row in self.images if images.get(image.id) is row}
         words = {prompt.id: (prompt, row) for prompt, row in self.prompts if prompts.get(prompt.id) is row}
-        all_named = (
+        shots, include = list(self._rows("shots")), list(self._entries("include"))
+        told = [row.told for row in (*shots, *include, *self._entries("exclude"))]
+        self._strangers(told, "image", named, self.images)
+        self._strangers(told, "prompt", words, self.prompts)
+        all_images, all_prompts = (
             self._report.all_sure(section, rows, ("id",))
             for section, rows in (("images", self.images), ("prompts", self.prompts))
         )
-        listed = Listed(named, words, *all_named)
-        self.shots = [(self._builder.shot(row, listed), row) for row in self._rows("shots")]
-        self.include = [(self._builder.shot(row, listed, "take"), row) for row in self._entries("include")]
+        listed = Listed(named, words, all_images, all_prompts, self._report.strangers)
+        self.shots = [(self._builder.shot(row, listed), row) for row in shots]
+        self.include = [(self._builder.shot(row, listed, "take"), row) for row in include]
         seeds = isinstance(self._data.get("takes"), list) or self._doubts.at(("takes",))
         for shot, row in self.include if not seeds else ():
             if shot.take is not None and not 1 <= shot.take <= TAKES_MAX:
@@ -206,6 +210,26 @@ class Checker:
         own = [(row.told["id"], row) for _shot, row in (*self.shots, *self.include) if "id" in row.told]
         ids.unique([*((prompt.id, row) for prompt, row in words.values()), *own], self._report)
         self._same_words(words)
+
+    def _strangers(
+        self,
+        told: Iterable[Mapping[str, Any]],
+        key: str,
+        known: Mapping[str, tuple[Image | Prompt, Row]],
+        rows: Sequence[tuple[Image | Prompt, Row]],
+    ) -> None:
+        """Note the names that nobody has, and that nobody whose own name is not known can have."""
+        report, section = self._report, f"{key}s"
+        if not report.is_there(section) or not (report.doubtful or report.unfound):
+            return
+        unsure = [(part, row) for part, row in rows if report.unsure(row, ("id",))]
+        if any(not part.id or known.get(part.id, (part, row))[1] is row for part, row in unsure):
+            return  # not for the reason that another one has its id
+        patterns, folder = report.unfound.get(section, ()), self._path.parent
+        for name in references.missing(told, key, known):
+            twice = any(references.may_be(name, row.told, known) for _part, row in unsure)
+            if not twice and not any(references.may_find(name, one, folder, known) for one in patterns):
+                report.strangers.add((key, name))
 
     def _same_words(self, words: Mapping[str, tuple[Prompt, Row]]) -> None:
         """Report words that are there twice but for blanks; an `id` says that it is meant."""

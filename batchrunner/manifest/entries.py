@@ -39,12 +39,16 @@ NEAR_MAX = 2_000  # names that a misspelt one is held against
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """The rows of a section, each with what became of it; `all_…`: the ids of all of them are known."""
+    """The rows of a section, each with what became of it; `all_…`: the ids of all of them are known.
+
+    `strangers`: what is named and plainly is none of them, though they may not all be known.
+    """
 
     images: dict[str, tuple[Image, Row]]
     prompts: dict[str, tuple[Prompt, Row]]
     all_images: bool
     all_prompts: bool
+    strangers: Collection[tuple[str, str]] = ()
 
 
 class Builder:
@@ -195,7 +199,7 @@ class Builder:
                 return self._own_image(row, "image", {"url": name}, listed)
             suffixes, shown = (MP4, ".mp4") if self._filling.word == "video" else (SUFFIXES, ".png or .jpg")
             if not name.casefold().endswith(suffixes):
-                if listed.all_images:
+                if listed.all_images or ("image", name) in listed.strangers:
                     usual = f"it is an id of `images`, an https address, or a file that ends in {shown}"
                     what = _hint(_near(name, listed.images), usual)
                     self._say(row, ("image",), f'there is no image "{name}": {what}')
@@ -248,7 +252,7 @@ class Builder:
         if key == "prompt" and ID.fullmatch(text.casefold()):
             found = listed.prompts.get(text) or listed.prompts.get(text.casefold())
             if found is None:
-                if listed.all_prompts:
+                if listed.all_prompts or ("prompt", text) in listed.strangers:
                     what = _hint(_near(text, listed.prompts), "one word is an id of `prompts`")
                     what = f'there is no prompt "{text}": {what}; for just this word say `text`'
                     self._say(row, (key,), what)

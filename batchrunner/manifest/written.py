@@ -98,6 +98,10 @@ class Report:
         self._written = written  # the doubts of the manifest itself
         self.doubtful = bool(written)  # anything at all: else 100,000 rows need not be asked
         self.lost: set[str] = set()  # sections of which some rows cannot be read
+        self.unfound: dict[str, list[str]] = {}  # by section, the patterns that find nothing
+        self.strangers: set[tuple[str, str]] = (
+            set()
+        )  # `image` or `prompt`, and a name that plainly nobody has
         self._doubts: dict[int, tuple[Row, Doubts]] = {}  # by identity: not every row has a hash
 
     def say(self, row: Row, path: Path, message: str, *, key: bool = False) -> None:
@@ -122,10 +126,14 @@ class Report:
 
     def all_sure(self, section: str, rows: Iterable[tuple[object, Row]], *paths: Path) -> bool:
         """Tell whether all rows of a section are there, and of each some parts are not in doubt."""
-        there = section not in self.lost and not self._written.itself((section,))
+        there = self.is_there(section) and section not in self.unfound
         if not there or not self.doubtful:
             return there
         return not any(self.unsure(row, path) for _one, row in rows for path in paths)
+
+    def is_there(self, section: str) -> bool:
+        """Tell whether all rows of a section are there, but for what patterns should have found."""
+        return section not in self.lost and not self._written.itself((section,))
 
     def add(self, problem: Problem) -> None:
         """Take a problem in.

@@ -1,0 +1,69 @@
+"""Whether a name that nobody has may be that of a row whose own name is not known.
+
+An id that is there twice, or a pattern that finds nothing, leaves open what a row should have been called. It
+must hide no name that plainly is a slip of another one, and none that its picture does not bear.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+from batchrunner.manifest.slugs import slug
+
+ALIKE = 0.6  # of 1: from here on a name may be a slip of another one
+KNOWN_MAX = 2_000  # names that one is held against
+FILES_MAX = 10_000
+SHOWN_MAX = 5
+
+
+def may_be(name: str, told: Mapping[str, Any], known: Collection[str]) -> bool:
+    """Tell whether a name may be that of a row that bears another one's by mistake."""
+    source = told["frames"][0] if isinstance(told.get("frames"), list) and told["frames"] else told
+    picture = source.get("file") or source.get("url") if isinstance(source, dict) else None
+    if not isinstance(picture, str):
+        return not slip(name, known)
+    own = slug(FilePath(picture.partition("?")[0]).stem)
+    return difflib.SequenceMatcher(None, own, name).ratio() >= ALIKE
+
+
+def may_find(name: str, pattern: str, folder: FilePath, known: Collection[str]) -> bool:
+    """Tell whether a name may be that of a file that a pattern was meant to find."""
+    return not slip(name, known) or name in _stems(pattern, folder)
+
+
+def missing(entries: Iterable[Mapping[str, Any]], key: str, known: Collection[str]) -> set[str]:
+    """Return what entries name that nobody has."""
+    return {told[key] for told in entries if isinstance(told.get(key), str) and told[key] not in known}
+
+
+def hint(name: str, known: Collection[str]) -> str:
+    """Return the end of a sentence on a name that nobody has: the nearest one, else what there is."""
+    some = [one for one in known if one]
+    near = difflib.get_close_matches(name.casefold(), some[:KNOWN_MAX], n=1)
+    if near or not some:
+        return f': did you mean "{near[0]}"?' if near else ""
+    more = f" and {len(some) - SHOWN_MAX:,} more" if len(some) > SHOWN_MAX else ""
+    return f": there {'are' if len(some) > 1 else 'is only'} {', '.join(some[:SHOWN_MAX])}{more}"
+
+
+def slip(name: str, known: Collection[str]) -> bool:
+    """Tell whether a name is a slip of a known one: not where they differ in a number, as rows do."""
+    near = difflib.get_close_matches(name.casefold(), list(known)[:KNOWN_MAX], n=1, cutoff=ALIKE)
+    return bool(near) and _bare(near[0]) != _bare(name.casefold())
+
+
+def _bare(name: str) -> str:
+    return re.sub("[-_.]*[0-9]+", "", name)
+
+
+def _stems(pattern: str, folder: FilePath) -> set[str]:
+    """Return the names of all files where a pattern looks."""
+    try:
+        files = (folder / pattern).parent.iterdir()
+        return {slug(one.stem) for _number, one in zip(range(FILES_MAX), files, strict=False)}
+    except (OSError, ValueError):
+        return set()
