@@ -11,8 +11,8 @@ from batchrunner import cardrules
 from batchrunner.cards import Card, parse_card
 from batchrunner.errors import ManifestError, Problem, UsageError
 from batchrunner.manifest.characters import decoded, place_of
+from batchrunner.manifest.document import path_text
 from batchrunner.manifest.doubts import Path
-from batchrunner.manifest.yamlread import path_text
 
 CARD_MAX = 1_000_000  # bytes
 _BLANK = re.compile(r"[ \t\n\r]*")

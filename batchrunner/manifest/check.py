@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path as FilePath
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
 from batchrunner.manifest import exclusions, ids, pathnames, references, settings, unused
+from batchrunner.manifest.document import Document
 from batchrunner.manifest.doubts import GONE, Path
 from batchrunner.manifest.entries import TAKES_MAX, Builder, Listed, reserved
 from batchrunner.manifest.expand import number_of
@@ -23,7 +24,6 @@ from batchrunner.manifest.tables import Table, TableRow
 from batchrunner.manifest.textfile import KEY_FOUND
 from batchrunner.manifest.wording import Wording
 from batchrunner.manifest.written import Entry, Report, Row
-from batchrunner.manifest.yamlread import Document
 from batchrunner.values import (
     NO_IMAGE,
     Exclude,
@@ -105,7 +105,11 @@ class Checker:
         parts = (*self.images, *self.prompts, *self.shots, *self.include)
         entries = [row for _one, row in parts if not isinstance(row, TableRow)]
         worded = [row for _one, row in parts[len(self.images) :] if not isinstance(row, TableRow)]
-        found = [*unused.notes(self._tables, entries, self._used), *unused.comments(worded)]
+        found = [
+            *unused.notes(self._tables, entries, self._used),
+            *unused.comments(worded),
+            *unused.hidden(worded),
+        ]
         if (self.images or self.prompts) and self.product() == ((), ()):
             shots = [shot for shot, _row in (*self.shots, *self.include)]
             images, prompts = ({shot.image.id for shot in shots}, {shot.prompt.id for shot in shots})
@@ -193,8 +197,9 @@ class Checker:
         words = {prompt.id: (prompt, row) for prompt, row in self.prompts if prompts.get(prompt.id) is row}
         shots, include = list(self._rows("shots")), list(self._entries("include"))
         told = [row.told for row in (*shots, *include, *self._entries("exclude"))]
-        self._strangers(told, "image", named, self.images)
-        self._strangers(told, "prompt", words, self.prompts)
+        report, folder = self._report, self._path.parent
+        report.strangers |= references.strangers("image", told, named, self.images, report, folder)
+        report.strangers |= references.strangers("prompt", told, words, self.prompts, report, folder)
         all_images, all_prompts = (
             self._report.all_sure(section, rows, ("id",))
             for section, rows in (("images", self.images), ("prompts", self.prompts))
@@ -210,26 +215,6 @@ class Checker:
         own = [(row.told["id"], row) for _shot, row in (*self.shots, *self.include) if "id" in row.told]
         ids.unique([*((prompt.id, row) for prompt, row in words.values()), *own], self._report)
         self._same_words(words)
-
-    def _strangers(
-        self,
-        told: Iterable[Mapping[str, Any]],
-        key: str,
-        known: Mapping[str, tuple[Image | Prompt, Row]],
-        rows: Sequence[tuple[Image | Prompt, Row]],
-    ) -> None:
-        """Note the names that nobody has, and that nobody whose own name is not known can have."""
-        report, section = self._report, f"{key}s"
-        if not report.is_there(section) or not (report.doubtful or report.unfound):
-            return
-        unsure = [(part, row) for part, row in rows if report.unsure(row, ("id",))]
-        if any(not part.id or known.get(part.id, (part, row))[1] is row for part, row in unsure):
-            return  # not for the reason that another one has its id
-        patterns, folder = report.unfound.get(section, ()), self._path.parent
-        for name in references.missing(told, key, known):
-            twice = any(references.may_be(name, row.told, known) for _part, row in unsure)
-            if not twice and not any(references.may_find(name, one, folder, known) for one in patterns):
-                report.strangers.add((key, name))
 
     def _same_words(self, words: Mapping[str, tuple[Prompt, Row]]) -> None:
         """Report words that are there twice but for blanks; an `id` says that it is meant."""

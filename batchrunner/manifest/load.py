@@ -22,11 +22,12 @@ from batchrunner.manifest import nearby, shape
 from batchrunner.manifest.cardfile import read_card
 from batchrunner.manifest.characters import PROBLEMS_MAX, place_of
 from batchrunner.manifest.check import KEY_LIKE, Checker, identity
+from batchrunner.manifest.document import Document
 from batchrunner.manifest.heap import uncollected
 from batchrunner.manifest.overall import Overall
 from batchrunner.manifest.pictures import SUFFIXES, VIDEO_SUFFIXES
 from batchrunner.manifest.textfile import KEY_FOUND
-from batchrunner.manifest.yamlread import SIZE_MAX, Document, read_on
+from batchrunner.manifest.yamlread import SIZE_MAX, read_on
 from batchrunner.rules.hours import WINDOW, window
 from batchrunner.values import JSON, Limits, Manifest, Notify, NotifyEvent, Price, Recovery
 

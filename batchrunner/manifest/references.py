@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
 from batchrunner.manifest.slugs import slug
+from batchrunner.manifest.written import Report, Row
+from batchrunner.values import Image, Prompt
 
 ALIKE = 0.6  # of 1: from here on a name may be a slip of another one
 KNOWN_MAX = 2_000  # names that one is held against
@@ -35,9 +37,32 @@ def may_find(name: str, pattern: str, folder: FilePath, known: Collection[str]) 
     return not slip(name, known) or name in _stems(pattern, folder)
 
 
-def missing(entries: Iterable[Mapping[str, Any]], key: str, known: Collection[str]) -> set[str]:
-    """Return what entries name that nobody has."""
-    return {told[key] for told in entries if isinstance(told.get(key), str) and told[key] not in known}
+def strangers(
+    key: str,
+    told: Iterable[Mapping[str, Any]],
+    known: Mapping[str, tuple[Image | Prompt, Row]],
+    rows: Sequence[tuple[Image | Prompt, Row]],
+    report: Report,
+    folder: FilePath,
+) -> set[tuple[str, str]]:
+    """Return the names that nobody has, and that nobody can have whose own name is not known.
+
+    `key`: `image` or `prompt`; `told`: what names them; `known`, `rows`: those that are listed.
+    """
+    section = f"{key}s"
+    if not report.is_there(section) or not (report.doubtful or report.unfound):
+        return set()
+    unsure = [(part, row) for part, row in rows if report.unsure(row, ("id",))]
+    if any(not part.id or known.get(part.id, (part, row))[1] is row for part, row in unsure):
+        return set()  # not for the reason that another one has its id
+    patterns = report.unfound.get(section, ())
+    names = {one[key] for one in told if isinstance(one.get(key), str)}
+    return {
+        (key, name)
+        for name in names - known.keys()
+        if not any(may_be(name, row.told, known) for _part, row in unsure)
+        and not any(may_find(name, one, folder, known) for one in patterns)
+    }
 
 
 def hint(name: str, known: Collection[str]) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from batchrunner.cards import Card
+from batchrunner.manifest.document import Document
 from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.entries import SHOT_KEYS
 from batchrunner.manifest.exclusions import KEYS
@@ -19,7 +20,6 @@ from batchrunner.manifest.mending import called, frames, near_key, section_of
 from batchrunner.manifest.pictures import is_address
 from batchrunner.manifest.scalars import scalar
 from batchrunner.manifest.sources import KINDS
-from batchrunner.manifest.yamlread import Document
 from batchrunner.values import JSON
 
 CLEAR = 0.65  # how alike two names must be, of 1, for one to be read as the other,

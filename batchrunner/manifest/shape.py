@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import json
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -15,25 +13,17 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from batchrunner import sentences
 from batchrunner.cards import Card
 from batchrunner.errors import ManifestError, Problem
 from batchrunner.files import schema_text
-from batchrunner.manifest import respelling
-from batchrunner.manifest.characters import PROBLEMS_MAX
+from batchrunner.manifest import respelling, shapewords
+from batchrunner.manifest.characters import PROBLEMS_MAX, invisible
+from batchrunner.manifest.document import Document, path_text
 from batchrunner.manifest.doubts import Doubts, Path
-from batchrunner.manifest.mending import elsewhere, frames, mended, near_key, plain_id, section_of
+from batchrunner.manifest.mending import elsewhere, frames, near_key, plain_id
 from batchrunner.manifest.respelling import KEEP, Move
-from batchrunner.manifest.yamlread import DEPTH_MAX, Document, path_text
+from batchrunner.manifest.yamlread import DEPTH_MAX
 from batchrunner.sentences import value_message
-from batchrunner.values import JSON
-
-# Parameters that the schema's examples name; not every model has them.
-_EXAMPLES = frozenset({"duration", "aspect_ratio", "quality", "generate_audio_switch"})
-# What may be a number as well as a name: an address or a file that is one is a slip of another kind.
-_WORDS = frozenset({"id", "campaign", "image", "prompt", "text"})
-# What a key of one prompt may have been meant to be: no text that lost its quotes.
-_KEYS = ("id", "text", "prompt", "csv", "jsonl", "lines", "glob", "file", "url", "image", "frames")
 
 
 @cache
@@ -185,9 +175,9 @@ def _told(error: ValidationError, document: Document, card: Card | None) -> Iter
         known = list(schema.get("properties", {}))
         for key in instance:
             if key not in known:
-                said = elsewhere(path, key, instance[key], card) or _unknown(key, known, instance) + _colon(
-                    path, key, instance
-                )
+                said = elsewhere(path, key, instance[key], card) or shapewords.unknown(
+                    key, known, instance
+                ) + shapewords.colon(path, key, instance)
                 message = schema.get("x-refusal") or said
                 other = [*_perhaps(path, key, card), *((*path, one) for one in _meant_by(key, known))]
                 other += [path] if key.isdigit() else []
@@ -197,7 +187,7 @@ def _told(error: ValidationError, document: Document, card: Card | None) -> Iter
     elif error.validator == "required":
         for key in rule:
             if key not in instance and key not in _meant(schema, instance):
-                yield Told(path, _lacks(key, schema), missing=True, spoilt=[(*path, key)])
+                yield Told(path, shapewords.lacks(key, schema), missing=True, spoilt=[(*path, key)])
     elif error.validator == "oneOf":
         if isinstance(instance, dict):
             yield from _not_one(path, instance, schema, card)
@@ -210,14 +200,16 @@ def _told(error: ValidationError, document: Document, card: Card | None) -> Iter
     elif error.validator == "pattern" and "x-message" in schema:
         plain = plain_id(path, instance)
         said = schema["x-message"] + (f"; for example {plain}" if plain else "")
+        if plain and (hidden := invisible(instance)) is not None:
+            said = f"holds {hidden[1]}: write {plain} anew"
         yield Told(path, said, spoilt=[path], instead=plain or KEEP)
     else:
         missing = error.validator == "minProperties"
-        message = value_message(error) + _meant_or_example(path, error, card)
-        instead = _instead(path, error, document)
-        axis = path[0] == "matrix" and isinstance(instead, list)  # one value of perhaps many
+        message = value_message(error) + shapewords.meant_or_example(path, error, card)
+        plainly = shapewords.instead(path, error, document)
+        axis = path[0] == "matrix" and isinstance(plainly, list)  # one value of perhaps many
         other = [path] if axis else []
-        yield Told(path, message, missing=missing, spoilt=[path], other=other, instead=instead)
+        yield Told(path, message, missing=missing, spoilt=[path], other=other, instead=plainly)
 
 
 def _not_one(path: Path, told: dict[str, Any], schema: Any, card: Card | None) -> Iterator[Told]:
@@ -241,88 +233,10 @@ def _nothing_to_render(told: set[str]) -> Iterator[Told]:
     if "shots" in told or not missing:
         return
     if len(missing) == 1:
-        what = _lacks(missing[0], validator().schema)
+        what = shapewords.lacks(missing[0], validator().schema)
     else:
         what = 'there is nothing to render: give "images" and "prompts", or "shots"'
     yield Told((), what, spoilt=[(key,) for key in missing])
-
-
-def _lacks(key: str, schema: Any) -> str:
-    """Return that a key is missing, and the shortest of its examples as a line to add."""
-    examples = (json.dumps(one, ensure_ascii=False) for one in schema["properties"][key]["examples"])
-    shortest = min(examples, key=len)
-    bare = shortest.strip('"')
-    plain = bare if re.fullmatch(r"[\w.-]+", bare) else shortest
-    return f'the key "{key}" is missing: add it, such as `{key}: {plain}`'
-
-
-def _instead(path: Path, error: ValidationError, document: Document) -> Any:
-    """Return the value that a wrong one was plainly meant to be."""
-    rule: Any = error.validator_value
-    value: Any = error.instance
-    if error.validator == "enum":
-        near = difflib.get_close_matches(str(value), [str(one) for one in rule], n=1)
-        return near[0] if near and near[0] in rule else KEEP
-    if error.validator != "type":
-        return KEEP
-    if "string" in rule and isinstance(value, bool | int | float):
-        word = path[-1] in _WORDS or path[-2:-1] == ("vars",)
-        return document.written.get(path, json.dumps(value)) if word else KEEP
-    found = sentences.meant(rule, value)
-    found = mended(path, value, rule, error.schema) if found is None else found
-    return KEEP if found is None else found
-
-
-def _meant_or_example(path: Path, error: ValidationError, card: Card | None) -> str:
-    kinds: Any = error.validator_value if error.validator == "type" else ()
-    value: Any = error.instance
-    found = mended(path, value, kinds, error.schema)
-    if found is None:
-        return _example(error, card)
-    many = isinstance(found, dict) and str(found.get("glob", "")).endswith("/*.png")
-    return f": write {_written(found)}{' for a folder' if many and '*' not in value else ''}"
-
-
-def _written(value: JSON) -> str:
-    """Return a value as it is written on one line."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_written(one)}" for key, one in value.items()) + "}"
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _example(error: ValidationError, card: Card | None) -> str:
-    """Return what would be right, where it has parts; to tell only its kind would not help."""
-    schema: Any = error.schema
-    kinds: Any = error.validator_value if error.validator == "type" else ()
-    has_parts = kinds and {"array", "object"}.issuperset([kinds] if isinstance(kinds, str) else kinds)
-    example = json.dumps(_fitting(schema["examples"][0], card), ensure_ascii=False) if has_parts else ""
-    return f"; for example {example}" if example else ""
-
-
-def _fitting(example: Any, card: Card | None) -> Any:
-    """Return an example as it would stand in a manifest of the model: with what that one takes."""
-    if card is None or not isinstance(example, list | dict | str):
-        return example
-    if isinstance(example, str):
-        return example if card.image_fields else example.replace("{image}/", "")
-    if isinstance(example, list):
-        return [_fitting(one, card) for one in example]
-    told = {key: _fitting(one, card) for key, one in example.items() if key != "image" or card.image_fields}
-    foreign = [key for key in told if key in _EXAMPLES and not _takes(card, key, told[key])]
-    if not foreign:
-        return told
-    of_card = dict(
-        islice(((key, one) for key, one in card.defaults.items() if key not in told), len(foreign))
-    )
-    kept = {key: one for key, one in told.items() if key not in foreign}
-    return kept | {key: [one] if isinstance(told[foreign[0]], list) else one for key, one in of_card.items()}
-
-
-def _takes(card: Card, name: str, value: Any) -> bool:
-    values = value if isinstance(value, list) else [value]
-    return name in card.parameters["properties"] and not any(
-        list(card.check({**card.defaults, name: one})) for one in values
-    )
 
 
 def _meant(schema: Any, instance: dict[str, Any]) -> set[str]:
@@ -343,27 +257,3 @@ def _perhaps(path: Path, key: str, card: Card | None) -> Iterator[Path]:
         yield ("takes",)
     elif card is not None and key in card.parameters["properties"]:
         yield (*path, "parameters", key)
-
-
-def _colon(path: Path, key: str, told: dict[str, Any]) -> str:
-    """Return what has most likely happened to a prompt such as `Camera: slow push`, if so."""
-    alone = path[:1] == ("prompts",) and len(told) == 1 and isinstance(told[key], str | int | float | None)
-    words = alone and not difflib.get_close_matches(key.casefold(), _KEYS, n=1)
-    return "; a text with a colon needs quotes" if words else ""
-
-
-def _unknown(key: str, known: list[str], told: dict[str, Any]) -> str:
-    if key.isdigit() and told[key] is None:
-        return f'unknown key "{key}": a number is written without a comma, such as 0.15 or 1000'
-    near = near_key(key, known)
-    if key.partition(":")[0] in known:
-        return f'unknown key "{key}": there is no blank after the colon'
-    if not near and "limits" in known:
-        inside = section_of(key)
-        meant = f"it stands in {inside}.{key}" if inside else "the model's parameters go under `parameters`"
-        return f'unknown key "{key}": {meant}; possible here: {", ".join(known)}'
-    if not near and {"vars", "parameters"} <= {*known}:
-        places = "the model's parameters go under `parameters`, words for prompts under `vars`"
-        return f'unknown key "{key}": possible here: {", ".join(known)}; {places}'
-    hint = f'did you mean "{near}"?' if near else f"possible here: {', '.join(known)}"
-    return f'unknown key "{key}": {hint}'

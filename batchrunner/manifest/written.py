@@ -12,8 +12,8 @@ from typing import Any, Protocol
 from batchrunner.errors import ManifestError, Problem
 from batchrunner.manifest import templates
 from batchrunner.manifest.characters import PROBLEMS_MAX
+from batchrunner.manifest.document import Document, path_text
 from batchrunner.manifest.doubts import Doubts, Path
-from batchrunner.manifest.yamlread import Document, path_text
 
 SOMETHING: Path = ("",)  # no part of a row, yet not nothing
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from batchrunner.errors import ManifestError
 from batchrunner.manifest.characters import PROBLEMS_MAX
+from batchrunner.manifest.document import Document
 from batchrunner.manifest.doubts import GONE
-from batchrunner.manifest.yamlread import Document, read, read_on
+from batchrunner.manifest.yamlread import read, read_on
 from batchrunner.values import canonical
 
 JSON_VALUES = st.recursive(
