@@ -108,10 +108,9 @@ def _checked(
 ) -> tuple[list[Problem], Card | None, Checker, Overall]:
     """Return all that is wrong with a document, and what it was checked with."""
     card, model_problems = _card(document, path)
-    wrong = shape.check(document, str(path), card)
+    wrong = shape.check(document, str(path), card, lambda: _card(document, path)[0])
     if card is None and not model_problems:  # its key may have been misspelt
         card, model_problems = _card(document, path)
-        wrong = wrong if card is None else shape.check(document, str(path), card)
     if _doubtful(document):
         card, model_problems = None, []
     wrong += [*document.problems, *model_problems, *shape.inputs(document, str(path), card)]

@@ -99,7 +99,9 @@ def stopped(said: str, lines: Sequence[str], number: int, column: int, begun: in
         if (hidden := invisible(text)) is not None:
             return Stop(at, hidden[0], f"not YAML: {hidden[1]} stands here: write a plain space")
     if (key := no_comma(line, column)) is not None:
-        return Stop(number, column - len(key), f"not YAML: a comma is missing before `{key}:`")
+        begins = column - len(key)
+        end = len(line[:begins].rstrip())
+        return Stop(number, begins, f"a comma is missing before `{key}:`", Mend(end, end, ",", ""))
     if (found := mend(line, column, said)) is not None:
         return Stop(number, found.start, found.message, found)
     for at in {begun, number - 1} - {number, -1}:

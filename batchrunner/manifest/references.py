@@ -16,7 +16,8 @@ from batchrunner.manifest.slugs import slug
 from batchrunner.manifest.written import Report, Row
 from batchrunner.values import Image, Prompt
 
-ALIKE = 0.6  # of 1: from here on a name may be a slip of another one
+ALIKE = 0.6  # of 1: from here on a name may be a slip of another one,
+SURE = 0.75  # and from here on it is, whatever the names that are not known
 KNOWN_MAX = 2_000  # names that one is held against
 FILES_MAX = 10_000
 SHOWN_MAX = 5
@@ -27,14 +28,14 @@ def may_be(name: str, told: Mapping[str, Any], known: Collection[str]) -> bool:
     source = told["frames"][0] if isinstance(told.get("frames"), list) and told["frames"] else told
     picture = source.get("file") or source.get("url") if isinstance(source, dict) else None
     if not isinstance(picture, str):
-        return not slip(name, known)
+        return not slip(name, known, SURE)
     own = slug(FilePath(picture.partition("?")[0]).stem)
     return difflib.SequenceMatcher(None, own, name).ratio() >= ALIKE
 
 
 def may_find(name: str, pattern: str, folder: FilePath, known: Collection[str]) -> bool:
     """Tell whether a name may be that of a file that a pattern was meant to find."""
-    return not slip(name, known) or name in _stems(pattern, folder)
+    return not slip(name, known, SURE) or name in _stems(pattern, folder)
 
 
 def strangers(
@@ -75,9 +76,9 @@ def hint(name: str, known: Collection[str]) -> str:
     return f": there {'are' if len(some) > 1 else 'is only'} {', '.join(some[:SHOWN_MAX])}{more}"
 
 
-def slip(name: str, known: Collection[str]) -> bool:
+def slip(name: str, known: Collection[str], alike: float = ALIKE) -> bool:
     """Tell whether a name is a slip of a known one: not where they differ in a number, as rows do."""
-    near = difflib.get_close_matches(name.casefold(), list(known)[:KNOWN_MAX], n=1, cutoff=ALIKE)
+    near = difflib.get_close_matches(name.casefold(), list(known)[:KNOWN_MAX], n=1, cutoff=alike)
     return bool(near) and _bare(near[0]) != _bare(name.casefold())
 
 

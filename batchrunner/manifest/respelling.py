@@ -113,12 +113,14 @@ def parameters(data: Mapping[str, Any], card: Card) -> Iterator[tuple[Move, str]
             if key in names or key == card.seed_field or (near := clear(key, names, told)) is None:
                 continue
             found = card.check(card.complete({key: ""}))
-            said = next((message for keys, message in found if keys == (key,)), "")
-            yield Move((*at, key), (*at, near)), said
+            if (said := next((message for keys, message in found if keys == (key,)), None)) is not None:
+                yield Move((*at, key), (*at, near)), said
     for section, keys in BESIDE.items():
+        known = dict.fromkeys([*keys, *names])
         for at, told in _entries(data, section):
-            known = [*keys, *names]
-            for key in told if not any(kind in told for kind in KINDS) else ():
+            if told.keys() <= known.keys() or any(kind in told for kind in KINDS):
+                continue
+            for key in told:
                 if key in known or key == card.seed_field or frames(key, card) is not None:
                     continue
                 if (near := clear(key, [*known, *KINDS], told)) is not None and near not in KINDS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -32,10 +32,13 @@ def validator() -> Draft202012Validator:
     return Draft202012Validator(json.loads(schema_text("manifest.schema.json")))
 
 
-def check(document: Document, name: str, card: Card | None) -> list[Problem]:
+def check(
+    document: Document, name: str, card: Card | None, again: Callable[[], Card | None] = lambda: None
+) -> list[Problem]:
     """Return every way in which a document breaks the schema, and add to its doubts what that spoils.
 
-    `card`: the model's, where it is known; examples are such as fit it.
+    `card`: the model's, where it is known; examples are such as fit it. `again` looks for it once more, for
+    its key may have been misspelt.
 
     Raises:
         ManifestError: it is no mapping, or there is too much wrong to go on.
@@ -64,6 +67,7 @@ def check(document: Document, name: str, card: Card | None) -> list[Problem]:
         if not moved:
             break
         document.problems.extend(plain)
+        card = card or again()
     for one in found.values():
         one.spoil(doubts)
     return list(found)

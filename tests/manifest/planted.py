@@ -330,7 +330,8 @@ def said(files: Mapping[str, str], folder: Path) -> Said:
 
 
 def _still(message: str) -> str:
-    return re.sub(r"(in line |:)[0-9]+", r"\1", message)
+    alone = re.sub(r": (there|the (takes|only)) (are|is|take) .*", "", message)  # what else there is
+    return re.sub(r"(in line |:)[0-9]+", r"\1", alone)
 
 
 def may_hide(one: str, other: str) -> bool:
