@@ -228,53 +228,107 @@ MISTAKES = {
 }
 
 # What is not told while another mistake leaves open whether it is one. All else is always told.
-ANY_IMAGE = {"id in a table", "image as a text", "image id", "image twice", "no table", "ragged"}
-ANY_PROMPT = {"no json", "prompt id", "prompt twice"}
-IMAGE_OF_SHOTS = {"image in a table", "image of a shot", "no table of shots", "shot of two"}
-PROMPT_OF_SHOTS = {"no prompt in a table", "no table of shots", "prompt of a shot"}
-TAKES = {"leading zero in a row", "shot takes", "takes", "takes as text", "takes in a table"}
-ANY_TAKE = {*TAKES, *IMAGE_OF_SHOTS, *PROMPT_OF_SHOTS}
-ANY_ROW = {"image as a text", "image twice", "no json", "no table", "ragged", "merge key in a row"}
-ANY_ROW |= IMAGE_OF_SHOTS | PROMPT_OF_SHOTS | {"image parameters", "prompt parameters"}
-QUALITY = {"axis", "axis twice", "axis value", "key of a shot", "shot parameter as a list", "value in json"}
-DURATION = {"key twice below", "parameter", "image's parameter", "parameter of a shot", "value in a table"}
-ANY_WORD = {"merge key in a row", "no character", "prompt id", "prompt key", "prompt text", "prompt twice"}
+IMAGE_OF_SHOTS = {"image in a table", "no table of shots", "shot of two"}
+PROMPT_OF_SHOTS = {"no prompt in a table", "no table of shots"}
+TAKES = {"shot takes", "takes", "takes as text"}
 ANY_EXCLUDE = {"exclude as a text", "exclude empty"}
+ANY_IMAGE = {"no table", "ragged"}
+ANY_ROW = {
+    "image of a shot",
+    "image parameters",
+    "image twice",
+    "merge key in a row",
+    "no json",
+    "prompt of a shot",
+    "prompt parameters",
+}
 MAY_HIDE = {
-    "column": ANY_WORD | PROMPT_OF_SHOTS | {"no json", "no table", "include no prompt"},
-    "exclude no image": ANY_IMAGE | IMAGE_OF_SHOTS,
-    "exclude no prompt": ANY_PROMPT | PROMPT_OF_SHOTS,
-    "exclude no take": ANY_TAKE,
-    "exclude no value": ANY_ROW | QUALITY,
-    "exclude seven": ANY_IMAGE | ANY_PROMPT | ANY_TAKE | ANY_ROW | DURATION | {"axis name"},
-    "image in a table": ANY_IMAGE,
-    "image of a shot": ANY_IMAGE,
-    "include no image": ANY_IMAGE,
-    "include no prompt": ANY_PROMPT,
-    "include there already": QUALITY
-    | TAKES
-    | ANY_EXCLUDE
-    | {
-        *("axis name", "image of none", "image of two", "include no prompt", "merge key in a row", "no file"),
-        *("no word", "no word in a table", "prompt id", "prompt twice", "unknown word"),
+    "image as a text": {
+        "brace",
+        "merge key in a row",
+        "no character",
+        "no word",
+        "no word in a table",
+        "prompt text",
+        "word in json",
     },
-    "include together": {"include no image"},
-    "no word": ANY_WORD | {"brace", "image key", "image twice", "word in json"},
-    "no word in a table": ANY_WORD | {"no word"},
-    "prompt of a shot": ANY_PROMPT,
-    "reserved": ANY_IMAGE | ANY_EXCLUDE | IMAGE_OF_SHOTS | {"exclude seven"},
-    "shots that are one": ANY_EXCLUDE | {"image of none", "image of two", "no file"},
-    "unknown word": ANY_WORD | {"include no prompt"},
-    "word in a table": {"image in a table"},
+    "reserved": IMAGE_OF_SHOTS | ANY_EXCLUDE | ANY_IMAGE | {"exclude seven"},
+    "no word": {"brace", "image twice", "merge key in a row", "no character", "prompt text", "word in json"},
+    "unknown word": {"include no prompt", "merge key in a row", "prompt twice"},
+    "image of a shot": ANY_IMAGE,
+    "prompt of a shot": {"no json"},
     "word of a shot": {"image of a shot", "shot vars"},
+    "shots that are one": ANY_EXCLUDE | {"image of none", "image of two", "no file"},
+    "exclude no image": IMAGE_OF_SHOTS | ANY_IMAGE | {"image twice"},
+    "exclude no value": IMAGE_OF_SHOTS
+    | PROMPT_OF_SHOTS
+    | ANY_IMAGE
+    | ANY_ROW
+    | {"axis", "axis twice", "axis value", "shot parameter as a list", "value in json"},
+    "exclude no prompt": PROMPT_OF_SHOTS | {"no json"},
+    "exclude no take": IMAGE_OF_SHOTS
+    | PROMPT_OF_SHOTS
+    | TAKES
+    | {"image of a shot", "prompt of a shot", "takes in a table"},
+    "exclude seven": IMAGE_OF_SHOTS
+    | PROMPT_OF_SHOTS
+    | TAKES
+    | ANY_IMAGE
+    | {
+        "column",
+        "image of a shot",
+        "image parameters",
+        "image's parameter",
+        "key twice below",
+        "merge key in a row",
+        "no json",
+        "parameter",
+        "parameter of a shot",
+        "prompt of a shot",
+        "prompt parameters",
+        "takes in a table",
+        "value in a table",
+    },
+    "include no image": ANY_IMAGE,
+    "include no prompt": {"no json", "prompt twice"},
+    "include together": {"include no image"},
+    "include there already": ANY_EXCLUDE
+    | {
+        "axis",
+        "axis twice",
+        "axis value",
+        "image as a text",
+        "image of none",
+        "image of two",
+        "include no prompt",
+        "merge key in a row",
+        "no file",
+        "no word",
+        "no word in a table",
+        "prompt twice",
+        "takes",
+        "takes as text",
+        "unknown word",
+    },
+    "column": PROMPT_OF_SHOTS
+    | {
+        "include no prompt",
+        "merge key in a row",
+        "no character",
+        "no json",
+        "no table",
+        "prompt of a shot",
+        "prompt twice",
+    },
+    "no word in a table": {"no character", "no word", "prompt text"},
+    "image in a table": ANY_IMAGE,
+    "word in a table": {"image in a table"},
 }
 # Two mistakes in one and the same part: the outer one is mended first.
 WITHIN = {
-    "misspelt key": {"output", "name as a number", "name up", "name without take", "name's word"},
-    "prompt key": {"brace"},
-    "image key": {"var"},
-    "image of two": {"no file", "image of none"},
+    "image of two": {"image of none", "no file"},
     "image of none": {"image of two"},
+    "no table of shots": {"image in a table", "no prompt in a table", "takes in a table", "word in a table"},
     "no table": {
         "address in a table",
         "formula",
@@ -283,24 +337,9 @@ WITHIN = {
         "ragged",
         "value in a table",
     },
-    "no table of shots": {"image in a table", "no prompt in a table", "takes in a table", "word in a table"},
+    "column": {"value in a table"},
     "ragged": {"address in a table", "id in a table"},
     "no json": {"kind in a table"},
-    "column": {"value in a table"},
-    "key twice": {"retry"},
-    "no blank": {"free"},
-    # Whether images and prompts are multiplied at all is not known.
-    "yes": {
-        *("exclude no image", "exclude no prompt", "exclude no take", "exclude no value", "exclude seven"),
-        *(
-            "include there already",
-            "no word",
-            "no word in a table",
-            "reserved",
-            "unknown word",
-            "word in json",
-        ),
-    },
 }
 
 Said = frozenset[tuple[str, str, str]]
