@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
@@ -16,14 +17,16 @@ from functools import cached_property
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.exceptions import ValidationError
 
+from batchrunner.cardrules import faults
 from batchrunner.errors import UsageError
-from batchrunner.files import card_ids, card_text, schema_text
+from batchrunner.files import card_ids, card_text
 from batchrunner.sentences import value_message
 from batchrunner.values import JSON, Payload, Price
 
 SEED_MAX = 2**31 - 1  # the provider's page
+CLEAR = 0.85  # how alike, of 1, a misspelt model is to the one that it plainly stands for
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +222,21 @@ def load_card(model: str) -> Card:
     return parse_card(card_text(model))
 
 
+def near_card(model: str) -> Card | None:
+    """Return the card of the model that a misspelt one plainly was meant to be; None: nobody can tell.
+
+    Models of other numbers are other models, and so is one that is as near to a second card.
+    """
+    digits = re.findall("[0-9]", model)
+    known = [name for name in card_ids() if re.findall("[0-9]", name) == digits]
+    plain = model.casefold()
+    ratios = [(difflib.SequenceMatcher(None, name.casefold(), plain).ratio(), name) for name in known]
+    ratios.sort(reverse=True)
+    if not ratios or ratios[0][0] < CLEAR or (len(ratios) > 1 and ratios[1][0] >= ratios[0][0]):
+        return None
+    return load_card(ratios[0][1])
+
+
 def parse_card(text: str) -> Card:
     """Return the card that a file's text describes.
 
@@ -227,17 +245,11 @@ def parse_card(text: str) -> Card:
     """
     try:
         told = json.loads(text)
-        schema = json.loads(schema_text("card.schema.json"))
     except ValueError as error:
         raise UsageError(f"a model card is not JSON: {error}") from error
-    for problem in Draft202012Validator(schema).iter_errors(told):
-        raise UsageError(f"a model card is wrong at {problem.json_path}: {problem.message}")
-    try:
-        Draft202012Validator.check_schema(told["parameters"])
-    except SchemaError as error:
-        where = error.json_path.removeprefix("$")
-        raise UsageError(f"a model card is wrong at $.parameters{where}: {error.message}") from error
-    _no_field_twice(told)
+    for fault in faults(told):
+        where = ".".join(map(str, fault.path))
+        raise UsageError(f"a model card is wrong{f' at {where}' if where else ''}: {fault.message}")
     videos = {one["field"]: one.get("max_side") for one in told.get("videos", ())}
     return Card(
         id=told["id"],
@@ -253,14 +265,6 @@ def parse_card(text: str) -> Card:
         price=told.get("price"),
         text=text,
     )
-
-
-def _no_field_twice(told: Mapping[str, Any]) -> None:
-    fields = [*told["images"], *(one["field"] for one in told.get("videos", ()))]
-    fields += [told["prompt"]["field"], told.get("seed"), *told["parameters"]["properties"]]
-    twice = next((name for name in fields if fields.count(name) > 1), None)
-    if twice is not None:
-        raise UsageError(f'a model card is wrong: it has the payload field "{twice}" twice')
 
 
 def _counted(fields: Sequence[str], word: str) -> str:

@@ -48,7 +48,7 @@ class Problem:
 
 
 class ManifestError(UsageError):
-    """A manifest is wrong; `problems` holds all that is, in the order of the file."""
+    """A manifest, or a card of its own, is wrong; `problems` holds all that is, in the order of the file."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = sorted(problems)

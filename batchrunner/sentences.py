@@ -55,14 +55,29 @@ def _mended(rule: str | list[str], value: JSON) -> str:
         return ": put it in quotes"
     if rule == "string" and (braces := braced(value)) is not None:
         return f": put it in quotes, {braces}"
+    found = _bare(rule, value)
+    return f": write {found}" if found else ""
+
+
+def meant(rule: str | list[str], value: JSON) -> JSON:
+    """Return the value that one of the wrong kind was plainly meant to be; nothing: nobody can tell."""
+    found = _bare(rule, value)
+    if not found:
+        return None
+    plain: JSON = json.loads(found if found in {"true", "false"} else found.lstrip("0") or "0")
+    return plain
+
+
+def _bare(rule: str | list[str], value: JSON) -> str:
+    """Return how a text is written that was meant as a number, or as true or false; nothing: it was not."""
     if not isinstance(value, str):
         return ""
     text = value.strip().casefold()
     if "boolean" in rule and text in _BOOLEANS:
-        return f": write {_BOOLEANS[text]}"
+        return _BOOLEANS[text]
     number = _NUMBER.fullmatch(text)
     if number is not None and ("number" in rule or ("integer" in rule and not number[2])):
-        return f": write {number[1]}{(number[2] or '').replace(',', '.')}"
+        return f"{number[1]}{(number[2] or '').replace(',', '.')}"
     return ""
 
 

@@ -440,10 +440,17 @@ def test_a_rule_of_any_form_names_its_parameters() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"limits": {}}, "a model card is wrong at $.limits: 'submit_timeout_s' is a required property"),
-        ({"videos": []}, "a model card is wrong at $.videos: [] should be non-empty"),
-        ({"videos": [{"field": "last"}]}, 'a model card is wrong: it has the payload field "last" twice'),
-        ({"seed": "words"}, 'a model card is wrong: it has the payload field "words" twice'),
+        (
+            {"limits": {}},
+            'a model card is wrong at limits: the key "submit_timeout_s" is missing: add it, such as '
+            '"submit_timeout_s": 180',
+        ),
+        ({"videos": []}, "a model card is wrong at videos: must have at least 1 entry"),
+        (
+            {"videos": [{"field": "last"}]},
+            'a model card is wrong at videos.0.field: it has the payload field "last" twice',
+        ),
+        ({"seed": "words"}, 'a model card is wrong at seed: it has the payload field "words" twice'),
     ],
 )
 def test_a_wrong_card_is_refused(change: dict[str, Any], message: str) -> None:

@@ -20,6 +20,7 @@ from batchrunner.cli.reach import access
 from batchrunner.cli.text import count, money, plain
 from batchrunner.errors import CredentialsError, LocalError, OutageError, UsageError
 from batchrunner.files import card_ids
+from batchrunner.manifest.cardfile import read_card
 from batchrunner.pages import differences, draw
 from batchrunner.providers.base import ProviderError
 from batchrunner.providers.gmi import Gmi
@@ -52,12 +53,14 @@ def models(ctx: click.Context, as_json: bool) -> None:
         click.echo("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
 
-@models.command(epilog=example("batchrunner models show pixverse-v5.6-i2v"))
+@models.command(
+    epilog=example("batchrunner models show pixverse-v5.6-i2v\nbatchrunner models show mine.json")
+)
 @click.argument("model")
 @JSON_OUTPUT
 def show(model: str, as_json: bool) -> None:
-    """Explain MODEL in words: what it takes, what is sent, what it costs."""
-    card = load_card(model)
+    """Explain MODEL, an id or a card's file, in words: what it takes, what is sent, what it costs."""
+    card = _card(model)
     if as_json:
         print_json(_as_json(card) | {"parameters": card.parameters, "price": card.price})
         return
@@ -114,18 +117,18 @@ def pull(model: str, output: Path | None, force: bool, provider: str) -> None:
         click.echo(f"  {plain(note)}", err=True)
 
 
-@models.command(epilog=example("batchrunner models check\nbatchrunner models check pixverse-v5.6-i2v --json"))
+@models.command(epilog=example("batchrunner models check\nbatchrunner models check mine.json --json"))
 @click.argument("names", metavar="[MODEL]...", nargs=-1)
 @PROVIDER
 @JSON_OUTPUT
 def check(names: tuple[str, ...], provider: str, as_json: bool) -> None:
-    """Hold the cards of MODELs (default: all) against the provider's own pages, field by field.
+    """Hold the cards of MODELs (ids or files; default: all) against the provider's own pages, field by field.
 
     Exit 0: they agree. Exit 4: they do not, or the provider does not have one of them.
     """
-    cards = [load_card(name) for name in names or card_ids()]
+    cards = {name: _card(name) for name in names or card_ids()}
     with _asked(provider) as asked:
-        found = {card.id: _compared(asked, card) for card in cards}
+        found = {name: _compared(asked, card) for name, card in cards.items()}
     if as_json:
         print_json(found)
     for name, told in {} if as_json else found.items():
@@ -134,6 +137,16 @@ def check(names: tuple[str, ...], provider: str, as_json: bool) -> None:
             click.echo(f"  {plain(line)}")
     if any(told["verdict"] != "agrees" for told in found.values()):
         raise click.exceptions.Exit(DISAGREE)
+
+
+def _card(name: str) -> Card:
+    """Return the card of a model, or the one in a file.
+
+    Raises:
+        UsageError: there is none, or it is wrong.
+    """
+    is_file = name.endswith(".json") or (name not in card_ids() and Path(name).is_file())
+    return read_card(Path(name), name) if is_file else load_card(name)
 
 
 # --- the provider -------------------------------------------------------------------------------------

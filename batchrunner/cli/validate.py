@@ -12,9 +12,9 @@ from batchrunner.cli.options import JSON_OUTPUT, environment, example, print_jso
 from batchrunner.cli.reach import access
 from batchrunner.cli.text import count
 from batchrunner.errors import ManifestError, Problem, UsageError
+from batchrunner.manifest.characters import PROBLEMS_MAX
 from batchrunner.manifest.expand import count as size
 from batchrunner.manifest.load import load
-from batchrunner.manifest.yamlread import PROBLEMS_MAX
 from batchrunner.providers.addresses import is_loopback
 from batchrunner.values import Manifest
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
-from batchrunner.manifest import exclusions, ids, pathnames, settings, unused
+from batchrunner.manifest import exclusions, ids, pathnames, references, settings, unused
+from batchrunner.manifest.document import Document
 from batchrunner.manifest.doubts import GONE, Path
 from batchrunner.manifest.entries import TAKES_MAX, Builder, Listed, reserved
 from batchrunner.manifest.expand import number_of
@@ -23,7 +24,6 @@ from batchrunner.manifest.tables import Table, TableRow
 from batchrunner.manifest.textfile import KEY_FOUND
 from batchrunner.manifest.wording import Wording
 from batchrunner.manifest.written import Entry, Report, Row
-from batchrunner.manifest.yamlread import Document
 from batchrunner.values import (
     NO_IMAGE,
     Exclude,
@@ -105,7 +105,11 @@ class Checker:
         parts = (*self.images, *self.prompts, *self.shots, *self.include)
         entries = [row for _one, row in parts if not isinstance(row, TableRow)]
         worded = [row for _one, row in parts[len(self.images) :] if not isinstance(row, TableRow)]
-        found = [*unused.notes(self._tables, entries, self._used), *unused.comments(worded)]
+        found = [
+            *unused.notes(self._tables, entries, self._used),
+            *unused.comments(worded),
+            *unused.hidden(worded),
+        ]
         if (self.images or self.prompts) and self.product() == ((), ()):
             shots = [shot for shot, _row in (*self.shots, *self.include)]
             images, prompts = ({shot.image.id for shot in shots}, {shot.prompt.id for shot in shots})
@@ -192,13 +196,15 @@ class Checker:
         prompts = ids.unique(((prompt.id, row) for prompt, row in self.prompts), self._report)
         named = {image.id: (image, row) for image, row in self.images if images.get(image.id) is row}
         words = {prompt.id: (prompt, row) for prompt, row in self.prompts if prompts.get(prompt.id) is row}
-        other = (
-            self._report.unknown(section, rows, "id")
-            for section, rows in (("images", self.images), ("prompts", self.prompts))
-        )
-        listed = Listed(named, words, *other)
-        self.shots = [(self._builder.shot(row, listed), row) for row in self._rows("shots")]
-        self.include = [(self._builder.shot(row, listed, "take"), row) for row in self._entries("include")]
+        shots, include = list(self._rows("shots")), list(self._entries("include"))
+        told = [row.told for row in (*shots, *include, *self._entries("exclude"))]
+        report, folder = self._report, self._path.parent
+        report.strangers |= references.strangers("image", told, named, self.images, report, folder)
+        report.strangers |= references.strangers("prompt", told, words, self.prompts, report, folder)
+        others = (report.unknown("images", self.images, "id"), report.unknown("prompts", self.prompts, "id"))
+        listed = Listed(named, words, *others, report.strangers)
+        self.shots = [(self._builder.shot(row, listed), row) for row in shots]
+        self.include = [(self._builder.shot(row, listed, "take"), row) for row in include]
         seeds = isinstance(self._data.get("takes"), list) or self._doubts.at(("takes",))
         for shot, row in self.include if not seeds else ():
             if shot.take is not None and not 1 <= shot.take <= TAKES_MAX:

@@ -19,8 +19,8 @@ from batchrunner.cards import Card, load_card
 from batchrunner.files import card_ids
 from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.pictures import SUFFIXES, VIDEO_SUFFIXES, is_address
+from batchrunner.manifest.scalars import INT_MAX
 from batchrunner.manifest.templates import NAME
-from batchrunner.manifest.yamlread import INT_MAX
 from batchrunner.values import JSON
 
 KEYS: Mapping[str, Mapping[str, Path]] = {

@@ -18,6 +18,7 @@ from typing import Any
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
+from batchrunner.manifest.characters import Place
 from batchrunner.manifest.columns import (
     KEYS,
     NEEDED,
@@ -37,7 +38,6 @@ from batchrunner.manifest.slugs import slug
 from batchrunner.manifest.tables import Table, TableRow
 from batchrunner.manifest.textfile import ROWS_MAX, WRONG_MAX, ContentError, TextFile
 from batchrunner.manifest.written import Entry, Report
-from batchrunner.manifest.yamlread import Place
 
 CELL_MAX = 1 << 20
 COMPARED_MAX = 50  # rows that are divided by another separator, to see whether it was meant

@@ -7,7 +7,7 @@ whether that could be because of what was taken out. What is there, and wrong in
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from itertools import pairwise
 from typing import Any
 
@@ -28,6 +28,7 @@ class Doubts:
         self._other: set[Path] = set()
         self._lacking: set[Path] = set()
         self._around: set[Path] = set()
+        self._told: set[Path] = set()
 
     def whole(self, path: Path) -> None:
         """Take note of a value that is of no use, or that is missing."""
@@ -38,6 +39,23 @@ class Doubts:
         """Take note of a value that can be used, where another one may have been meant."""
         self._other.add(path)
         self._around.update(path[:end] for end in range(len(path)))
+
+    def told(self, path: Path) -> None:
+        """Take note of a value that is told as wrong, and is read as what it was plainly meant to be."""
+        self._told.add(path)
+
+    def is_told(self, path: Path) -> bool:
+        """Tell whether just this value is told as wrong already."""
+        return path in self._told
+
+    def move(self, moved: Callable[[Path], Path]) -> None:
+        """Move all that is in doubt along with the values that are read as if they stood elsewhere."""
+        known = ((self.whole, self._whole), (self.other, self._other), (self.lacking, self._lacking))
+        self._whole, self._other, self._lacking, self._around = set(), set(), set(), set()
+        for add, paths in known:
+            for path in paths:
+                add(moved(path))
+        self._told = {moved(path) for path in self._told}
 
     def lacking(self, path: Path) -> None:
         """Take note of a value that may lack parts."""

@@ -46,12 +46,21 @@ NEAR_MAX = 2_000  # names that a misspelt one is held against
 
 @dataclass(frozen=True)
 class Listed:
-    """The rows of a section, each with what became of it; `other_…`: the ids that others may have."""
+    """The rows of a section, each with what became of it; `other_…`: the ids that others may have.
+
+    `strangers`: what is named and plainly is none of them, though they may not all be known.
+    """
 
     images: dict[str, tuple[Image, Row]]
     prompts: dict[str, tuple[Prompt, Row]]
     other_images: Unknown
     other_prompts: Unknown
+    strangers: Collection[tuple[str, str]] = ()
+
+    def nobody(self, key: str, name: str) -> bool:
+        """Tell whether it is certain that no image, or no prompt, has a name that is none of those here."""
+        other = self.other_images if key == "image" else self.other_prompts
+        return (key, name) in self.strangers or not other.may_be(name)
 
     @cached_property
     def brought_by_images(self) -> Mapping[str, frozenset[str]]:
@@ -244,7 +253,7 @@ class Builder:
                 return self._own_image(row, "image", {"url": name}, listed)
             suffixes, shown = (MP4, ".mp4") if self._filling.word == "video" else (SUFFIXES, ".png or .jpg")
             if not name.casefold().endswith(suffixes):
-                if not listed.other_images.may_be(name):
+                if listed.nobody("image", name):
                     usual = f"it is an id of `images`, an https address, or a file that ends in {shown}"
                     what = _hint(_near(name, listed.images), usual)
                     self._say(row, ("image",), f'there is no image "{name}": {what}')
@@ -299,7 +308,7 @@ class Builder:
         if key == "prompt" and ID.fullmatch(text.casefold()):
             found = listed.prompts.get(text) or listed.prompts.get(text.casefold())
             if found is None:
-                if not listed.other_prompts.may_be(text):
+                if listed.nobody("prompt", text):
                     what = _hint(_near(text, listed.prompts), "one word is an id of `prompts`")
                     what = f'there is no prompt "{text}": {what}; for just this word say `text`'
                     self._say(row, (key,), what)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from batchrunner.manifest.columns import SEED_WORDS
 from batchrunner.manifest.excluding import applies
 from batchrunner.manifest.expand import matrix_combinations
 from batchrunner.manifest.ids import nearest
+from batchrunner.manifest.references import SHOWN_MAX, hint
 from batchrunner.manifest.unknown import Unknown
 from batchrunner.manifest.written import Report, Row
 from batchrunner.sentences import shown
@@ -42,12 +43,22 @@ def read(row: Row, card: Card | None, report: Report) -> Exclude:
 class Known:
     """The ids that rows in doubt may have, whether all takes are known; `unsure`: the parameters of which not
     all values are.
+
+    `named` has `image` where each one that shots name is known, or plainly a slip of one that is; so for
+    `prompt`. `strangers`: names that nobody can have, though not all have names.
     """
 
     other_images: Unknown
     other_prompts: Unknown
+    named: frozenset[str]
+    strangers: Collection[tuple[str, str]]
     takes: bool
     unsure: frozenset[str]
+
+    def nobody(self, key: str, name: str) -> bool:
+        """Tell whether it is certain that no image, or prompt, has a name that is none of the known ones."""
+        other = self.other_images if key == "image" else self.other_prompts
+        return not other.may_be(name) or (key in self.named and (key, name) in self.strangers)
 
 
 def check(
@@ -64,20 +75,20 @@ def check(
     for told, row in excludes:
         exclude = told
         if exclude.image is not None and exclude.image not in images:
-            if not known.other_images.may_be(exclude.image):
-                what = f'no job has the image "{exclude.image}"{nearest(exclude.image, images)}'
+            if known.nobody("image", exclude.image):
+                what = f'no job has the image "{exclude.image}"{hint(exclude.image, images)}'
                 report.say(row, ("image",), what)
             exclude = replace(exclude, image=None)
         if exclude.prompt is not None and exclude.prompt not in prompts:
-            if not known.other_prompts.may_be(exclude.prompt):
-                what = f'no job has the prompt "{exclude.prompt}"{nearest(exclude.prompt, prompts)}'
+            if known.nobody("prompt", exclude.prompt):
+                what = f'no job has the prompt "{exclude.prompt}"{hint(exclude.prompt, prompts)}'
                 report.say(row, ("prompt",), what)
             exclude = replace(exclude, prompt=None)
         some = [group for group in groups if group.has(exclude)]
         if exclude.take is not None and not any(group.has_take(exclude.take) for group in some):
             paired = not known.other_images and not known.other_prompts
             if some and known.takes and (paired or not any(one.has_take(exclude.take) for one in groups)):
-                report.say(row, ("take",), f"no job is take {exclude.take}")
+                report.say(row, ("take",), f"no job is take {exclude.take}: {_takes(some)}")
             exclude = replace(exclude, take=None)
         found = [] if card is None else list(_parameters(exclude, some, manifest, card))
         _say_values(exclude, found, row, known, report)
@@ -119,6 +130,17 @@ class _Group:
     def has_take(self, take: int) -> bool:
         """Tell whether there is a take."""
         return 1 <= take <= self.takes if isinstance(self.takes, int) else take in self.takes
+
+
+def _takes(groups: Sequence[_Group]) -> str:
+    """Return in words which takes there are."""
+    found = {one.takes if isinstance(one.takes, int) else tuple(one.takes) for one in groups}
+    most = max((one for one in found if isinstance(one, int)), default=0)
+    fixed = [one for takes in found if not isinstance(takes, int) for one in takes]
+    some = [*([f"1 to {most}" if most > 1 else "1"] if most else []), *map(str, sorted(fixed)[:SHOWN_MAX])]
+    more = ", …" if len(fixed) > SHOWN_MAX else ""
+    several = most > 1 or len(some) > 1
+    return f"the takes are {', '.join(some)}{more}" if several else f"the only take is {some[0]}"
 
 
 def _parameters(

@@ -12,6 +12,7 @@ from typing import Any
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
+from batchrunner.manifest.characters import NO_CHARACTER, Place
 from batchrunner.manifest.columns import KEYS, meant_for, missing, number, twice
 from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.pictures import is_address
@@ -19,7 +20,7 @@ from batchrunner.manifest.slugs import slug
 from batchrunner.manifest.tables import SPARE, Table, TableRow
 from batchrunner.manifest.textfile import ROWS_MAX, WRONG_MAX, ContentError, TextFile
 from batchrunner.manifest.written import Entry, Report
-from batchrunner.manifest.yamlread import DEPTH_MAX, NO_CHARACTER, Place
+from batchrunner.manifest.yamlread import DEPTH_MAX
 
 LOOKED_AT = 80  # characters of a text, for an object that is spread over lines
 _COLLECTIONS = ("frames", "vars", "parameters")  # keys whose values have parts

@@ -15,23 +15,27 @@ from itertools import islice
 from pathlib import Path
 from typing import get_args
 
-from batchrunner.cards import Card, load_card, parse_card
+from batchrunner.cards import Card, load_card, near_card
 from batchrunner.errors import ManifestError, Problem, UsageError
 from batchrunner.files import card_ids
 from batchrunner.manifest import nearby, shape
+from batchrunner.manifest.cardfile import read_card
+from batchrunner.manifest.characters import PROBLEMS_MAX, place_of
 from batchrunner.manifest.check import KEY_LIKE, Checker, identity
+from batchrunner.manifest.document import Document
 from batchrunner.manifest.heap import uncollected
 from batchrunner.manifest.overall import Overall
 from batchrunner.manifest.pictures import SUFFIXES, VIDEO_SUFFIXES
 from batchrunner.manifest.textfile import KEY_FOUND
-from batchrunner.manifest.yamlread import PROBLEMS_MAX, SIZE_MAX, Document, place_of, read_on
+from batchrunner.manifest.yamlread import SIZE_MAX, read_on
 from batchrunner.rules.hours import WINDOW, window
 from batchrunner.values import JSON, Limits, Manifest, Notify, NotifyEvent, Price, Recovery
 
 PICTURES = frozenset({*SUFFIXES, *VIDEO_SUFFIXES})
 MANIFESTS = (".yaml", ".yml")
 TABLES = frozenset({".csv", ".tsv", ".jsonl"})
-CARD_MAX = 1_000_000  # bytes
+TWICE_MAX = 1 << 20  # bytes of a manifest that is checked once more for each copy of a key,
+COPIES_MAX = 3  # but no more often
 
 
 def load(path: Path, *, far: bool = False) -> tuple[Manifest, Card]:
@@ -87,11 +91,29 @@ def load_bytes(raw: bytes, path: Path, *, far: bool = False) -> tuple[Manifest, 
 
 def _load(raw: bytes, path: Path, *, far: bool) -> tuple[Manifest, Card]:
     document = read_on(raw, str(path))
+    twice = dict(document.twice)
+    wrong, card, checker, whole = _checked(document, path, far=far)
+    copies = min(max(twice.values(), default=0), COPIES_MAX) if len(raw) <= TWICE_MAX else 0
+    for copy in range(1, copies + 1):  # what stands in another copy of a key may be wrong as well
+        other = read_on(raw, str(path), {at: min(copy, count) for at, count in twice.items()})
+        wrong += _checked(other, path, far=far)[0]
+    wrong += _keys_in_comments(raw.decode("utf-8-sig"), str(path), {problem.line for problem in wrong})
+    if wrong or card is None:
+        raise ManifestError(list(dict.fromkeys(wrong)))
+    return manifest_of(document, checker, whole, raw, path), card
+
+
+def _checked(
+    document: Document, path: Path, *, far: bool
+) -> tuple[list[Problem], Card | None, Checker, Overall]:
+    """Return all that is wrong with a document, and what it was checked with."""
     card, model_problems = _card(document, path)
-    wrong = [*document.problems, *shape.check(document, str(path), card)]
+    wrong = shape.check(document, str(path), card, lambda: _card(document, path)[0])
+    if card is None and not model_problems:  # its key may have been misspelt
+        card, model_problems = _card(document, path)
     if _doubtful(document):
         card, model_problems = None, []
-    wrong += [*model_problems, *shape.inputs(document, str(path), card)]
+    wrong += [*document.problems, *model_problems, *shape.inputs(document, str(path), card)]
     checker = Checker(document, path, card)
     checker.run()
     whole = checker.overall()
@@ -99,10 +121,7 @@ def _load(raw: bytes, path: Path, *, far: bool) -> tuple[Manifest, Card]:
     if far and not document.doubts.at(("provider",)) and document.data.get("provider", "gmi") == "gmi":
         checker.far()
     wrong += [*_hours(document, path), *_free(document, path), *checker.problems]
-    wrong += _keys_in_comments(raw.decode("utf-8-sig"), str(path), {problem.line for problem in wrong})
-    if wrong or card is None:
-        raise ManifestError(list(dict.fromkeys(wrong)))
-    return manifest_of(document, checker, whole, raw, path), card
+    return wrong, card, checker, whole
 
 
 def _card(document: Document, path: Path) -> tuple[Card | None, list[Problem]]:
@@ -115,9 +134,12 @@ def _card(document: Document, path: Path) -> tuple[Card | None, list[Problem]]:
         return None, []
     key = "model" if own is None else "card"
     try:
-        card = load_card(model) if own is None else _own_card(path.parent / own, own)
+        card = load_card(model) if own is None else read_card(path.parent / own, own)
+    except ManifestError as error:
+        return None, error.problems
     except UsageError as error:
-        return None, [Problem(str(path), *document.place((key,)), key, str(error))]
+        near = near_card(model) if own is None else None  # what only a card shows is told as well
+        return near, [Problem(str(path), *document.place((key,)), key, str(error))]
     if card.id != model:
         said = f'the card {own} is of the model "{card.id}", not of "{model}"'
         return None, [Problem(str(path), *document.place(("model",)), "model", said)]
@@ -129,23 +151,6 @@ def _card(document: Document, path: Path) -> tuple[Card | None, list[Problem]]:
 def _doubtful(document: Document) -> bool:
     """Tell whether another card may have been meant."""
     return any(document.doubts.at((key,)) for key in ("model", "card"))
-
-
-def _own_card(path: Path, told: str) -> Card:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(CARD_MAX + 1)
-        text = raw.decode("utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot read the card {told}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"the card {told} is not UTF-8") from error
-    if len(raw) > CARD_MAX:
-        raise UsageError(f"the card {told} is larger than {CARD_MAX // 1000} kB")
-    try:
-        return parse_card(text)
-    except UsageError as error:
-        raise UsageError(f"{told}: {error}") from error
 
 
 def _hours(document: Document, path: Path) -> list[Problem]:

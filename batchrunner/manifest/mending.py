@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
-import itertools
 import json
 from collections.abc import Collection, Sequence
+from functools import cache
 from pathlib import PurePosixPath
 from typing import Any
 
 from batchrunner.cards import Card
+from batchrunner.files import schema_text
 from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.pictures import SUFFIXES, VIDEO_SUFFIXES, is_address
 from batchrunner.manifest.slugs import ID_MAX, slug
@@ -36,11 +37,26 @@ _CALLED = {
 }
 
 
+def called(key: str, known: Collection[str]) -> str | None:
+    """Return the key that has another name here, if it is one."""
+    return next((one for one in _CALLED.get(key.casefold(), ()) if one in known), None)
+
+
 def near_key(key: str, known: Collection[str]) -> str | None:
     """Return the key that a misspelt one stands for, or one that has another name here."""
-    called = (one for one in _CALLED.get(key.casefold(), ()) if one in known)
-    near = difflib.get_close_matches(key, known, n=1)
-    return next(itertools.chain(called, near), None)
+    return called(key, known) or next(iter(difflib.get_close_matches(key, known, n=1)), None)
+
+
+@cache
+def _sections() -> dict[str, str]:
+    """Return the sections of a manifest by the keys that stand in them alone."""
+    parts = json.loads(schema_text("manifest.schema.json"))["properties"].items()
+    return {key: name for name, one in reversed(parts) for key in one.get("properties", ())}
+
+
+def section_of(key: str) -> str | None:
+    """Return the section of a manifest that a key stands in."""
+    return _sections().get(key)
 
 
 def frames(key: str, card: Card | None) -> str | None:
@@ -68,42 +84,39 @@ def elsewhere(path: Path, key: str, value: JSON, card: Card | None) -> str | Non
     return None
 
 
-def plain_id(path: Path, value: JSON) -> str:
-    """Return an id that is like one that cannot be, as the end of a sentence."""
+def plain_id(path: Path, value: JSON) -> str | None:
+    """Return an id that is like one that cannot be."""
     if path[-1] not in {"id", "campaign"} or not isinstance(value, str) or len(value) > ID_MAX:
-        return ""
-    return f"; for example {slug(value)}"
+        return None
+    return slug(value)
 
 
-def mended(path: Path, value: Any, kinds: Sequence[str] | str, schema: Any) -> str:
-    """Return what to write instead, as the end of a sentence; nothing where nobody can tell.
+def mended(path: Path, value: Any, kinds: Sequence[str] | str, schema: Any) -> JSON:
+    """Return what to write instead; nothing where nobody can tell.
 
     `kinds`: what the value should be, by its `schema`; nothing where it is of the right kind.
     """
     if isinstance(value, str) and path[0] in {"images", "prompts", "shots"} and "object" in kinds:
         return _named(str(path[0]), value, whole=len(path) == 1)
     if kinds == "array" and not isinstance(value, list | dict | None) and _is_item(schema, value):
-        return f": write [{json.dumps(value, ensure_ascii=False)}]"
-    return ""
+        return [value]
+    return None
 
 
-def _named(section: str, value: str, *, whole: bool) -> str:
+def _named(section: str, value: str, *, whole: bool) -> JSON:
     """Return the mapping that names what a bare text names."""
-    text = json.dumps(value, ensure_ascii=False)
     suffix = PurePosixPath(value).suffix.casefold()
     if suffix in _KEYS:
-        return f": write {{{_KEYS[suffix]}: {text}}}"
+        return {_KEYS[suffix]: value}
     if section == "prompts":
-        return f": write {{lines: {text}}}" if suffix == ".txt" else f": write [{text}]" if whole else ""
+        return {"lines": value} if suffix == ".txt" else [value] if whole else None
     if section == "shots":
-        return ""
+        return None
     if is_address(value):
-        return f": write {{url: {text}}}"
+        return {"url": value}
     if "*" in value:
-        return f": write {{glob: {text}}}"
-    if suffix in _FILES:
-        return f": write {{file: {text}}}"
-    return f": write {{glob: {json.dumps(value.rstrip('/') + '/*.png', ensure_ascii=False)}}} for a folder"
+        return {"glob": value}
+    return {"file": value} if suffix in _FILES else {"glob": f"{value.rstrip('/')}/*.png"}
 
 
 def _is_item(schema: Any, value: Any) -> bool:

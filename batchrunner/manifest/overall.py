@@ -12,7 +12,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from batchrunner.cards import Card
-from batchrunner.manifest import exclusions
+from batchrunner.manifest import exclusions, references
 from batchrunner.manifest.expand import counts
 from batchrunner.manifest.same import Same
 from batchrunner.manifest.unknown import ANYTHING
@@ -114,11 +114,15 @@ class Overall:
     def _known(self) -> exclusions.Known:
         parts, all_sure = self._parts, self._report.all_sure
         sections = (("images", parts.images), ("prompts", parts.prompts), ("shots", parts.shots))
+        listed: Mapping[str, Sequence[tuple[Image | Prompt, Row]]]
+        listed = {"image": parts.images, "prompt": parts.prompts}
         product = self._sure("product")
         of_shots = [self._report.unknown("shots", parts.shots, key) if product else ANYTHING for key in PAIR]
         return exclusions.Known(
             other_images=of_shots[0].beside(self._report.unknown("images", parts.images, "id")),
             other_prompts=of_shots[1].beside(self._report.unknown("prompts", parts.prompts, "id")),
+            named=frozenset(key for key, rows in listed.items() if self._named(key, rows)),
+            strangers=self._report.strangers,
             takes=product and all_sure("shots", parts.shots, ("takes",)) and self._sure("takes"),
             unsure=frozenset(
                 key
@@ -127,6 +131,15 @@ class Overall:
                 or not all(all_sure(section, rows, ("parameters", key)) for section, rows in sections)
             ),
         )
+
+    def _named(self, key: str, rows: Sequence[tuple[Image | Prompt, Row]]) -> bool:
+        """Tell whether each image, or prompt, of the shots is known, or plainly a slip of one that is."""
+        report = self._report
+        if not self._sure("product") or not report.all_sure("shots", ()):
+            return False
+        unsure = [row.told.get(key) for _shot, row in self._parts.shots if report.unsure(row, (key,))]
+        known = {part.id for part, _row in rows} if unsure else ()
+        return all(isinstance(name, str) and references.slip(name, known) for name in unsure)
 
     def _sure(self, *path: str) -> bool:
         return not self._report.unsure(self._parts.root, path)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
+import itertools
 import json
-import re
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import islice
@@ -17,15 +16,14 @@ from jsonschema.exceptions import ValidationError
 from batchrunner.cards import Card
 from batchrunner.errors import ManifestError, Problem
 from batchrunner.files import schema_text
+from batchrunner.manifest import respelling, shapewords
+from batchrunner.manifest.characters import PROBLEMS_MAX, invisible
+from batchrunner.manifest.document import Document, path_text
 from batchrunner.manifest.doubts import Doubts, Path
-from batchrunner.manifest.mending import elsewhere, frames, mended, near_key, plain_id
-from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, path_text
+from batchrunner.manifest.mending import elsewhere, frames, near_key, plain_id
+from batchrunner.manifest.respelling import KEEP, Move
+from batchrunner.manifest.yamlread import DEPTH_MAX
 from batchrunner.sentences import braced, value_message
-
-# Parameters that the schema's examples name; not every model has them.
-_EXAMPLES = frozenset({"duration", "aspect_ratio", "quality", "generate_audio_switch"})
-# What a key of one prompt may have been meant to be: no text that lost its quotes.
-_KEYS = ("id", "text", "prompt", "csv", "jsonl", "lines", "glob", "file", "url", "image", "frames")
 
 
 @cache
@@ -34,10 +32,13 @@ def validator() -> Draft202012Validator:
     return Draft202012Validator(json.loads(schema_text("manifest.schema.json")))
 
 
-def check(document: Document, name: str, card: Card | None) -> list[Problem]:
+def check(
+    document: Document, name: str, card: Card | None, again: Callable[[], Card | None] = lambda: None
+) -> list[Problem]:
     """Return every way in which a document breaks the schema, and add to its doubts what that spoils.
 
-    `card`: the model's, where it is known; examples are such as fit it.
+    `card`: the model's, where it is known; examples are such as fit it. `again` looks for it once more, for
+    its key may have been misspelt.
 
     Raises:
         ManifestError: it is no mapping, or there is too much wrong to go on.
@@ -52,19 +53,49 @@ def check(document: Document, name: str, card: Card | None) -> list[Problem]:
     if "batchrunner_plan" in document.data:
         what = "this is a saved plan, not a manifest: `batchrunner run` does what it says"
         raise ManifestError([Problem(name, 1, 1, "", what)])
-    found: dict[Problem, Told] = {}  # one error a missing key, each of which names them all
     doubts = document.doubts
-    for error in validator().iter_errors(document.data):
-        for one in _told(error, card):
-            if doubts.spoilt(one.path) or (one.missing and doubts.may_lack(one.path)):
-                continue  # YAML's reader has said it
-            place = document.place(one.path, key=one.is_key)
-            found[Problem(name, *place, path_text(one.path), one.message)] = one
-            if len(found) >= PROBLEMS_MAX:
-                raise ManifestError([*document.problems, *found])
+    for _pass in range(DEPTH_MAX):  # what is in a misspelt key may be misspelt too
+        found = _found(document, name, card)
+        plain = {problem: one for problem, one in found.items() if one.move or one.instead is not KEEP}
+        moved = respelling.move(document, [one.move for one in plain.values() if one.move])
+        for one in plain.values():
+            if one.instead is not KEEP:
+                respelling.replace(document, one.path, one.instead)
+                moved = True
+                for path in one.other:
+                    doubts.other(path)
+        if not moved:
+            break
+        document.problems.extend(plain)
+        card = card or again()
     for one in found.values():
         one.spoil(doubts)
     return list(found)
+
+
+def _found(document: Document, name: str, card: Card | None) -> dict[Problem, Told]:
+    """Return what is wrong, each once: of missing keys there is one error each, which names them all.
+
+    Raises:
+        ManifestError: there is too much.
+    """
+    found: dict[Problem, Told] = {}
+    doubts = document.doubts
+    errors = (one for error in validator().iter_errors(document.data) for one in _told(error, document, card))
+    for one in itertools.chain(errors, _parameters(document, card)):
+        known = doubts.spoilt(one.path) or doubts.is_told(one.path)
+        if known or (one.missing and doubts.may_lack(one.path)):
+            continue  # YAML's reader has said it
+        place = document.place(one.path, key=one.is_key)
+        found[Problem(name, *place, path_text(one.path), one.message)] = one
+        if len(found) >= PROBLEMS_MAX:
+            raise ManifestError([*document.problems, *found])
+    return found
+
+
+def _parameters(document: Document, card: Card | None) -> Iterator[Told]:
+    for move, said in respelling.parameters(document.data, card) if card is not None else ():
+        yield Told(move.path, said, is_key=True, move=move, spoilt=[move.path])
 
 
 def inputs(document: Document, name: str, card: Card | None) -> list[Problem]:
@@ -99,7 +130,8 @@ def inputs(document: Document, name: str, card: Card | None) -> list[Problem]:
 class Told:
     """One thing wrong with the value (or its key) at a path, and what that spoils.
 
-    `missing`: something is not there. `spoilt`: of no use; `other`: perhaps another value was meant.
+    `missing`: something is not there. `spoilt`: of no use; `other`: perhaps another value was meant. Where it
+    is plain what was meant: `move` is to where it belongs, `instead` the value.
     """
 
     path: Path
@@ -108,6 +140,8 @@ class Told:
     missing: bool = False
     spoilt: Collection[Path] = ()
     other: Collection[Path] = ()
+    move: Move | None = None
+    instead: Any = KEEP
 
     def spoil(self, doubts: Doubts) -> None:
         """Add to the doubts."""
@@ -135,7 +169,7 @@ def _without_image(document: Document, card: Card | None) -> Iterator[Told]:
                 yield Told(at, schema["x-message"], spoilt=[(*at, key) for key in choices])
 
 
-def _told(error: ValidationError, card: Card | None) -> Iterator[Told]:
+def _told(error: ValidationError, document: Document, card: Card | None) -> Iterator[Told]:
     """Yield each thing wrong behind one error."""
     path: Path = tuple(error.absolute_path)
     schema: Any = error.schema
@@ -147,17 +181,19 @@ def _told(error: ValidationError, card: Card | None) -> Iterator[Told]:
         known = list(schema.get("properties", {}))
         for key in instance:
             if key not in known:
-                said = elsewhere(path, key, instance[key], card) or _unknown(key, known, instance) + _colon(
-                    path, key, instance
-                )
+                said = elsewhere(path, key, instance[key], card) or shapewords.unknown(
+                    key, known, instance
+                ) + shapewords.colon(path, key, instance)
                 message = schema.get("x-refusal") or said
                 other = [*_perhaps(path, key, card), *((*path, one) for one in _meant_by(key, known))]
                 other += [path] if key.isdigit() else []
-                yield Told((*path, key), message, is_key=True, spoilt=[(*path, key)], other=other)
+                to = None if "x-refusal" in schema else respelling.meant(path, key, instance, known, card)
+                here = (*path, key)
+                yield Told(here, message, is_key=True, spoilt=[here], other=other, move=to)
     elif error.validator == "required":
         for key in rule:
             if key not in instance and key not in _meant(schema, instance):
-                yield Told(path, _lacks(key, schema), missing=True, spoilt=[(*path, key)])
+                yield Told(path, shapewords.lacks(key, schema), missing=True, spoilt=[(*path, key)])
     elif error.validator == "oneOf":
         if isinstance(instance, dict):
             yield from _not_one(path, instance, schema, card)
@@ -167,12 +203,24 @@ def _told(error: ValidationError, card: Card | None) -> Iterator[Told]:
         yield Told(path, value_message(error), other=[path])
     elif error.validator == "type" and "x-refusal" in schema:
         yield Told(path, schema["x-refusal"], spoilt=[path])
-    elif error.validator == "pattern" and "x-message" in schema:
-        yield Told(path, schema["x-message"] + plain_id(path, instance), spoilt=[path])
     else:
-        missing = error.validator == "minProperties"
-        message = value_message(error) + _meant_or_example(path, error, card)
-        yield Told(path, message, missing=missing, spoilt=[path])
+        yield _of_value(path, error, document, card)
+
+
+def _of_value(path: Path, error: ValidationError, document: Document, card: Card | None) -> Told:
+    """Return what is wrong with a value in itself."""
+    schema: Any = error.schema
+    if error.validator == "pattern" and "x-message" in schema:
+        plain = plain_id(path, error.instance)
+        said = schema["x-message"] + (f"; for example {plain}" if plain else "")
+        if plain and (hidden := invisible(str(error.instance))) is not None:
+            said = f"holds {hidden[1]}: write {plain} anew"
+        return Told(path, said, spoilt=[path], instead=plain or KEEP)
+    missing = error.validator == "minProperties"
+    message = value_message(error) + shapewords.meant_or_example(path, error, card)
+    plainly = shapewords.instead(path, error, document)
+    axis = path[0] == "matrix" and isinstance(plainly, list)  # one value of perhaps many
+    return Told(path, message, missing=missing, spoilt=[path], other=[path] if axis else [], instead=plainly)
 
 
 def _bare(told: Any, schema: Any) -> str | None:
@@ -203,59 +251,10 @@ def _nothing_to_render(told: set[str]) -> Iterator[Told]:
     if "shots" in told or not missing:
         return
     if len(missing) == 1:
-        what = _lacks(missing[0], validator().schema)
+        what = shapewords.lacks(missing[0], validator().schema)
     else:
         what = 'there is nothing to render: give "images" and "prompts", or "shots"'
     yield Told((), what, spoilt=[(key,) for key in missing])
-
-
-def _lacks(key: str, schema: Any) -> str:
-    """Return that a key is missing, and the shortest of its examples as a line to add."""
-    examples = (json.dumps(one, ensure_ascii=False) for one in schema["properties"][key]["examples"])
-    shortest = min(examples, key=len)
-    bare = shortest.strip('"')
-    plain = bare if re.fullmatch(r"[\w.-]+", bare) else shortest
-    return f'the key "{key}" is missing: add it, such as `{key}: {plain}`'
-
-
-def _meant_or_example(path: Path, error: ValidationError, card: Card | None) -> str:
-    kinds: Any = error.validator_value if error.validator == "type" else ()
-    return mended(path, error.instance, kinds, error.schema) or _example(error, card)
-
-
-def _example(error: ValidationError, card: Card | None) -> str:
-    """Return what would be right, where it has parts; to tell only its kind would not help."""
-    schema: Any = error.schema
-    kinds: Any = error.validator_value if error.validator == "type" else ()
-    has_parts = kinds and {"array", "object"}.issuperset([kinds] if isinstance(kinds, str) else kinds)
-    example = json.dumps(_fitting(schema["examples"][0], card), ensure_ascii=False) if has_parts else ""
-    return f"; for example {example}" if example else ""
-
-
-def _fitting(example: Any, card: Card | None) -> Any:
-    """Return an example as it would stand in a manifest of the model: with what that one takes."""
-    if card is None or not isinstance(example, list | dict | str):
-        return example
-    if isinstance(example, str):
-        return example if card.image_fields else example.replace("{image}/", "")
-    if isinstance(example, list):
-        return [_fitting(one, card) for one in example]
-    told = {key: _fitting(one, card) for key, one in example.items() if key != "image" or card.image_fields}
-    foreign = [key for key in told if key in _EXAMPLES and not _takes(card, key, told[key])]
-    if not foreign:
-        return told
-    of_card = dict(
-        islice(((key, one) for key, one in card.defaults.items() if key not in told), len(foreign))
-    )
-    kept = {key: one for key, one in told.items() if key not in foreign}
-    return kept | {key: [one] if isinstance(told[foreign[0]], list) else one for key, one in of_card.items()}
-
-
-def _takes(card: Card, name: str, value: Any) -> bool:
-    values = value if isinstance(value, list) else [value]
-    return name in card.parameters["properties"] and not any(
-        list(card.check({**card.defaults, name: one})) for one in values
-    )
 
 
 def _meant(schema: Any, instance: dict[str, Any]) -> set[str]:
@@ -276,28 +275,3 @@ def _perhaps(path: Path, key: str, card: Card | None) -> Iterator[Path]:
         yield ("takes",)
     elif card is not None and key in card.parameters["properties"]:
         yield (*path, "parameters", key)
-
-
-def _colon(path: Path, key: str, told: dict[str, Any]) -> str:
-    """Return what has most likely happened to a prompt such as `Camera: slow push`, if so."""
-    alone = path[:1] == ("prompts",) and len(told) == 1 and isinstance(told[key], str | int | float | None)
-    words = alone and not difflib.get_close_matches(key.casefold(), _KEYS, n=1)
-    return "; a text with a colon needs quotes" if words else ""
-
-
-def _unknown(key: str, known: list[str], told: dict[str, Any]) -> str:
-    if key.isdigit() and told[key] is None:
-        return f'unknown key "{key}": a number is written without a comma, such as 0.15 or 1000'
-    near = near_key(key, known)
-    if key.partition(":")[0] in known:
-        return f'unknown key "{key}": there is no blank after the colon'
-    if not near and "limits" in known:
-        parts = json.loads(schema_text("manifest.schema.json"))["properties"].items()
-        inside = next((f"{name}.{key}" for name, one in parts if key in one.get("properties", ())), "")
-        meant = f"it stands in {inside}" if inside else "the model's parameters go under `parameters`"
-        return f'unknown key "{key}": {meant}; possible here: {", ".join(known)}'
-    if not near and {"vars", "parameters"} <= {*known}:
-        places = "the model's parameters go under `parameters`, words for prompts under `vars`"
-        return f'unknown key "{key}": possible here: {", ".join(known)}; {places}'
-    hint = f'did you mean "{near}"?' if near else f"possible here: {', '.join(known)}"
-    return f'unknown key "{key}": {hint}'

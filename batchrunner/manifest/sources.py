@@ -117,7 +117,10 @@ class Sources:
             for row in self._named(section, kind, entry):
                 count += 1
                 yield row
-        except (GlobError, SourceError) as error:
+        except GlobError as error:
+            self._report.unfound.setdefault(section, []).append(entry.told[kind])
+            self._report.add(entry.problem((kind,), str(error)))
+        except SourceError as error:
             self._report.lost.add(section)
             self._report.add(entry.problem((kind,), str(error)))
         except ContentError as error:

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
+from batchrunner.manifest.characters import Place
 from batchrunner.manifest.columns import ColumnError, meaning
 from batchrunner.manifest.doubts import GONE, Doubts, Path
 from batchrunner.manifest.textfile import LINE_END, TextFile
 from batchrunner.manifest.written import Entry, Report
-from batchrunner.manifest.yamlread import Place
 
 SPARE = "spare"  # stands before the name of a column whose parameter has another one already
 

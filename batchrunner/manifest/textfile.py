@@ -13,7 +13,7 @@ from pathlib import Path
 
 from batchrunner.errors import Problem
 from batchrunner.manifest import nearby
-from batchrunner.manifest.yamlread import NOT_TEXT, place_of
+from batchrunner.manifest.characters import NOT_TEXT, place_of
 
 SIZE_MAX = 64 << 20  # some 100,000 rows of long prompts; beyond it somebody named the wrong file
 ROWS_MAX = 1_000_000

@@ -12,12 +12,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
 from batchrunner.manifest import templates
+from batchrunner.manifest.characters import code
 from batchrunner.manifest.columns import slip
 from batchrunner.manifest.slugs import ID
 from batchrunner.manifest.tables import Table, TableRow
 from batchrunner.manifest.templates import HOLE
 from batchrunner.manifest.written import Entry, Report, Row
 from batchrunner.values import JSON
+
+UNSEEN = re.compile("[\u200b\u2060\ufeff]")
 
 # Columns that only make sense beside the other half of a pair: images times prompts would be far more clips.
 PAIRED: Mapping[str, frozenset[str]] = {
@@ -92,6 +95,20 @@ def comments(rows: Iterable[Row]) -> Iterator[Problem]:
             named = key == "prompt" and ID.fullmatch(row.told[key].casefold())
             if not named and (found := row.comment((key,), what)) is not None:
                 yield found
+
+
+def hidden(rows: Iterable[Row]) -> Iterator[Problem]:
+    """Yield the prompts with a character that nobody sees, which would be sent as it is.
+
+    Not the blanks that hold words together, nor what joins letters: many languages are written with them.
+    """
+    for row in rows:
+        key = "prompt" if "prompt" in row.told else "text"
+        found = UNSEEN.search(row.told.get(key, "")) if isinstance(row, Entry) else None
+        if found is not None:
+            yield row.problem(
+                (key,), f"the invisible character {code(found[0])} is in the text, and would be sent"
+            )
 
 
 def notes(tables: Sequence[Table], entries: Iterable[Row], used: Collection[str]) -> Iterator[Problem]:

@@ -11,9 +11,10 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from batchrunner.errors import ManifestError, Problem
+from batchrunner.manifest.characters import PROBLEMS_MAX
+from batchrunner.manifest.document import Document, path_text
 from batchrunner.manifest.doubts import Doubts, Path
 from batchrunner.manifest.unknown import ANYTHING, Unknown
-from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, path_text
 from batchrunner.values import Payload
 
 BRACES = "{}"
@@ -118,6 +119,8 @@ class Report:
         self.lost: set[str] = set()  # sections of which some rows cannot be read
         self._parts: dict[str, dict[str, None]] = {}  # the same, and where those rows stand
         self.spare: list[tuple[Payload, Row, Path]] = []  # parameters told a second time, and at what path
+        self.unfound: dict[str, list[str]] = {}  # by section, the patterns that find nothing
+        self.strangers: set[tuple[str, str]] = set()  # `image` or `prompt`, and a name that nobody has
         self._doubts: dict[int, tuple[Row, Doubts]] = {}  # by identity: not every row has a hash
         self._brought: dict[int, list[Row]] = {}  # rows in doubt whose words and parameters others have too
 
@@ -150,7 +153,7 @@ class Report:
 
     def all_sure(self, section: str, rows: Iterable[tuple[object, Row]], *paths: Path) -> bool:
         """Tell whether all rows of a section are there, and of each some parts are not in doubt."""
-        there = section not in self.lost and not self._written.itself((section,))
+        there = self.is_there(section) and section not in self.unfound
         there = there and not any(self._may_hold(section, path) for path in paths or ((),))
         if not there or not self.doubtful:
             return there
@@ -164,7 +167,7 @@ class Report:
         """Return what may stand in those rows of a section of which an id, or what names one, is in doubt."""
         if self.all_sure(section, rows := list(rows), (key,)):
             return Unknown()
-        if section in self.lost or self._written.itself((section,)):
+        if section in self.unfound or not self.is_there(section):
             return ANYTHING
         texts = [*self._parts.get(section, ())]
         for row in [row for _one, row in rows if self.unsure(row, (key,))]:
@@ -180,6 +183,10 @@ class Report:
         if path[:1] == ("parameters",) and len(path) > 1:
             return any(str(path[1]) in one for one in texts)
         return bool(texts)
+
+    def is_there(self, section: str) -> bool:
+        """Tell whether all rows of a section are there, but for what patterns should have found."""
+        return section not in self.lost and not self._written.itself((section,))
 
     def add(self, problem: Problem) -> None:
         """Take a problem in.

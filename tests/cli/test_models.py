@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from batchrunner.cards import load_card, parse_card
-from batchrunner.files import card_ids
+from batchrunner.files import card_ids, card_text
 from tests.shell import QUICK, Shell, against
 
 
@@ -93,3 +93,39 @@ def test_a_provider_that_is_down_or_refuses_the_key(tmp_path: Path) -> None:
 
     assert (away.code, refused.code) == (7, 5), away.err + refused.err
     assert "Traceback" not in away.err + refused.err
+
+
+def test_a_card_of_ones_own_is_explained_and_held_against_the_provider(tmp_path: Path) -> None:
+    """By its file instead of a model's id, also beside the card that ships."""
+    told = json.loads(card_text("pixverse-v5.6-i2v"))
+    told["parameters"]["properties"]["duration"]["enum"] = [5, 8]
+    (tmp_path / "mine.json").write_text(json.dumps(told), encoding="utf-8")
+    with against(tmp_path) as shell:
+        shown = shell.run("models", "show", "mine.json")
+        held = shell.run("models", "check", "mine.json", "pixverse-v5.6-i2v")
+        gone = shell.run("models", "show", "cards/mine.json")
+
+    assert shown.code == 0, shown.err
+    assert "duration: 5, 8 (always sent" in shown.out
+    assert held.code == 4
+    assert "mine.json: disagrees in 1 field" in held.out
+    assert "pixverse-v5.6-i2v: agrees" in held.out
+    assert gone.code == 2
+    assert "cannot read the card cards/mine.json: No such file" in gone.err
+
+
+def test_all_that_is_wrong_with_a_card_is_told_at_once(tmp_path: Path) -> None:
+    """File, line and column, as of a manifest."""
+    (tmp_path / "mine.json").write_text(
+        '{\n  "id": "x",\n  "images": 5,\n  "abuot": "A"\n}\n', encoding="utf-8"
+    )
+    done = Shell(tmp_path, "http://127.0.0.1:1", "").run("models", "show", "mine.json")
+
+    assert done.code == 2
+    assert [line.partition(": add it")[0] for line in done.err.splitlines()] == [
+        'mine.json:1:1: the key "limits" is missing',
+        'mine.json:1:1: the key "parameters" is missing',
+        'mine.json:1:1: the key "prompt" is missing',
+        "mine.json:3:13: images: must be a list, not 5",
+        'mine.json:4:3: abuot: unknown key "abuot": did you mean "about"?',
+    ]

@@ -124,7 +124,7 @@ MISTAKES = {
     "missing": Mistake("seed: 7\n", ""),
     "axis": Mistake("quality: [540p, 720p]", "quality: 540p"),
     "axis twice": Mistake("quality: [540p, 720p]", "quality: [540p, 540p]"),
-    "image as a text": Mistake("  - {csv: pictures.csv}", "  - {csv: pictures.csv}\n  - fox.png"),
+    "image as a text": Mistake("  - {csv: pictures.csv}", "  - {csv: pictures.csv}\n  - gnu.png"),
     "image of two": Mistake("file: owl.png", 'file: owl.png, url: "https://example.com/owl.png"'),
     "image of none": Mistake("file: owl.png, ", ""),
     "image id": Mistake("id: elk", "id: Elk"),
@@ -239,6 +239,16 @@ NAMELESS = {"image in a table", "image of a shot", "shot of two", "ragged"}
 QUALITY = {"axis", "axis twice", "axis value", "key of a shot", "shot parameter as a list", "value in json"}
 DURATION = {"key twice below", "parameter", "image's parameter", "parameter of a shot", "value in a table"}
 ANY_EXCLUDE = {"exclude as a text", "exclude empty"}
+ANY_IMAGE = {"no table", "ragged"}
+ANY_ROW = {
+    "image of a shot",
+    "image parameters",
+    "image twice",
+    "merge key in a row",
+    "no json",
+    "prompt of a shot",
+    "prompt parameters",
+}
 MAY_HIDE = {
     "column": {"no table", "no table of shots"},
     "exclude no image": ANY_IMAGE | IMAGE_OF_SHOTS,
@@ -270,11 +280,9 @@ MAY_HIDE = {
 }
 # Two mistakes in one and the same part: the outer one is mended first.
 WITHIN = {
-    "misspelt key": {"output", "name as a number", "name up", "name without take", "name's word"},
-    "prompt key": {"brace"},
-    "image key": {"var"},
-    "image of two": {"no file", "image of none"},
+    "image of two": {"image of none", "no file"},
     "image of none": {"image of two"},
+    "no table of shots": {"image in a table", "no prompt in a table", "takes in a table", "word in a table"},
     "no table": {
         "address in a table",
         "formula",
@@ -283,24 +291,9 @@ WITHIN = {
         "ragged",
         "value in a table",
     },
-    "no table of shots": {"image in a table", "no prompt in a table", "takes in a table", "word in a table"},
+    "column": {"value in a table"},
     "ragged": {"address in a table", "id in a table"},
     "no json": {"kind in a table"},
-    "column": {"value in a table"},
-    "key twice": {"retry"},
-    "no blank": {"free"},
-    # Whether images and prompts are multiplied at all is not known.
-    "yes": {
-        *("exclude no image", "exclude no prompt", "exclude no take", "exclude no value", "exclude seven"),
-        *(
-            "include there already",
-            "no word",
-            "no word in a table",
-            "reserved",
-            "unknown word",
-            "word in json",
-        ),
-    },
 }
 
 Said = frozenset[tuple[str, str, str]]
@@ -330,7 +323,8 @@ def said(files: Mapping[str, str], folder: Path) -> Said:
 
 
 def _still(message: str) -> str:
-    return re.sub(r"(in line |nor for |:)[0-9]+", r"\1", message)
+    alone = re.sub(r": (there|the (takes|only)) (are|is|take) .*", "", message)  # what else there is
+    return re.sub(r"(in line |nor for |:)[0-9]+", r"\1", alone)
 
 
 def may_hide(one: str, other: str) -> bool:

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from batchrunner.manifest import csvread, entries, folder, pictures, settings, textfile, yamlread
+from batchrunner.manifest import (
+    characters,
+    csvread,
+    entries,
+    folder,
+    pictures,
+    settings,
+    textfile,
+    yamlread,
+)
 from batchrunner.manifest.load import load_bytes
 from tests.manifest.generated import furnish
 
@@ -40,7 +49,7 @@ def test_what_the_guide_shows_is_right(text: str, tmp_path: Path) -> None:
         f"an address | {pictures.URL_MAX:,} characters",
         f"takes | {entries.TAKES_MAX:,}",
         f"combinations of the matrix | {settings.COMBINATIONS_MAX:,}",
-        f"mistakes told at once | {yamlread.PROBLEMS_MAX}",
+        f"mistakes told at once | {characters.PROBLEMS_MAX}",
     ],
 )
 def test_the_limits_of_the_guide_are_those_that_count(number: str) -> None:

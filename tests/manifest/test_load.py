@@ -49,6 +49,7 @@ def test_one_wrong_entry_hides_nothing_in_the_others() -> None:
 
     assert [
         (7, "images[1].ulr"),
+        (7, "images[1].url"),
         (8, "images[2].file"),
         (9, "images[3]"),
         (11, "prompts[0]"),

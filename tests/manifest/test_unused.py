@@ -99,3 +99,19 @@ shots:
         f"night.yaml:11:11: prompts[2].text: {what}",
         f"night.yaml:18:22: shots[2].prompt: {what}",
     ]
+
+
+def test_a_character_that_nobody_sees_in_a_prompt_is_noted(tmp_path: Path) -> None:
+    """It came with a text that was copied; what holds words or letters together is meant."""
+    text = """\
+images: [{id: fox, url: "https://example.com/fox.png"}]
+prompts:
+  - Push\u200b in
+  - {id: soft, text: "Pull\u2060 out"}
+  - "Drift\u00a0: la mer, \U0001f469\u200d\U0001f3a8"
+"""
+
+    assert notes(tmp_path, text) == [
+        "night.yaml:7:5: prompts[0]: the invisible character U+200B is in the text, and would be sent",
+        "night.yaml:8:22: prompts[1].text: the invisible character U+2060 is in the text, and would be sent",
+    ]

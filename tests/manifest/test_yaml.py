@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batchrunner.errors import ManifestError
+from batchrunner.manifest.characters import PROBLEMS_MAX
+from batchrunner.manifest.document import Document
 from batchrunner.manifest.doubts import GONE
-from batchrunner.manifest.yamlread import PROBLEMS_MAX, Document, read, read_on
+from batchrunner.manifest.yamlread import read, read_on
 from batchrunner.values import canonical
 
 JSON_VALUES = st.recursive(
@@ -160,7 +162,7 @@ def test_what_is_refused_is_read_past() -> None:
     found = read_on(b"a: 012\nb: 1\nb: 2\nc: [.inf, 3]\n", "m.yaml")
 
     assert [1, 3, 4] == [problem.line for problem in found.problems]
-    assert {"b": 1, "c": [GONE, 3]} == found.doubts.sound(found.data)
+    assert {"a": 12, "b": 1, "c": [GONE, 3]} == found.doubts.sound(found.data)
     assert (2, 4) == found.place(("b",))
 
 
@@ -183,3 +185,29 @@ def test_no_more_than_a_hundred_problems_are_told(line: str) -> None:
 def test_the_quick_parser_is_there() -> None:
     """Without it the slow one is used, which says the same in ten times the time."""
     assert hasattr(yaml, "CSafeLoader")
+
+
+def test_texts_that_lack_quotes_are_told_and_read_on() -> None:
+    """Each once; what stands behind them keeps its place."""
+    text = """\
+prompts:
+  - 'It's dawn'
+  - @{subject} walks
+  - {text: Camera: slow, vars: {a: "b"}}
+"""
+    document = read_on(text.encode(), "m.yaml")
+
+    assert document.data == {
+        "prompts": ["It's dawn", "@{subject} walks", {"text": "Camera: slow", "vars": {"a": "b"}}]
+    }
+    assert [(2, 5), (3, 5), (4, 12)] == [(one.line, one.column) for one in document.problems]
+    column = text.splitlines()[3].index('"b"') + 1
+    assert (4, column) == document.place(("prompts", 2, "vars", "a"))
+
+
+def test_a_file_full_of_texts_without_quotes_is_read_past_twenty() -> None:
+    """Each costs a reading; the first that is too many is the last one told."""
+    with pytest.raises(ManifestError) as caught:
+        read_on(b"".join(b"- @a\n" for _ in range(1_000)), "m.yaml")
+
+    assert 21 == len(caught.value.problems)
