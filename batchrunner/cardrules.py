@@ -93,7 +93,7 @@ def _faults(above: Path, error: ValidationError) -> Iterator[Fault]:
                     yield Fault((*path, key), f'unknown key "{key}"{_near(key, known)}', is_key=True)
         case "required":
             for key in rule:
-                if key not in instance and not _misspelt(key, instance, schema.get("properties", ())):
+                if key not in instance and not _misspelt(key, instance, schema):
                     yield Fault(path, f'the key "{key}" is missing: {_about(schema, key)}')
         case "anyOf" if path[-1:] == ("type",):
             kinds = "array, boolean, integer, null, number, object, string"
@@ -108,8 +108,9 @@ def _faults(above: Path, error: ValidationError) -> Iterator[Fault]:
             yield Fault(path, value_message(error))
 
 
-def _misspelt(key: str, told: Collection[str], known: Collection[str]) -> bool:
-    """Tell whether a missing key is there under a name that is nearly its own, which is told."""
+def _misspelt(key: str, told: Collection[str], schema: Mapping[str, Any]) -> bool:
+    """Tell whether a missing key is there under a name that is nearly its own, which is told as unknown."""
+    known = schema["properties"] if schema.get("additionalProperties") is False else ()
     return any(key in difflib.get_close_matches(one, known, n=1) for one in told if one not in known)
 
 

@@ -64,8 +64,9 @@ def meant(rule: str | list[str], value: JSON) -> JSON:
     found = _bare(rule, value)
     if not found:
         return None
-    plain: JSON = json.loads(found if found in {"true", "false"} else found.lstrip("0") or "0")
-    return plain
+    if found in {"true", "false"}:
+        return found == "true"
+    return float(found) if "." in found else int(found)
 
 
 def _bare(rule: str | list[str], value: JSON) -> str:
@@ -77,7 +78,7 @@ def _bare(rule: str | list[str], value: JSON) -> str:
         return _BOOLEANS[text]
     number = _NUMBER.fullmatch(text)
     if number is not None and ("number" in rule or ("integer" in rule and not number[2])):
-        return f"{number[1]}{(number[2] or '').replace(',', '.')}"
+        return f"{number[1].lstrip('0') or '0'}{(number[2] or '').replace(',', '.')}"
     return ""
 
 
