@@ -14,9 +14,8 @@ from batchrunner.values import JSON
 class Document:
     """Plain data, and where each value and each key of a mapping stands (line and column from 1).
 
-    `written` has each number as it was written: as a word of a prompt, `1.10` must not become 1.1. `blocks`
-    has the lines (from 0, of `lines`) below `|` or `>`; `comments`, where a comment ends an unquoted text.
-    `twice` has how many more values a key has.
+    `written` has each number as it was written: as a word of a prompt, `1.10` must not become 1.1.
+    `comments` has where a comment ends an unquoted text; `twice`, how many more values a key has.
     `problems` is what is wrong with it as YAML, though it could be read on.
     """
 
@@ -25,7 +24,6 @@ class Document:
     keys: dict[Path, Place] = field(default_factory=dict)
     written: dict[Path, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
-    blocks: dict[Path, range] = field(default_factory=dict)
     comments: dict[Path, Place] = field(default_factory=dict)
     twice: dict[Path, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)

@@ -65,7 +65,7 @@ def move(document: Document, moves: Iterable[Move]) -> bool:
         end = next(ends, None)
         return path if end is None else (*to[path[:end]], *path[end:])
 
-    stores: list[Any] = [document.values, document.keys, document.written, document.blocks, document.comments]
+    stores: list[Any] = [document.values, document.keys, document.written, document.comments]
     for store in stores if to else ():
         kept = {moved(path): value for path, value in store.items()}
         store.clear()

@@ -187,7 +187,8 @@ def _told(error: ValidationError, document: Document, card: Card | None) -> Iter
                 message = schema.get("x-refusal") or said
                 other = [*_perhaps(path, key, card), *((*path, one) for one in _meant_by(key, known))]
                 other += [path] if key.isdigit() else []
-                to = None if "x-refusal" in schema else respelling.meant(path, key, instance, known, card)
+                empty = instance[key] is None or "x-refusal" in schema
+                to = None if empty else respelling.meant(path, key, instance, known, card)
                 here = (*path, key)
                 yield Told(here, message, is_key=True, spoilt=[here], other=other, move=to)
     elif error.validator == "required":

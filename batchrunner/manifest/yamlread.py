@@ -78,12 +78,14 @@ def _read_past(text: str, name: str, twice: Mapping[Path, int]) -> Document:
     """
     mended: dict[int, list[tuple[int, int]]] = {}
     told: list[Problem] = []
+    written: list[str] = []
     while True:
         reader = _Reader(name, mended, twice)
         try:
             document = reader.read(text)
         except yaml.MarkedYAMLError as error:
             lines, problems = reader.document.lines, [*reader.document.problems, *told]
+            written = written or [*lines]
             stop = _stop(error, lines)
             number, mend = stop.line, stop.mend
             if number in mended or (mend is None and number - 1 in mended):
@@ -97,6 +99,7 @@ def _read_past(text: str, name: str, twice: Mapping[Path, int]) -> Document:
             mended[number] = [(mend.start, len(mend.quoted) - (mend.end - mend.start))]
             text = "\n".join(lines)
         else:
+            document.lines = written or document.lines
             document.problems.extend(told)
             return document
 
