@@ -18,10 +18,9 @@ from batchrunner.cards import Card
 from batchrunner.errors import LocalError, ManifestError, UsageError
 from batchrunner.listing import JSON_SUFFIXES, imageless_models, is_table, section_of
 from batchrunner.manifest.dimensions import size_of
-from batchrunner.manifest.entries import first_words, words_id
 from batchrunner.manifest.expand import expand
 from batchrunner.manifest.load import load_bytes
-from batchrunner.manifest.slugs import slug
+from batchrunner.manifest.slugs import first_words, slug, words_id
 from batchrunner.manifest.templates import TemplateError, names
 
 MODEL = "pixverse-v5.6-i2v"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Hashable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path as FilePath
@@ -11,17 +10,17 @@ from typing import Any
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
-from batchrunner.manifest import exclusions, ids, pathnames, references, settings, unused
+from batchrunner.manifest import exclusions, ids, leaks, pathnames, references, settings, unused
 from batchrunner.manifest.document import Document
 from batchrunner.manifest.doubts import GONE, Path
-from batchrunner.manifest.entries import TAKES_MAX, Builder, Listed, reserved
+from batchrunner.manifest.entries import Builder, reserved
 from batchrunner.manifest.expand import number_of
 from batchrunner.manifest.naming import USUAL, USUAL_WITHOUT_IMAGES
 from batchrunner.manifest.overall import Overall, Parts, left_out
 from batchrunner.manifest.pictures import on_this_machine
+from batchrunner.manifest.shots import TAKES_MAX, Listed, ShotBuilder
 from batchrunner.manifest.sources import Sources
 from batchrunner.manifest.tables import Table, TableRow
-from batchrunner.manifest.textfile import KEY_FOUND
 from batchrunner.manifest.wording import Wording
 from batchrunner.manifest.written import Entry, Report, Row
 from batchrunner.values import (
@@ -33,10 +32,6 @@ from batchrunner.values import (
     canonical,
     pair_name,
 )
-
-# The provider's keys are JWTs of some 250 characters: one in a manifest would be stored and shared.
-# A signed address may well hold such a token inside, so it must stand on its own.
-KEY_LIKE = re.compile(r"(?<![^\s\"'])eyJ[\w-]{20,}\.[\w-]{20,}\.[\w-]{20,}")
 
 
 class Checker:
@@ -88,7 +83,8 @@ class Checker:
         Raises:
             ManifestError: there is too much wrong to go on.
         """
-        self._no_keys()
+        for path in leaks.in_data(self._document.data):
+            self._report.add(self._root.problem(path, leaks.FOUND))
         if (said := reserved(self._data.get("campaign", ""))) is not None:
             self._report.add(self._root.problem(("campaign",), said))
         self.images = [(self._builder.image(row), row) for row in self._rows("images")]
@@ -203,8 +199,9 @@ class Checker:
         report.strangers |= references.strangers("prompt", told, words, self.prompts, report, folder)
         others = (report.unknown("images", self.images, "id"), report.unknown("prompts", self.prompts, "id"))
         listed = Listed(named, words, *others, report.strangers)
-        self.shots = [(self._builder.shot(row, listed), row) for row in shots]
-        self.include = [(self._builder.shot(row, listed, "take"), row) for row in include]
+        builder = ShotBuilder(self._builder, listed, self._card, report)
+        self.shots = [(builder.shot(row), row) for row in shots]
+        self.include = [(builder.shot(row, "take"), row) for row in include]
         seeds = isinstance(self._data.get("takes"), list) or self._doubts.at(("takes",))
         for shot, row in self.include if not seeds else ():
             if shot.take is not None and not 1 <= shot.take <= TAKES_MAX:
@@ -285,7 +282,7 @@ class Checker:
             spare=self._report.spare,
         )
 
-    # --- names and secrets ----------------------------------------------------------------------------
+    # --- names ----------------------------------------------------------------------------------------
 
     def _output_name(self) -> None:
         if self._doubts.at(("output", "name")):
@@ -299,11 +296,6 @@ class Checker:
             template, parameters, self._pairs, many_takes=max(counts) > 1, imageless=self._imageless
         ):
             self._report.say(self._root, ("output", "name"), message)
-
-    def _no_keys(self) -> None:
-        for path, text in _texts((), self._document.data):
-            if KEY_LIKE.search(text):
-                self._report.add(self._root.problem(path, KEY_FOUND))
 
 
 def _has_words(shot: Shot, row: Row) -> bool:
@@ -321,14 +313,3 @@ def _beside_words(shot: Shot) -> Hashable:
 def identity(sha256: str, read: list[tuple[str, str]]) -> str:
     """Return the hash of a manifest's file and of what it takes from others; alone, that of the file."""
     return hashlib.sha256(canonical([sha256, sorted(set(read))]).encode()).hexdigest() if read else sha256
-
-
-def _texts(path: Path, value: Any) -> Iterator[tuple[Path, str]]:
-    if isinstance(value, str):
-        yield path, value
-    elif isinstance(value, dict):
-        for key, one in value.items():
-            yield from _texts((*path, key), one)
-    elif isinstance(value, list):
-        for index, one in enumerate(value):
-            yield from _texts((*path, index), one)

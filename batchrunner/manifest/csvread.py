@@ -6,25 +6,18 @@ over, as are empty columns at the end; a row with more or fewer cells than the h
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import suppress
-from functools import cached_property
 from itertools import islice
 from typing import Any
 
 from batchrunner.cards import Card
-from batchrunner.errors import Problem
-from batchrunner.manifest.characters import Place
 from batchrunner.manifest.columns import (
     KEYS,
     NEEDED,
     PICTURE_LIKE,
-    ROW_FIRST,
-    is_row,
     known_names,
     lacking,
     meant_for,
@@ -32,17 +25,15 @@ from batchrunner.manifest.columns import (
     usual_names,
 )
 from batchrunner.manifest.doubts import Path
-from batchrunner.manifest.header import INVISIBLE, find_header, listed, other_separator, separated
+from batchrunner.manifest.header import other_separator, separated
 from batchrunner.manifest.pictures import is_address
+from batchrunner.manifest.sheet import Sheet
 from batchrunner.manifest.slugs import slug
 from batchrunner.manifest.tables import Table, TableRow
 from batchrunner.manifest.textfile import ROWS_MAX, WRONG_MAX, ContentError, TextFile
 from batchrunner.manifest.written import Entry, Report
 
-CELL_MAX = 1 << 20
 COMPARED_MAX = 50  # rows that are divided by another separator, to see whether it was meant
-RECORD_LINES = 50  # of a row that is looked at again
-HEADER_MAX = 2  # the line that the header begins in; below it, all lines are kept for the next problem
 WHOLE = {"type": "integer"}
 # What spreadsheets write where a formula failed, after `#` (and a Spanish mark): it would be paid for as a
 # prompt. English; German, French; Spanish, Italian; Portuguese, Dutch; Nordic; Polish to Russian. Only these
@@ -62,13 +53,10 @@ FAILED = frozenset(_FAILED.split())
 _CALC_ERROR = re.compile("Err:5[0-9]{2}")  # LibreOffice
 TOO_NARROW = re.compile("#{3,}")
 FORMULA = re.compile(r"=\s*([^\W\d][\w.]*\(|\$?[A-Za-z]{1,3}\$?[0-9]+\b)")
-NAMELESS = "a column without a name: name it, or call it #note and it is not read"
 _SUSPECT = "#=E"  # nearly no cell begins so, and the rest need not be looked at
 _ANY = PICTURE_LIKE.union(*KEYS.values())  # what may name a column of any table
 _WORDS = frozenset((name,) for name in ("image", "url", "file", "prompt", "text"))  # taken as they are
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 _CURLY = "\u201c\u201d\u201e\u00ab\u2018"
-_QUOTES = 'a quote inside a quoted text is written twice: "so ""it"" is"'
 
 
 def csv_rows(
@@ -80,12 +68,11 @@ def csv_rows(
         ContentError: the header is wrong, or from a line on it is no csv.
     """
     known = known_names(section, card)
-    sheet = _Sheet(file, known, usual_names(section, card))
+    sheet = Sheet(file, known, usual_names(section, card))
     table = Table(file, section, card, entry, report, sheet.locate)
-    if sheet.strange and not any(meant_for(one, sheet.names, card) for one in NEEDED[section]):
-        # No name is understood, nor nearly so: what each of them cannot mean would be told for nothing.
-        for _needed, what in lacking(section, [], sheet.names, card, sheet.listed()):
-            raise sheet.error(sheet.header_line, what)
+    understood = any(meant_for(one, sheet.names, card) for one in NEEDED[section]) or not sheet.strange
+    if not understood and (lacks := lacking(section, [], sheet.names, card, sheet.listed())):
+        raise sheet.error(sheet.header_line, lacks[0][1])  # what each name cannot mean is told for nothing
     paths = [_column(table, sheet, index) for index in range(len(sheet.names))]
     if "" not in sheet.names:  # it may be the one that is missing
         for needed, what in lacking(section, paths, sheet.names, card, sheet.listed()):
@@ -126,14 +113,14 @@ def plain_rows(file: TextFile) -> Iterator[dict[str, str]]:
     Raises:
         ContentError: there is no header, or from a line on it is no csv.
     """
-    sheet = _Sheet(file, _ANY, None)
+    sheet = Sheet(file, _ANY, None)
     for _line, cells in sheet.records:
         if any(cells):
             named = zip(sheet.names, cells, strict=False)
             yield {name: cell for name, cell in named if cell and not name.startswith("#")}
 
 
-def _column(table: Table, sheet: _Sheet, index: int) -> Path | None:
+def _column(table: Table, sheet: Sheet, index: int) -> Path | None:
     """Return what a column means; None: it is not read."""
     name, place = sheet.names[index], sheet.place(sheet.header_line, index)
     if index not in sheet.faults:
@@ -151,7 +138,7 @@ def column_names(file: TextFile, known: Set[str], usual: str) -> tuple[list[str]
     Raises:
         ContentError: the header is wrong.
     """
-    sheet = _Sheet(file, known, usual)
+    sheet = Sheet(file, known, usual)
     return sheet.names, sheet.listed()
 
 
@@ -169,7 +156,7 @@ def _failed(cell: str) -> str | None:
 class _Ragged:
     """Tells of rows that have not the header's number of cells: of all at once where they have one cause."""
 
-    def __init__(self, sheet: _Sheet, table: Table) -> None:
+    def __init__(self, sheet: Sheet, table: Table) -> None:
         self._sheet = sheet
         self._table = table
         self._wanted = len(sheet.names)
@@ -232,109 +219,3 @@ def _reader(table: Table, path: Path | None) -> Callable[[str], Any] | None:
         return lambda cell: {"url": cell} if is_address(cell) else {"file": cell}
     rule = WHOLE if path == ("takes",) else table.rule(path)
     return lambda cell: typed(cell, rule)
-
-
-class _Sheet:
-    """The records of one file, each with the line that it begins in; the first one is the header."""
-
-    def __init__(self, file: TextFile, known: Set[str], usual: str | None) -> None:
-        self._file, self._known = file, known
-        header = find_header(file.text, known)
-        self.separator = header.separator
-        self._skipped = header.skipped
-        if header.wrong is not None and usual is not None:
-            raise self.error(1, header.wrong)
-        self.records = self.all_records()
-        self.header_line, names = next(self.records, (1, []))
-        self.names = [name.strip(INVISIBLE).strip() for name in names]
-        while self.names and not self.names[-1]:
-            self.names.pop()
-        if not self.names:
-            whole = "is empty" if not self._file.text.strip() else "begins with an empty line: delete it"
-            raise self.error(1, f"{whole}; the first line names the columns")
-        plain = [name.casefold() for name in self.names]
-        self.faults = {  # columns that are not read, by number
-            index: _column_twice(name) if name else NAMELESS
-            for index, name in enumerate(self.names)
-            if not name or plain.index(plain[index]) < index
-        }
-        self.strange = known.isdisjoint(plain)
-        if self.strange and usual is not None:
-            for index, what in self.faults.items():
-                raise self.error(self.header_line, what, index)
-            if is_row(self.names):
-                raise self.error(self.header_line, f"{ROW_FIRST}; put one above it, such as {usual}")
-
-    def listed(self) -> str:
-        """Return what columns there are, in words."""
-        return listed(self.names, self.separator, self._known)
-
-    def record(self, line: int) -> str:
-        """Return the text of the record that begins in a line, and some more."""
-        return "".join(self._lines[line - 1 : line - 1 + RECORD_LINES])
-
-    def error(self, line: int, message: str, index: int = 0) -> ContentError:
-        """Return what ends the reading."""
-        return ContentError(Problem(self._file.name, *self.place(line, index), "", message))
-
-    def locate(self, line: int, name: str) -> Place:
-        """Return where the cell of a column begins, in the record that begins in a line."""
-        return self.place(line, self.names.index(name))
-
-    def all_records(self) -> Iterator[tuple[int, list[str]]]:
-        """Yield every record, the header first.
-
-        Raises:
-            ContentError: from a line on it is no csv.
-        """
-        lines = io.StringIO(self._file.text, newline="")
-        for _ in range(self._skipped):
-            next(lines)
-        csv.field_size_limit(CELL_MAX)
-        reader = csv.reader(lines, delimiter=self.separator, strict=True)
-        begin = 1 + self._skipped
-        returns = "\r" in self._file.text
-        try:
-            for cells in reader:
-                line, begin = begin, reader.line_num + 1 + self._skipped
-                bare = list(map(str.strip, cells))
-                yield line, [_one_form(cell) for cell in bare] if returns else bare
-        except csv.Error as error:
-            raise self.error(begin, _broken(str(error))) from error
-
-    def place(self, line: int, index: int) -> Place:
-        """Walk to a cell: only a problem asks for it, and the header for itself."""
-        quoted = False
-        first = (match[0] for match in _LINE.finditer(self._file.text))  # no more of them than are looked at
-        lines = first if line <= HEADER_MAX else self._lines
-        for number, row in enumerate(islice(lines, line - 1, None), line):
-            if index == 0:
-                return number, 1
-            for column, char in enumerate(row, 2):
-                quoted ^= char == '"'
-                index -= char == self.separator and not quoted
-                if index == 0:
-                    return number, column
-        return line, 1
-
-    @cached_property
-    def _lines(self) -> list[str]:
-        return _LINE.findall(self._file.text)
-
-
-def _one_form(cell: str) -> str:
-    return cell.replace("\r\n", "\n").replace("\r", "\n") if "\r" in cell else cell
-
-
-def _column_twice(name: str) -> str:
-    return f'the column "{name}" is there twice, large and small letters being one: rename it or leave it out'
-
-
-def _broken(said: str) -> str:
-    if "unexpected end of data" in said:
-        return f"a quote that opens in this row is never closed; {_QUOTES}"
-    if "expected after" in said:
-        return f"a quoted text goes on after its quote has ended; {_QUOTES}"
-    if "field larger" in said:
-        return f"a cell of more than {CELL_MAX:,} characters: a quote is never closed"
-    return f"not csv: {said}"

@@ -1,76 +1,21 @@
-"""From rows to images, prompts and shots: pictures that are there, ids, words, and what refers to what."""
+"""From rows to images and prompts: pictures that are there, ids, and words."""
 
 from __future__ import annotations
 
-import difflib
-import hashlib
-import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from itertools import islice
+from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
-from typing import Any, TypeVar
+from typing import Any
 
 from batchrunner.cards import Card
-from batchrunner.manifest.columns import SEED_WORDS
 from batchrunner.manifest.doubts import GONE, Path
 from batchrunner.manifest.filling import Filling
-from batchrunner.manifest.mending import frames, near_key
-from batchrunner.manifest.pictures import SUFFIXES, is_address, name_in
-from batchrunner.manifest.slugs import ID, is_made_up, is_reserved, slug, stem
-from batchrunner.manifest.sources import Sources, also
-from batchrunner.manifest.tables import TableRow
-from batchrunner.manifest.unknown import Unknown
+from batchrunner.manifest.pictures import name_in
+from batchrunner.manifest.slugs import first_words, is_reserved, slug, stem, words_id
+from batchrunner.manifest.sources import Sources
 from batchrunner.manifest.written import Entry, Report, Row
-from batchrunner.values import NO_IMAGE, NOTHING, Image, Picture, Prompt, Shot
+from batchrunner.values import NOTHING, Image, Picture, Prompt
 
-TAKES_MAX = 10_000
 PICTURE_KEYS = ("url", "file", "frames")
-IMAGE_KEYS = ("image", *PICTURE_KEYS)
-SHOT_KEYS = ("id", *IMAGE_KEYS, "prompt", "text", "vars", "parameters")
-TABLE_KEYS = ("csv", "jsonl")
-MP4 = (".mp4",)
-_KEYS = {one: frozenset({*SHOT_KEYS, one}) for one in ("take", "takes")}
-_NO_SHOT = (
-    "has neither picture nor prompt: delete the row if it is a heading, a note or a total; "
-    "if the text above goes on here, that one lacks its quotes"
-)
-WORDS_ID_MAX = 48
-T = TypeVar("T")
-
-UNKNOWN_IMAGE = Image("", ())
-UNKNOWN_PROMPT = Prompt("", "")
-NEAR_MAX = 2_000  # names that a misspelt one is held against
-
-
-@dataclass(frozen=True)
-class Listed:
-    """The rows of a section, each with what became of it; `other_…`: the ids that others may have.
-
-    `strangers`: what is named and plainly is none of them, though they may not all be known.
-    """
-
-    images: dict[str, tuple[Image, Row]]
-    prompts: dict[str, tuple[Prompt, Row]]
-    other_images: Unknown
-    other_prompts: Unknown
-    strangers: Collection[tuple[str, str]] = ()
-
-    def nobody(self, key: str, name: str) -> bool:
-        """Tell whether it is certain that no image, or no prompt, has a name that is none of those here."""
-        other = self.other_images if key == "image" else self.other_prompts
-        return (key, name) in self.strangers or not other.may_be(name)
-
-    @cached_property
-    def brought_by_images(self) -> Mapping[str, frozenset[str]]:
-        """The names of words and of parameters that any image has."""
-        return _names(image for image, _row in self.images.values())
-
-    @cached_property
-    def brought_by_prompts(self) -> Mapping[str, frozenset[str]]:
-        """The names of words and of parameters that any prompt has."""
-        return _names(prompt for prompt, _row in self.prompts.values())
 
 
 class Builder:
@@ -80,8 +25,11 @@ class Builder:
         self._card = card
         self._report = report
         self._filling = Filling(folder, card, sources.read)
-        self._inline: dict[str, tuple[Image, Row]] = {}  # pictures that shots name themselves, by id
-        self._sound: dict[tuple[str, str], Image] = {}  # the same, by what names them
+
+    @property
+    def word(self) -> str:
+        """What fills the model's first field, in a word."""
+        return self._filling.word
 
     # --- images ---------------------------------------------------------------------------------------
 
@@ -92,14 +40,14 @@ class Builder:
         name = told.get("id")
         pictures: tuple[Picture, ...] = ()
         if len(named) == 1:
-            pictures = self._pictures(row, told)
+            pictures = self.pictures(row, told)
             # The name in an address that cannot be used may be nobody's: "view", "file", nothing at all.
-            name = name or (_name_of(told) if pictures or named != ["url"] else None)
+            name = name or (name_of(told) if pictures or named != ["url"] else None)
         elif not self._unsure(row, PICTURE_KEYS):
             what = (
                 f"has both {' and '.join(named)}: leave one empty"
                 if named
-                else f"has no {self._filling.word}: give it a file or url"
+                else f"has no {self.word}: give it a file or url"
             )
             for key in PICTURE_KEYS:
                 self._report.doubt(row, (key,))
@@ -111,10 +59,10 @@ class Builder:
         if not name or self._report.unsure(row, ("id",)):
             self._report.doubt(row, ("id",))
             return ""
-        self._not_reserved(row, name)
+        self.not_reserved(row, name)
         return name
 
-    def _pictures(self, row: Row, told: Mapping[str, Any], at: Path = ()) -> tuple[Picture, ...]:
+    def pictures(self, row: Row, told: Mapping[str, Any], at: Path = ()) -> tuple[Picture, ...]:
         """Return those pictures that can be used; `at`: where they are named, but in an image's own row."""
         sources, found = told.get("frames") or (told,), []
         if self._card is not None and len(sources) != len(self._card.image_fields):
@@ -152,192 +100,10 @@ class Builder:
                 self._say(row, ("vars", name), "is empty: an empty word would end up in a paid prompt")
         return found
 
-    # --- shots ----------------------------------------------------------------------------------------
-
-    def shot(self, row: Row, listed: Listed, takes_key: str = "takes") -> Shot:
-        """Return a row's shot, without what is wrong with it. An entry of `include` has one `take`."""
-        told, flat = row.told, self._flat(row, takes_key)
-        image = prompt = None
-        if len(told) > 1 or not self._is_no_shot(row, listed):
-            image, prompt = self._image_of(row, listed), self._prompt_of(row, listed)
-        for key, known in (("image", image), ("prompt", prompt)):
-            if known is None:
-                self._unknown(row, key, listed)
-        own = told.get("parameters", NOTHING)
-        return Shot(
-            image or UNKNOWN_IMAGE,
-            prompt or UNKNOWN_PROMPT,
-            self.words(row),
-            {**own, **flat} if flat else own,
-            self._takes(row) if "takes" in told else None,
-            told.get("take"),
-        )
-
-    def _unknown(self, row: Row, key: str, listed: Listed) -> None:
-        """Take note that a shot's image or prompt is not known, and what it may bring along."""
-        self._report.doubt(row, (key,))
-        if key == "image" and "image" not in row.told and any(one in row.told for one in PICTURE_KEYS):
-            return  # a picture of its own: whatever it is, it brings nothing
-        others = listed.other_images if key == "image" else listed.other_prompts
-        parts = listed.brought_by_images if key == "image" else listed.brought_by_prompts
-        for kind, names in parts.items():
-            if others:
-                self._report.doubt(row, (kind,))
-            for name in names - row.told.get(kind, NOTHING).keys() - row.told.keys():
-                self._report.doubt(row, (kind, name))
-
-    def _is_no_shot(self, row: Row, listed: Listed) -> bool:
-        """Tell whether a table's row, of one cell at most, is a heading or the like; report it then."""
-        image = row.told.get("image")
-        if not isinstance(row, TableRow) or self._card is None or not self._card.image_fields:
-            return False
-        if self._unsure(row, ("image", *PICTURE_KEYS, "prompt", "text")):
-            return False
-        if row.told and image is None and not row.told.keys() & {"id", "takes", "vars", "parameters"}:
-            return False
-        ids = image is not None and {image, slug(image)} & listed.images.keys()
-        if image is not None and (ids or is_address(image) or image.casefold().endswith((*SUFFIXES, *MP4))):
-            return False
-        self._say(row, (), _NO_SHOT)
-        return True
-
-    def _flat(self, row: Row, takes_key: str) -> Mapping[str, Any]:
-        """Return the parameters that stand beside the other keys."""
-        keys = _KEYS[takes_key]
-        if row.told.keys() <= keys:
-            return NOTHING
-        found = {}
-        known = [*SHOT_KEYS, takes_key, *(self._card.parameters["properties"] if self._card else ())]
-        for key, value in row.told.items():
-            if key in keys:
-                continue
-            if self._card is not None and key == self._card.seed_field:
-                self._say(row, (key,), SEED_WORDS, key=True)
-            elif self._card is not None and key not in known:
-                near = near_key(key, (*known, *TABLE_KEYS))
-                for path in _perhaps(key, near, self._card):
-                    self._report.doubt(row, path)
-                said = frames(key, self._card) or f'unknown key "{key}": {_possible(near, known)}'
-                self._say(row, (key,), said, key=True)
-            elif key in row.told.get("parameters", NOTHING):
-                self._report.doubt(row, ("parameters", key))
-                self._report.spare.append(({key: value}, row, ()))
-                self._say(row, (key,), f'"{key}" is told in `parameters` too: leave one out', key=True)
-            else:
-                found[key] = value
-        return found
-
-    def _image_of(self, row: Row, listed: Listed) -> Image | None:
-        told = row.told
-        named = [key for key in IMAGE_KEYS if key in told]
-        if self._card is not None and not self._card.image_fields:
-            for key in named:
-                self._say(row, (key,), f"{self._card.id} takes no picture: leave it out", key=True)
-            return None if named else NO_IMAGE
-        if len(named) != 1:
-            # A model that nobody knows may take none.
-            if (named or self._card is not None) and not self._unsure(row, ("image", *PICTURE_KEYS)):
-                what = (
-                    f"has both {' and '.join(named)}: leave one out"
-                    if named
-                    else "has no picture: give it an image, url or file"
-                )
-                self._say(row, (), what)
-            return None
-        if named == ["image"]:
-            name = told["image"]
-            for one in (name,) if isinstance(row, Entry) or not listed.images else (name, slug(name)):
-                if one in listed.images:
-                    return self._listed(row, *listed.images[one])
-            if is_address(name):
-                return self._own_image(row, "image", {"url": name}, listed)
-            suffixes, shown = (MP4, ".mp4") if self._filling.word == "video" else (SUFFIXES, ".png or .jpg")
-            if not name.casefold().endswith(suffixes):
-                if listed.nobody("image", name):
-                    usual = f"it is an id of `images`, an https address, or a file that ends in {shown}"
-                    what = _hint(_near(name, listed.images), usual)
-                    self._say(row, ("image",), f'there is no image "{name}": {what}')
-                return None
-            return self._own_image(row, "image", {"file": name}, listed)
-        (key,) = named
-        return self._own_image(row, key, {key: told[key]}, listed)
-
-    def _own_image(self, row: Row, key: str, source: Mapping[str, Any], listed: Listed) -> Image | None:
-        """Return the image of a shot that names its picture itself: by url, file or frames."""
-        ((kind, value),) = source.items()
-        mark = kind, value if isinstance(value, str) else repr(value)
-        if mark in self._sound:
-            return self._sound[mark]
-        before, unsure = len(self._report.problems), self._report.doubtful and row.unsure((key,))
-        pictures, name = self._pictures(row, source, (key,)), "" if unsure else _name_of(source)
-        sound = name and len(self._report.problems) == before
-        self._not_reserved(row, name, key)
-        if not sound:
-            return None
-        image = Image(name, pictures)
-        first, at = self._inline.setdefault(image.id, (image, row))
-        if image.id in listed.images:
-            there = also(listed.images[image.id][1], row)
-            what = f'the id "{image.id}" of this picture is taken by an image ({there})'
-            self._say(row, (key,), f"{what}: name that one, or list this one under `images` with an id")
-        elif first.pictures != image.pictures:
-            what = f'another picture has the id "{image.id}" already ({also(at, row)})'
-            if is_made_up(image.id):
-                what = f"this picture and the one {also(at, row)} have no name to make an id of"
-            self._say(row, (key,), f"{what}: list both under `images` with ids of their own")
-        else:
-            self._sound[mark] = image
-        return first
-
-    def _prompt_of(self, row: Row, listed: Listed) -> Prompt | None:
-        told = row.told
-        named = [key for key in ("prompt", "text") if key in told]
-        own = told.get("id")
-        if own is not None:
-            self._not_reserved(row, own)
-        if len(named) != 1:
-            if not self._unsure(row, ("prompt", "text")):
-                what = "has both prompt and text: leave one out" if named else "has no prompt: give it one"
-                self._say(row, (), what)
-            return None
-        (key,) = named
-        text = told[key]
-        if not text.strip():
-            self._say(row, (key,), "must not be empty")
-            return None
-        if key == "prompt" and ID.fullmatch(text.casefold()):
-            found = listed.prompts.get(text) or listed.prompts.get(text.casefold())
-            if found is None:
-                if listed.nobody("prompt", text):
-                    what = _hint(_near(text, listed.prompts), "one word is an id of `prompts`")
-                    what = f'there is no prompt "{text}": {what}; for just this word say `text`'
-                    self._say(row, (key,), what)
-                return None
-            prompt = self._listed(row, *found)
-            return prompt._replace(id=own) if own is not None else prompt
-        return Prompt(own or words_id(text), text, NOTHING, NOTHING)
-
-    def _listed(self, row: Row, found: T, at: Row) -> T:
-        """Return what a shot names: what is in doubt of it is in doubt of the shot."""
-        if self._report.unsure(at, ()):
-            self._report.doubt(row, ("listed",))
-            self._report.bring(row, at)
-        return found
-
-    def _takes(self, row: Row) -> int | tuple[int, ...] | None:
-        told = row.told["takes"]
-        good = isinstance(told, int) and 1 <= told <= TAKES_MAX
-        if isinstance(told, list):
-            good = all(isinstance(one, int) and 0 <= one < 2**31 for one in told)
-            good = good and 0 < len(told) == len(set(told)) <= TAKES_MAX
-            told = tuple(told)
-        if not good and not self._unsure(row, ("takes",)):
-            self._say(row, ("takes",), f"must be a whole number from 1 to {TAKES_MAX:,}")
-        return told if good else None
-
     # --- reports --------------------------------------------------------------------------------------
 
-    def _not_reserved(self, row: Row, name: str, key: str = "id") -> None:
+    def not_reserved(self, row: Row, name: str, key: str = "id") -> None:
+        """Report a name that no file may have."""
         said = reserved(name)
         if said is not None:
             self._report.add(row.problem((key,), said))
@@ -349,12 +115,6 @@ class Builder:
         return any(self._report.unsure(row, (key,)) for key in keys)
 
 
-def _names(parts: Iterable[Image | Prompt]) -> Mapping[str, frozenset[str]]:
-    told = [(one.vars, one.parameters) for one in parts]
-    words, parameters = (frozenset(name for one in told for name in one[kind]) for kind in (0, 1))
-    return {"vars": words, "parameters": parameters}
-
-
 def reserved(name: str) -> str | None:
     """Return why a name cannot be that of a file, if so."""
     if is_reserved(name):
@@ -362,23 +122,12 @@ def reserved(name: str) -> str | None:
     return f'"{name}" must not end with a dot' if name.endswith(".") else None
 
 
-def first_words(text: str) -> str:
-    """Return the id of a prompt that is written in the manifest without one."""
-    return slug(" ".join(re.sub(r"[{}]", "", text).split()[:5]))
-
-
-def words_id(text: str) -> str:
-    """Return an id from nothing but the words: other rows, and their order, do not matter to it."""
-    head = first_words(text)[:WORDS_ID_MAX].strip("-._")
-    return f"{head}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
-
-
 def _is_there(source: Any) -> bool:
     """Tell whether anything is left of one of several pictures."""
     return source is not GONE and ("url" in source or "file" in source)
 
 
-def _name_of(told: Mapping[str, Any]) -> str:
+def name_of(told: Mapping[str, Any]) -> str:
     """Return the name of a picture, of several that of the first; nothing: there is none."""
     source = told["frames"][0] if told.get("frames") else told
     if not _is_there(source):
@@ -389,25 +138,3 @@ def _name_of(told: Mapping[str, Any]) -> str:
         return slug(name_in(source["url"]))
     except ValueError:
         return slug(source["url"])  # not a URL, which is said elsewhere
-
-
-def _near(name: str, known: Iterable[str]) -> str | None:
-    near = difflib.get_close_matches(name.casefold(), list(islice(known, NEAR_MAX)), n=1)
-    return near[0] if near else None
-
-
-def _hint(near: str | None, usual: str) -> str:
-    return f'did you mean "{near}"?' if near else usual
-
-
-def _perhaps(key: str, near: str | None, card: Card | None) -> Sequence[Path]:
-    """Return what a key of a shot that is none may have been meant to say."""
-    if frames(key, card) is not None:
-        return [(one,) for one in ("image", *PICTURE_KEYS)]
-    if near is None:
-        return ("parameters",), ("vars",)
-    return [()] if near in TABLE_KEYS else [(near,), ("parameters", near)]
-
-
-def _possible(near: str | None, known: Collection[str]) -> str:
-    return _hint(near, f"possible here: {', '.join(known)}; a word for a prompt goes under `vars`")

@@ -11,22 +11,19 @@ import hashlib
 import shlex
 from dataclasses import replace
 from decimal import Decimal
-from itertools import islice
 from pathlib import Path
 from typing import get_args
 
 from batchrunner.cards import Card, load_card, near_card
 from batchrunner.errors import ManifestError, Problem, UsageError
 from batchrunner.files import card_ids
-from batchrunner.manifest import nearby, shape
+from batchrunner.manifest import leaks, nearby, shape
 from batchrunner.manifest.cardfile import read_card
-from batchrunner.manifest.characters import PROBLEMS_MAX, place_of
-from batchrunner.manifest.check import KEY_LIKE, Checker, identity
+from batchrunner.manifest.check import Checker, identity
 from batchrunner.manifest.document import Document
 from batchrunner.manifest.heap import uncollected
 from batchrunner.manifest.overall import Overall
 from batchrunner.manifest.pictures import SUFFIXES, VIDEO_SUFFIXES
-from batchrunner.manifest.textfile import KEY_FOUND
 from batchrunner.manifest.yamlread import SIZE_MAX, read_on
 from batchrunner.rules.hours import WINDOW, window
 from batchrunner.values import JSON, Limits, Manifest, Notify, NotifyEvent, Price, Recovery
@@ -97,7 +94,7 @@ def _load(raw: bytes, path: Path, *, far: bool) -> tuple[Manifest, Card]:
     for copy in range(1, copies + 1):  # what stands in another copy of a key may be wrong as well
         other = read_on(raw, str(path), {at: min(copy, count) for at, count in twice.items()})
         wrong += _checked(other, path, far=far)[0]
-    wrong += _keys_in_comments(raw.decode("utf-8-sig"), str(path), {problem.line for problem in wrong})
+    wrong += leaks.in_text(raw.decode("utf-8-sig"), str(path), {problem.line for problem in wrong})
     if wrong or card is None:
         raise ManifestError(list(dict.fromkeys(wrong)))
     return manifest_of(document, checker, whole, raw, path), card
@@ -175,12 +172,6 @@ def _free(document: Document, path: Path) -> list[Problem]:
         return []
     what = "a job that costs nothing is held by no budget: say what it costs, or leave `price` to the card"
     return [Problem(str(path), *document.place(("price", "usd")), "price.usd", what)]
-
-
-def _keys_in_comments(text: str, name: str, told: set[int]) -> list[Problem]:
-    """Return what looks like a key outside the values: comments are stored with the manifest too."""
-    places = [place_of(text, match.start()) for match in islice(KEY_LIKE.finditer(text), PROBLEMS_MAX)]
-    return [Problem(name, *place, "", KEY_FOUND) for place in places if place[0] not in told]
 
 
 def manifest_of(document: Document, checker: Checker, whole: Overall, raw: bytes, path: Path) -> Manifest:

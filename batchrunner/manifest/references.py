@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
-from batchrunner.manifest.slugs import slug
+from batchrunner.manifest.slugs import slug, stem
 from batchrunner.manifest.written import Report, Row
 from batchrunner.values import Image, Prompt
 
@@ -29,7 +29,7 @@ def may_be(name: str, told: Mapping[str, Any], known: Collection[str]) -> bool:
     picture = source.get("file") or source.get("url") if isinstance(source, dict) else None
     if not isinstance(picture, str):
         return not slip(name, known, SURE)
-    own = slug(FilePath(picture.partition("?")[0]).stem)
+    own = slug(stem(picture.partition("?")[0]))
     return difflib.SequenceMatcher(None, own, name).ratio() >= ALIKE
 
 
@@ -90,6 +90,6 @@ def _stems(pattern: str, folder: FilePath) -> set[str]:
     """Return the names of all files where a pattern looks."""
     try:
         files = (folder / pattern).parent.iterdir()
-        return {slug(one.stem) for _number, one in zip(range(FILES_MAX), files, strict=False)}
+        return {slug(stem(one.name)) for _number, one in zip(range(FILES_MAX), files, strict=False)}
     except (OSError, ValueError):
         return set()

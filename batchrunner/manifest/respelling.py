@@ -14,11 +14,11 @@ from typing import Any
 from batchrunner.cards import Card
 from batchrunner.manifest.document import Document
 from batchrunner.manifest.doubts import Path
-from batchrunner.manifest.entries import SHOT_KEYS
 from batchrunner.manifest.exclusions import KEYS
 from batchrunner.manifest.mending import called, frames, near_key, section_of
 from batchrunner.manifest.pictures import is_address
 from batchrunner.manifest.scalars import scalar
+from batchrunner.manifest.shots import SHOT_KEYS
 from batchrunner.manifest.sources import KINDS
 from batchrunner.values import JSON
 

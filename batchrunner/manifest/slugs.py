@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 
 ID_MAX = 64
+WORDS_ID_MAX = 48
 ID = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,{ID_MAX - 1}}}")
 RESERVED = frozenset(
     {"con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10))}
@@ -40,6 +41,17 @@ def stem(path: str) -> str:
         name = PurePosixPath(path).name
     bare, _dot, suffix = name.rpartition(".")
     return bare if bare and suffix else name
+
+
+def first_words(text: str) -> str:
+    """Return the id of a prompt that is written in the manifest without one."""
+    return slug(" ".join(re.sub(r"[{}]", "", text).split()[:5]))
+
+
+def words_id(text: str) -> str:
+    """Return an id from nothing but the words: other rows, and their order, do not matter to it."""
+    head = first_words(text)[:WORDS_ID_MAX].strip("-._")
+    return f"{head}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
 
 
 def is_made_up(name: str) -> bool:

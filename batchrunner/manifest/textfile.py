@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batchrunner.errors import Problem
-from batchrunner.manifest import nearby
+from batchrunner.manifest import leaks, nearby
 from batchrunner.manifest.characters import NOT_TEXT, place_of
 
 SIZE_MAX = 64 << 20  # some 100,000 rows of long prompts; beyond it somebody named the wrong file
@@ -32,9 +32,6 @@ _KINDS = {
     b"GIF8": PICTURE,
 }
 LINE_END = re.compile(r"\r\n|\r|\n")
-KEY_FOUND = "this looks like an API key: keys belong into the environment, not into a manifest"
-# As in a manifest, and at the beginning of a cell; inside a signed address it may stand.
-_KEY_LIKE = re.compile(r"(?<![^\s\"',;])eyJ[\w-]{20,}\.[\w-]{20,}\.[\w-]{20,}")
 # UTF-8 that was read as Windows-1252 and written again, as mail and old databases do, and what stands for a
 # letter that was lost: both would be sent, and paid for, as they are.
 _GARBLED_BEGIN = ("\ufffd", "\u00c3", "\u00c2", "\u00e2\u20ac")
@@ -99,8 +96,8 @@ def read_text(path: Path, told: str) -> TextFile:
         and (match := _GARBLED.search(text)) is not None
     ):
         raise ContentError(Problem(name, *place_of(text, match.start()), "", _garbled(match.group())))
-    if "eyJ" in text and (match := _KEY_LIKE.search(text)) is not None:
-        raise ContentError(Problem(name, *place_of(text, match.start()), "", KEY_FOUND))
+    if (leak := leaks.in_table(text, name)) is not None:
+        raise ContentError(leak)
     return TextFile(name, text, hashlib.sha256(raw).hexdigest())
 
 

@@ -227,8 +227,8 @@ MISTAKES = {
     "no prompt in a table": Mistake("The dog runs {pace}", "", "shots.csv"),
 }
 
-# What is not told while another mistake leaves open whether it is one, or makes it one with others; the rest is
-# always told. `python -m tests.manifest.hiding` prints what these should be.
+# What is not told while another mistake leaves open whether it is one, or makes it one with others; the rest
+# is always told. `python -m tests.manifest.hiding` prints what these should be.
 NO_TABLE = {"no table"}
 NO_SHOTS = {"no table of shots"}
 IMAGE_OF_SHOTS = NO_SHOTS | {"shot of two"}

@@ -9,11 +9,11 @@ import pytest
 
 from batchrunner.manifest import (
     characters,
-    csvread,
-    entries,
     folder,
     pictures,
     settings,
+    sheet,
+    shots,
     textfile,
     yamlread,
 )
@@ -42,12 +42,12 @@ def test_what_the_guide_shows_is_right(text: str, tmp_path: Path) -> None:
     "number",
     [
         f"{yamlread.SIZE_MAX >> 20} MiB, {yamlread.DEPTH_MAX} levels deep, {yamlread.NODES_MAX:,} values",
-        f"{textfile.SIZE_MAX >> 20} MiB, {textfile.ROWS_MAX:,} rows, {csvread.CELL_MAX:,} characters a cell",
+        f"{textfile.SIZE_MAX >> 20} MiB, {textfile.ROWS_MAX:,} rows, {sheet.CELL_MAX:,} characters a cell",
         f"files of one pattern | {folder.FILES_MAX:,}",
         f"a local picture | {pictures.FILE_MAX // 1_000_000} MB",
         f"a local video | {pictures.VIDEO_MAX // 1_000_000} MB",
         f"an address | {pictures.URL_MAX:,} characters",
-        f"takes | {entries.TAKES_MAX:,}",
+        f"takes | {shots.TAKES_MAX:,}",
         f"combinations of the matrix | {settings.COMBINATIONS_MAX:,}",
         f"mistakes told at once | {characters.PROBLEMS_MAX}",
     ],
