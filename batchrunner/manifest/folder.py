@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import glob
 import itertools
+import os
 import re
 import unicodedata
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeAlias
 
 from batchrunner.manifest.nearby import HOME, HOME_HINT
 
 FILES_MAX = 100_000
+LOOKED_AT_MAX = 20_000  # files and folders, for a hint
 KINDS_SHOWN = 5
 
 Key: TypeAlias = tuple[tuple[tuple[int, int, str], ...], ...]
@@ -75,16 +78,26 @@ def _hint(pattern: str, folder: Path, usual: str) -> str:
         other = re.sub(r"[A-Za-z]", lambda one: f"[{one[0].lower()}{one[0].upper()}]", pattern)
         if some := _files(other, folder):
             return f": large and small letters count here, and there is {sorted(some, key=natural)[0]}"
-    if "**" not in pattern and _files(deeper := _deeper(pattern), folder):
-        return f": there are some in the folders below it: {deeper}"
+    above, slash, name = pattern.rpartition("/")
+    if not glob.has_magic(above) and _is_below(folder / (above or slash), name):
+        return f": there are some in the folders below it: {above}{slash}**/{name}"
     if "[" in pattern:
         return ": [ ] stand for one of the letters between them; where a name has a [ itself, write [[]"
     return _kinds(pattern, folder)
 
 
-def _deeper(pattern: str) -> str:
-    above, slash, name = pattern.rpartition("/")
-    return f"{above}{slash}**/{name}"
+def _is_below(folder: Path, name: str) -> bool:
+    """Tell whether a pattern for names finds a file below a folder: for a hint no whole disk is read."""
+    left = LOOKED_AT_MAX
+    for where, folders, files in os.walk(folder):
+        folders[:] = sorted(one for one in folders if not one.startswith("."))
+        left -= len(folders) + len(files)
+        seen = (one for one in files if not one.startswith("."))
+        if Path(where) != folder and any(fnmatchcase(one, name) for one in seen):
+            return True
+        if left < 0:
+            break
+    return False
 
 
 def _kinds(pattern: str, folder: Path) -> str:

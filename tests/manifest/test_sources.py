@@ -10,7 +10,7 @@ import pytest
 
 from batchrunner.errors import ManifestError
 from batchrunner.manifest.expand import expand
-from batchrunner.manifest.folder import natural
+from batchrunner.manifest.folder import LOOKED_AT_MAX, natural
 from batchrunner.manifest.load import load
 from batchrunner.values import Job, Manifest
 from tests.manifest.test_bad import PNG
@@ -260,6 +260,21 @@ def test_a_pattern_too_long_for_a_name_finds_nothing(tmp_path: Path) -> None:
     """As any other that fits no file."""
     with pytest.raises(ManifestError, match="glob: finds no file in"):
         read(tmp_path, f"images: {{glob: {300 * 'x'}}}\nprompts: [{{id: push, text: Push in}}]\n")
+
+
+@pytest.mark.parametrize(("many", "told"), [(LOOKED_AT_MAX, False), (100, True)])
+def test_for_a_hint_no_whole_disk_is_read(tmp_path: Path, many: int, told: bool) -> None:
+    """A wrong pattern in somebody's home, or `/*.png`, must not take minutes to be refused."""
+    (tmp_path / "z").mkdir()
+    shutil.copy(PNG, tmp_path / "z" / "fox.png")
+    (tmp_path / "a").mkdir()
+    for number in range(many):
+        (tmp_path / "a" / f"{number}.txt").hardlink_to(tmp_path / "z" / "fox.png")
+
+    with pytest.raises(ManifestError) as error:
+        read(tmp_path, "images: {glob: '*.png'}\nprompts: [Push in]\n")
+
+    assert told is ("**/*.png" in str(error.value))
 
 
 def test_accents_have_one_form() -> None:
