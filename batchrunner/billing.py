@@ -10,6 +10,7 @@ where clips go, which no job shows.
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -236,6 +237,7 @@ def refuse_changed(bill: Bill, differences: list[str]) -> None:
     if not differences:
         return
     shown = differences[:DIFFERENCES_MAX]
+    again = shlex.join(["batchrunner", "plan", str(bill.manifest_path), "-o", str(bill.path)])
     more = len(differences) - len(shown)
     lines = [f"  {one}" for one in shown] + ([f"  … {more:,} more"] if more else [])
     raise UsageError(
@@ -243,7 +245,7 @@ def refuse_changed(bill: Bill, differences: list[str]) -> None:
             [
                 f"{bill.path} holds no more; nothing was sent:",
                 *lines,
-                f"look at it again and make a new plan: batchrunner plan {bill.manifest_path} -o {bill.path}",
+                f"look at it again and make a new plan: {again}",
             ]
         )
     )
