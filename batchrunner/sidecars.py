@@ -174,15 +174,11 @@ def recreate(sidecar: Sidecar, target: Path, folders: Sequence[Path] = ()) -> Ex
         UsageError: there is no card of its model, or a manifest cannot say all of it.
     """
     card, card_path, warnings = _card_of(sidecar, folders)
+    _check_fields(sidecar, card)
     local, lost = _local(sidecar, folders)
     image, prompt, take = _place(sidecar.job, imageless=not card.image_fields)
     anew = {name: sidecar.pictures[name].wire for name in local}
     job = Sent(image, prompt, take, {**sidecar.payload, **anew})
-    lacking = [name for name in (*card.image_fields, card.prompt_field) if name not in sidecar.payload]
-    if lacking:
-        raise UsageError(
-            f"{sidecar.path}: its payload has no {', '.join(lacking)}, which the model's card names"
-        )
     files = {sidecar.pictures[name].sha256: path for name, path in local.items()}
     writer = Writer(card, files, target)
     told = {"id": prompt, "text": writer.words(job), "parameters": writer.parameters(job)}
@@ -199,6 +195,21 @@ def recreate(sidecar: Sidecar, target: Path, folders: Sequence[Path] = ()) -> Ex
     text = "\n".join(lines) + "\n"
     proved(text, target, [job], sidecar.model)
     return Exported(text, writer.told, (), warnings=(*warnings, *lost))
+
+
+def _check_fields(sidecar: Sidecar, card: Card) -> None:
+    """See that the payload has what the model's card names, of the types that were sent."""
+    texts = (*card.image_fields, card.prompt_field)
+    lacking = [name for name in texts if name not in sidecar.payload]
+    if lacking:
+        raise UsageError(
+            f"{sidecar.path}: its payload has no {', '.join(lacking)}, which the model's card names"
+        )
+    kinds = [(name, str, "text") for name in texts]
+    kinds += [(card.seed_field, int, "number")] if card.seed_field in sidecar.payload else []
+    for name, kind, word in kinds:
+        if type(sidecar.payload[name]) is not kind:
+            raise UsageError(f"{sidecar.path}: {name} of its payload is no {word}: the file was edited")
 
 
 def _remarks(sidecar: Sidecar, local: Mapping[str, Path]) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 
 from batchrunner.files import card_text
 from batchrunner.manifest.yamlread import read
+from batchrunner.values import JSON
 from tests.shell import ROOT, Shell, against
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"one" + b"IEND\xaeB`\x82"
@@ -411,3 +412,29 @@ def test_jobs_wants_a_campaign_or_a_clip(tmp_path: Path) -> None:
 
     assert done.code == 2
     assert "name a campaign, or a clip with --like" in done.err
+
+
+def test_a_clips_job_is_looked_for_in_every_campaign(tmp_path: Path) -> None:
+    """What would narrow that down is refused, and not passed over."""
+    for words in (("night",), ("--state", "failed"), ("--limit", "1")):
+        done = Shell(tmp_path).inside("jobs", "--like", "x.json", *words)
+
+        assert done.code == 2
+        assert "--like looks in all state tables of the folder: leave out CAMPAIGN" in done.err
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "what"),
+    [("prompt", 5, "text"), ("image_url", ["x"], "text"), ("seed", "x", "number"), ("seed", True, "number")],
+)
+def test_a_sidecar_that_was_edited_is_one_sentence(
+    parcel: Path, name: str, value: JSON, what: str
+) -> None:
+    """Exit 2, with the field that cannot have been sent so."""
+    told = json.loads((parcel / "push-t1.json").read_text(encoding="utf-8"))
+    told["payload"][name] = value
+    (parcel / "push-t1.json").write_text(json.dumps(told), encoding="utf-8")
+    done = Shell(parcel).inside("jobs", "--like", "push-t1.json")
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"push-t1.json: {name} of its payload is no {what}: the file was edited\n"
