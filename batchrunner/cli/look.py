@@ -156,7 +156,7 @@ def jobs(
 
         if campaign is not None or only is not None or limit is not None:
             raise click.UsageError(
-                "--like looks in all state tables of the folder: leave out CAMPAIGN, --limit and a job's state"
+                "--like looks in all state tables of a folder: leave out CAMPAIGN, --limit and a job's state"
             )
         show_like(folder, like, as_json=as_json)
         return

@@ -87,7 +87,9 @@ def plan(
     if saved is not None and bounds != Bounds():
         raise click.UsageError("--out saves all there is to do; give the bounds to `run FILE`")
     click.get_current_context().with_resource(uncollected())
-    refuse_bill(manifest, f"batchrunner run {shlex.quote(str(manifest))} --dry-run tells what it would do now")
+    refuse_bill(
+        manifest, f"batchrunner run {shlex.quote(str(manifest))} --dry-run tells what it would do now"
+    )
     campaign = Recording(manifest, state=state, output=output, bounds=bounds, access=access())
     gc.freeze()  # its rows stay: to look for garbage among 100,000 of them takes seconds, at the very end too
     if saved is not None:

@@ -68,7 +68,7 @@ def test_below_the_threshold_nobody_is_asked_and_above_it_a_script_must_say_yes(
 
 
 def test_the_way_to_say_yes_is_for_just_what_was_asked(tmp_path: Path) -> None:
-    """Pasted, it submits no further job and looks into no other state table; a plan would be of all there is."""
+    """Pasted, it submits no further job and looks into no other state table; a plan would be of all."""
     with against(tmp_path) as shell:
         shell.write(name="night shift.yaml")
         folders = ("--state", "my tables", "--output", "clips")

@@ -420,16 +420,14 @@ def test_a_clips_job_is_looked_for_in_every_campaign(tmp_path: Path) -> None:
         done = Shell(tmp_path).inside("jobs", "--like", "x.json", *words)
 
         assert done.code == 2
-        assert "--like looks in all state tables of the folder: leave out CAMPAIGN" in done.err
+        assert "--like looks in all state tables of a folder: leave out CAMPAIGN" in done.err
 
 
 @pytest.mark.parametrize(
     ("name", "value", "what"),
     [("prompt", 5, "text"), ("image_url", ["x"], "text"), ("seed", "x", "number"), ("seed", True, "number")],
 )
-def test_a_sidecar_that_was_edited_is_one_sentence(
-    parcel: Path, name: str, value: JSON, what: str
-) -> None:
+def test_a_sidecar_that_was_edited_is_one_sentence(parcel: Path, name: str, value: JSON, what: str) -> None:
     """Exit 2, with the field that cannot have been sent so."""
     told = json.loads((parcel / "push-t1.json").read_text(encoding="utf-8"))
     told["payload"][name] = value

@@ -63,7 +63,9 @@ def test_commands_about_a_plan_can_be_pasted(tmp_path: Path) -> None:
         "saved as night shift.plan; to do exactly this: "
         "batchrunner run 'night shift.plan' --state 'my tables' --output clips"
     ) in done.out.splitlines()
-    assert changed.err.splitlines()[-1].endswith(": batchrunner plan 'night shift.yaml' -o 'night shift.plan'")
+    assert changed.err.splitlines()[-1].endswith(
+        ": batchrunner plan 'night shift.yaml' -o 'night shift.plan'"
+    )
 
 
 def test_a_plan_that_was_stopped_goes_on_with_the_same_file(tmp_path: Path) -> None:
