@@ -184,7 +184,7 @@ def recreate(sidecar: Sidecar, target: Path, folders: Sequence[Path] = ()) -> Ex
     told = {"id": prompt, "text": writer.words(job), "parameters": writer.parameters(job)}
     own = [f"card: {flow(os.path.relpath(card_path, target.absolute().parent))}"] if card_path else []
     lines = [
-        *_remarks(sidecar, local),
+        *_remarks(sidecar, card, local),
         *head(_again(sidecar.campaign), sidecar.model, _provider(sidecar, card), sidecar.seed),
         *own,
         f"takes: [{writer.seed(job)}]",
@@ -205,16 +205,17 @@ def _check_fields(sidecar: Sidecar, card: Card) -> None:
         raise UsageError(
             f"{sidecar.path}: its payload has no {', '.join(lacking)}, which the model's card names"
         )
-    kinds = [(name, str, "text") for name in texts]
-    kinds += [(card.seed_field, int, "number")] if card.seed_field in sidecar.payload else []
+    kinds: list[tuple[str, type, str]] = [(name, str, "text") for name in texts]
+    if card.seed_field is not None and card.seed_field in sidecar.payload:
+        kinds.append((card.seed_field, int, "number"))
     for name, kind, word in kinds:
         if type(sidecar.payload[name]) is not kind:
             raise UsageError(f"{sidecar.path}: {name} of its payload is no {word}: the file was edited")
 
 
-def _remarks(sidecar: Sidecar, local: Mapping[str, Path]) -> list[str]:
+def _remarks(sidecar: Sidecar, card: Card, local: Mapping[str, Path]) -> list[str]:
     same = "and the local file that it had, to be uploaded anew" if local else "byte for byte"
-    told = "" if local else " Pictures are where they were when it was made."
+    told = "" if local or not card.image_fields else " Pictures are where they were when it was made."
     return [
         f"# The clip of job {sidecar.job} of {sidecar.campaign}: the same payload, {same}.",
         f"# It is a new job, which is paid for.{told}",

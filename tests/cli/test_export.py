@@ -414,6 +414,16 @@ def test_jobs_wants_a_campaign_or_a_clip(tmp_path: Path) -> None:
     assert "name a campaign, or a clip with --like" in done.err
 
 
+def test_a_clip_of_words_alone_is_made_again_without_a_word_of_pictures(tmp_path: Path) -> None:
+    """Its model takes none."""
+    payload = {"prompt": "An owl", "duration": "5", "aspect_ratio": "16:9", "quality": "360p", "seed": 7}
+    told = {"campaign": "a", "job": "owl.t1-00000000", "model": "pixverse-v5.6-t2v", "payload": payload}
+    (tmp_path / "x.json").write_text(json.dumps(told), encoding="utf-8")
+    made = Shell(tmp_path).inside("jobs", "--like", "x.json")
+
+    assert (made.code, "icture" in made.out) == (0, False), made.err
+
+
 def test_a_clips_job_is_looked_for_in_every_campaign(tmp_path: Path) -> None:
     """What would narrow that down is refused, and not passed over."""
     for words in (("night",), ("--state", "failed"), ("--limit", "1")):
