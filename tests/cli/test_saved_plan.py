@@ -128,7 +128,9 @@ def test_a_plan_refuses_jobs_that_it_did_not_have(tmp_path: Path) -> None:
         assert told["submit"]["positions"] == [[2, 3]]
         assert (more.code, other.code) == (2, 2)
         assert "1 job would be sent that the plan does not have: fox.push.t1-" in more.err
-        assert "the state table is not state/night.db, but other/night.db" in other.err
+        assert (
+            "the state table is not state/night.db, but other/night.db; the plan's own: --state state"
+        ) in other.err
         assert shell.ledger()["posts"] == 0
 
 
