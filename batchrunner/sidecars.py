@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from batchrunner.store.database import explained, maybe_readonly, open_readonly
 from batchrunner.values import UPLOAD, Payload, fingerprint
 
 SIDECAR_MAX = 4 << 20  # bytes
+BELOW_MAX = 1_000  # folders in which a manifest may have been
 JOB_ID = re.compile(r"(?P<pair>.+)\.t(?P<take>[0-9]+)-[0-9a-f]{8}")
 NUMBERED = re.compile(r"(.+)-[0-9]+")  # a further file of a job, whose sidecar is beside the first
 
@@ -252,7 +254,8 @@ def _local(sidecar: Sidecar, folders: Sequence[Path]) -> tuple[dict[str, Path], 
 def _likely(sidecar: Path, file: str | None, folders: Sequence[Path]) -> Iterator[Path]:
     """Yield where a file may be that the manifest named: beside the sidecar, or from some folder on.
 
-    From each above the sidecar, for the output folder usually lies in the manifest's.
+    From each above the sidecar, for the output folder usually lies in the manifest's; or beside it, where
+    manifests have a folder of their own.
     """
     if file is None:
         return
@@ -260,6 +263,8 @@ def _likely(sidecar: Path, file: str | None, folders: Sequence[Path]) -> Iterato
     for folder in (*folders, *sidecar.absolute().parents):
         yield folder / file
         yield folder / Path(file).name
+    for folder in folders:
+        yield from (below / file for below in islice(sorted(folder.glob("*/")), BELOW_MAX))
 
 
 def _card_of(sidecar: Sidecar, folders: Sequence[Path]) -> tuple[Card, Path | None, list[str]]:

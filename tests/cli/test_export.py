@@ -294,6 +294,18 @@ def test_a_clip_of_a_local_picture_is_made_again_from_the_picture(delivered: Pat
     assert made.err.splitlines()[1] == "1 local file must go along with it: photos/fox.png"
 
 
+def test_a_picture_is_found_where_manifests_have_a_folder_of_their_own(
+    delivered: Path, tmp_path: Path
+) -> None:
+    """As `init --example` lays them out: clips and manifests beside each other."""
+    shutil.copytree(delivered / "outputs", tmp_path / "outputs")
+    shutil.copytree(delivered / "photos", tmp_path / "manifests" / "photos")
+    made = Shell(tmp_path).inside("jobs", "--like", "outputs/night/fox/push-t1.mp4")
+
+    assert made.code == 0
+    assert made.err.splitlines()[1:] == ["1 local file must go along with it: manifests/photos/fox.png"]
+
+
 def test_a_clip_that_was_passed_on_says_which_picture_it_lacks(delivered: Path, parcel: Path) -> None:
     """With its hash; a file of that name with other bytes will not do, one of another name will."""
     told = json.loads((parcel / "push-t1.json").read_text(encoding="utf-8"))
