@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -175,6 +176,6 @@ class Before:
         """
         with self._recorded() as db:
             if db is None:
-                again = f"batchrunner plan {self.manifest_path} --record"
+                again = f"batchrunner plan {shlex.quote(str(self.manifest_path))} --record"
                 raise UsageError(f"nothing was recorded of {self.name} yet; record it: {again}")
             return drift(self.manifest, self.card, db)

@@ -10,6 +10,8 @@ where clips go, which no job shows.
 from __future__ import annotations
 
 import hashlib
+import os
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -169,7 +171,9 @@ class Held:
         folder = bill.path.absolute().parent
         found = list(self._around(manifest, card_sha256, plan.price))
         if relative(state, folder) != bill.state:
-            found.append(f"the state table is not {bill.state}, but {relative(state, folder)}")
+            found.append(
+                f"the state table is not {bill.state}, but {relative(state, folder)}{_own_state(bill, state)}"
+            )
         same = self._listing.sha256 == bill.submit_sha256 and self._next is None
         if same and not self.beyond_count and plan.jobs == bill.jobs:
             return Verdict([*found, *self._dearer(self._cost)])
@@ -227,6 +231,14 @@ class Held:
             yield f"made now, the plan would be {made}; it was {then}"
 
 
+def _own_state(bill: Bill, state: Path) -> str:
+    """Return how a plan's own table is named from here; nothing where this is another campaign's."""
+    own = bill.path.absolute().parent / bill.state
+    if own.name != state.name:
+        return ""
+    return f"; the plan's own: --state {shlex.quote(os.path.relpath(own.parent))}"
+
+
 def refuse_changed(bill: Bill, differences: list[str]) -> None:
     """Refuse a plan that holds no more.
 
@@ -236,6 +248,7 @@ def refuse_changed(bill: Bill, differences: list[str]) -> None:
     if not differences:
         return
     shown = differences[:DIFFERENCES_MAX]
+    again = shlex.join(["batchrunner", "plan", str(bill.manifest_path), "-o", str(bill.path)])
     more = len(differences) - len(shown)
     lines = [f"  {one}" for one in shown] + ([f"  … {more:,} more"] if more else [])
     raise UsageError(
@@ -243,7 +256,7 @@ def refuse_changed(bill: Bill, differences: list[str]) -> None:
             [
                 f"{bill.path} holds no more; nothing was sent:",
                 *lines,
-                f"look at it again and make a new plan: batchrunner plan {bill.manifest_path} -o {bill.path}",
+                f"look at it again and make a new plan: {again}",
             ]
         )
     )

@@ -61,6 +61,7 @@ def slips(told: Any) -> list[Fault]:
     """Return what can be used and says nothing, or not what was meant; `told` has no faults."""
     names = told["parameters"]["properties"]
     found = [fault for name, rule in names.items() for fault in _keywords(name, rule)]
+    found += [fault for name in told["parameters"].get("required", ()) for fault in _default(name, names)]
     for index, name in enumerate(told["parameters"].get("required", ())):
         if name not in names:
             found.append(Fault(("parameters", "required", index), _no_parameter(name, names)))
@@ -153,6 +154,16 @@ def _keywords(name: str, rule: Mapping[str, Any]) -> Iterator[Fault]:
         if key not in known and (near := difflib.get_close_matches(key, known, n=1, cutoff=_SLIP)):
             path = ("parameters", "properties", name, key)
             yield Fault(path, f'unknown key "{key}": did you mean "{near[0]}"?', is_key=True)
+
+
+def _default(name: str, names: Mapping[str, Mapping[str, Any]]) -> Iterator[Fault]:
+    """Yield why the default of a parameter that is always sent could not be; of others it is only a note."""
+    rule = names.get(name, {})
+    if rule.get("enum") == []:
+        yield Fault(("parameters", "properties", name, "enum"), "must not be empty")
+    elif "default" in rule:
+        for error in Draft202012Validator(rule).iter_errors(rule["default"]):
+            yield Fault(("parameters", "properties", name, "default"), value_message(error))
 
 
 def _fields_twice(told: Mapping[str, Any]) -> Iterator[Fault]:

@@ -216,7 +216,8 @@ def load_card(model: str) -> Card:
     """
     known = card_ids()
     if model not in known:
-        near = difflib.get_close_matches(model, known, n=3, cutoff=0.5)
+        plain = {name.casefold(): name for name in known}
+        near = [plain[name] for name in difflib.get_close_matches(model.casefold(), plain, n=3, cutoff=0.5)]
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
         raise UsageError(f'unknown model "{model}": {hint}')
     return parse_card(card_text(model))

@@ -82,7 +82,8 @@ def _told(row: Mapping[str, Any], files: Mapping[str, str], left: int) -> list[s
         f"# manifest sha256 {row['manifest_sha256']}",
         f"# model card sha256 {row['card_sha256']}",
         "# The payloads are the same, byte for byte. The ids are not, for each seed is a take of its own:",
-        "# run where the campaign has been run already, these are new jobs, and are paid for again.",
+        "# run once more, these are new jobs. What the provider's list still shows is taken over,",
+        "# the rest is paid for again.",
     ]
     if left:
         lines.append(f"# Not here: what is recorded and no longer in the manifest ({left:,}).")

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from batchrunner.store.database import explained, maybe_readonly, open_readonly
 from batchrunner.values import UPLOAD, Payload, fingerprint
 
 SIDECAR_MAX = 4 << 20  # bytes
+BELOW_MAX = 1_000  # folders in which a manifest may have been
 JOB_ID = re.compile(r"(?P<pair>.+)\.t(?P<take>[0-9]+)-[0-9a-f]{8}")
 NUMBERED = re.compile(r"(.+)-[0-9]+")  # a further file of a job, whose sidecar is beside the first
 
@@ -174,21 +176,17 @@ def recreate(sidecar: Sidecar, target: Path, folders: Sequence[Path] = ()) -> Ex
         UsageError: there is no card of its model, or a manifest cannot say all of it.
     """
     card, card_path, warnings = _card_of(sidecar, folders)
+    _check_fields(sidecar, card)
     local, lost = _local(sidecar, folders)
     image, prompt, take = _place(sidecar.job, imageless=not card.image_fields)
     anew = {name: sidecar.pictures[name].wire for name in local}
     job = Sent(image, prompt, take, {**sidecar.payload, **anew})
-    lacking = [name for name in (*card.image_fields, card.prompt_field) if name not in sidecar.payload]
-    if lacking:
-        raise UsageError(
-            f"{sidecar.path}: its payload has no {', '.join(lacking)}, which the model's card names"
-        )
     files = {sidecar.pictures[name].sha256: path for name, path in local.items()}
     writer = Writer(card, files, target)
     told = {"id": prompt, "text": writer.words(job), "parameters": writer.parameters(job)}
     own = [f"card: {flow(os.path.relpath(card_path, target.absolute().parent))}"] if card_path else []
     lines = [
-        *_remarks(sidecar, local),
+        *_remarks(sidecar, card, local),
         *head(_again(sidecar.campaign), sidecar.model, _provider(sidecar, card), sidecar.seed),
         *own,
         f"takes: [{writer.seed(job)}]",
@@ -201,9 +199,25 @@ def recreate(sidecar: Sidecar, target: Path, folders: Sequence[Path] = ()) -> Ex
     return Exported(text, writer.told, (), warnings=(*warnings, *lost))
 
 
-def _remarks(sidecar: Sidecar, local: Mapping[str, Path]) -> list[str]:
+def _check_fields(sidecar: Sidecar, card: Card) -> None:
+    """See that the payload has what the model's card names, of the types that were sent."""
+    texts = (*card.image_fields, card.prompt_field)
+    lacking = [name for name in texts if name not in sidecar.payload]
+    if lacking:
+        raise UsageError(
+            f"{sidecar.path}: its payload has no {', '.join(lacking)}, which the model's card names"
+        )
+    kinds: list[tuple[str, type, str]] = [(name, str, "text") for name in texts]
+    if card.seed_field is not None and card.seed_field in sidecar.payload:
+        kinds.append((card.seed_field, int, "number"))
+    for name, kind, word in kinds:
+        if type(sidecar.payload[name]) is not kind:
+            raise UsageError(f"{sidecar.path}: {name} of its payload is no {word}: the file was edited")
+
+
+def _remarks(sidecar: Sidecar, card: Card, local: Mapping[str, Path]) -> list[str]:
     same = "and the local file that it had, to be uploaded anew" if local else "byte for byte"
-    told = "" if local else " Pictures are where they were when it was made."
+    told = "" if local or not card.image_fields else " Pictures are where they were when it was made."
     return [
         f"# The clip of job {sidecar.job} of {sidecar.campaign}: the same payload, {same}.",
         f"# It is a new job, which is paid for.{told}",
@@ -240,7 +254,8 @@ def _local(sidecar: Sidecar, folders: Sequence[Path]) -> tuple[dict[str, Path], 
 def _likely(sidecar: Path, file: str | None, folders: Sequence[Path]) -> Iterator[Path]:
     """Yield where a file may be that the manifest named: beside the sidecar, or from some folder on.
 
-    From each above the sidecar, for the output folder usually lies in the manifest's.
+    From each above the sidecar, for the output folder usually lies in the manifest's; or beside it, where
+    manifests have a folder of their own.
     """
     if file is None:
         return
@@ -248,6 +263,8 @@ def _likely(sidecar: Path, file: str | None, folders: Sequence[Path]) -> Iterato
     for folder in (*folders, *sidecar.absolute().parents):
         yield folder / file
         yield folder / Path(file).name
+    for folder in folders:
+        yield from (below / file for below in islice(sorted(folder.glob("*/")), BELOW_MAX))
 
 
 def _card_of(sidecar: Sidecar, folders: Sequence[Path]) -> tuple[Card, Path | None, list[str]]:

@@ -9,6 +9,7 @@ import glob
 import json
 import os
 import re
+import shlex
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -295,7 +296,7 @@ def _checked(path: Path, name: str, sources: str, takes: str, card: Card, shape:
     schema = Path(os.path.relpath("schemas/manifest.schema.json", path.parent)).as_posix()
     fill = {
         "schema": schema,
-        "name": path.as_posix(),
+        "name": shlex.quote(path.as_posix()),
         "campaign": slug(name),
         "model": card.id,
         "takes": takes,

@@ -375,6 +375,8 @@ def test_a_wrong_setting_is_told_with_what_would_be_right(
     [
         ("pixverse-v56-i2v", "did you mean pixverse-v5.6-i2v"),
         ("pixverse-v5.6-transitions", "did you mean pixverse-v5.6-transition"),
+        ("Pixverse-V5.6-I2V", "did you mean pixverse-v5.6-i2v or"),
+        ("veo3", "did you mean Veo3?"),
         ("sora", f"there are {', '.join(card_ids())}"),
     ],
 )

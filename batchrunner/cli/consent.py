@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
@@ -13,7 +14,9 @@ import click
 
 from batchrunner.campaign import Campaign
 from batchrunner.cli.notes import show_notes
+from batchrunner.cli.say import here
 from batchrunner.cli.text import count, money
+from batchrunner.engine.gate import Bounds
 from batchrunner.errors import UsageError
 from batchrunner.planning import ToPay
 
@@ -45,9 +48,12 @@ ASK_OPTION = click.option(
 )
 
 
-def get_consent(campaign: Campaign, command: str, above_micros: int, *, yes: bool) -> None:
+def get_consent(
+    campaign: Campaign, told: Sequence[str], bounds: Bounds, above_micros: int, *, yes: bool
+) -> None:
     """Ask where a run may cost more than `above_micros`, or nobody knows what it costs; `yes`: it was said.
 
+    `told`: the words behind `run` on the command line.
     What a plan would note of the manifest is told before, asked or not: once, for what is still to be paid.
 
     Raises:
@@ -68,11 +74,19 @@ def get_consent(campaign: Campaign, command: str, above_micros: int, *, yes: boo
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(
             f"{bill}\nthat is more than {money(above_micros)}, and nobody is here to ask; nothing was sent\n"
-            f"say yes to it: {command} --yes; or save a plan and run that: "
-            f"batchrunner plan {campaign.manifest_path} -o {campaign.name}.plan"
+            f"{_ways_to_say_yes(campaign, told, bounds)}"
         )
     if not _yes(f"{bill}\nGo on? [y/N] "):
         raise UsageError("nothing was sent")
+
+
+def _ways_to_say_yes(campaign: Campaign, told: Sequence[str], bounds: Bounds) -> str:
+    """Return the commands that go on: for just what was asked, and no other folder or further job."""
+    by_word = f"say yes to it: {shlex.join(['batchrunner', 'run', '--yes', *told])}"
+    if bounds != Bounds():  # a plan is of all there is to do
+        return by_word
+    plan = shlex.join(["batchrunner", "plan", str(campaign.manifest_path), "-o", f"{campaign.name}.plan"])
+    return f"{by_word}; or save a plan and run that: {here(plan)}"
 
 
 def bill_line(campaign: Campaign, due: ToPay) -> str:

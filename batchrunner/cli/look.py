@@ -154,6 +154,10 @@ def jobs(
     if like is not None:
         from batchrunner.cli.export import show_like  # noqa: PLC0415 - brings all that reads manifests
 
+        if campaign is not None or only is not None or limit is not None:
+            raise click.UsageError(
+                "--like looks in all state tables of a folder: leave out CAMPAIGN, --limit and a job's state"
+            )
         show_like(folder, like, as_json=as_json)
         return
     if campaign is None:

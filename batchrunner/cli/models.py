@@ -19,6 +19,7 @@ from batchrunner.cli.options import JSON_OUTPUT, example, print_json
 from batchrunner.cli.reach import access
 from batchrunner.cli.text import count, money, plain
 from batchrunner.errors import CredentialsError, LocalError, OutageError, UsageError
+from batchrunner.exporting import flow
 from batchrunner.files import card_ids
 from batchrunner.manifest.cardfile import read_card
 from batchrunner.pages import differences, draw
@@ -87,7 +88,7 @@ def show(model: str, as_json: bool) -> None:
         click.echo(f"      {rule['description']}")
     for rule in card.parameters.get("allOf", ()):
         click.echo(f"  not allowed: {rule['x-message']}")
-    click.echo(f"\nin a manifest\n{_snippet(card)}")
+    click.echo(f"\nin a manifest\n{_snippet(card, model if _is_file(model) else None)}")
 
 
 @models.command(epilog=example("batchrunner models pull pixverse-v5.6-i2v -o cards/pixverse.json"))
@@ -145,8 +146,11 @@ def _card(name: str) -> Card:
     Raises:
         UsageError: there is none, or it is wrong.
     """
-    is_file = name.endswith(".json") or (name not in card_ids() and Path(name).is_file())
-    return read_card(Path(name), name) if is_file else load_card(name)
+    return read_card(Path(name), name) if _is_file(name) else load_card(name)
+
+
+def _is_file(name: str) -> bool:
+    return name.endswith(".json") or (name not in card_ids() and Path(name).is_file())
 
 
 # --- the provider -------------------------------------------------------------------------------------
@@ -261,13 +265,15 @@ def _always(card: Card, name: str, rule: Mapping[str, Any]) -> str:
     return f" (sent only when told{wire})"
 
 
-def _snippet(card: Card) -> str:
+def _snippet(card: Card, file: str | None) -> str:
+    """Return how a manifest names a model; `file`: its card's, where that is not one that ships."""
     sources = [
         f"https://example.com/{field}.{'mp4' if field in card.videos else 'png'}"
         for field in card.image_fields
     ]
     settings = ", ".join(f"{name}: {json.dumps(value)}" for name, value in card.defaults.items())
-    head = f"  model: {card.id}\n  parameters: {{{settings}}}"
+    own = f"\n  card: {flow(file)}  # from the manifest on" if file else ""
+    head = f"  model: {card.id}{own}\n  parameters: {{{settings}}}"
     if not sources:
         return f'{head}\n  prompts:\n    - {{id: first, text: "A harbour at dawn"}}'
     if len(sources) == 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,7 @@ from batchrunner.cli.bounds import with_bounds_of_plan
 from batchrunner.cli.notes import show_notes
 from batchrunner.cli.options import JSON_OUTPUT, MANIFEST, OUTPUT, STATE, example, print_json, refuse_bill
 from batchrunner.cli.reach import access
+from batchrunner.cli.say import say
 from batchrunner.cli.spread import fitting
 from batchrunner.cli.text import about, count, money, plain, to_cents
 from batchrunner.engine.gate import Bounds
@@ -85,7 +87,9 @@ def plan(
     if saved is not None and bounds != Bounds():
         raise click.UsageError("--out saves all there is to do; give the bounds to `run FILE`")
     click.get_current_context().with_resource(uncollected())
-    refuse_bill(manifest, f"batchrunner run {manifest} --dry-run tells what it would do now")
+    refuse_bill(
+        manifest, f"batchrunner run {shlex.quote(str(manifest))} --dry-run tells what it would do now"
+    )
     campaign = Recording(manifest, state=state, output=output, bounds=bounds, access=access())
     gc.freeze()  # its rows stay: to look for garbage among 100,000 of them takes seconds, at the very end too
     if saved is not None:
@@ -101,7 +105,7 @@ def plan(
     quiet = as_jobs or as_json
     if bill is not None and saved is not None:
         save(saved, bill_text(bill), mode=0o600, ours=lambda path: is_plan_of(path, campaign.name))
-        click.echo(f"saved as {saved}; to do exactly this: batchrunner run {saved}", err=quiet)
+        say(f"saved as {saved}; to do exactly this: batchrunner run {shlex.quote(str(saved))}", err=quiet)
     if record:
         campaign.record()
         click.echo(f"recorded in {campaign.state_path}", err=quiet)

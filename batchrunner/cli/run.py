@@ -137,7 +137,7 @@ def run(
     campaign.check()
     told = targets(campaign.manifest, path, environment())
     if not bill:
-        get_consent(campaign, f"batchrunner run {manifest}", ask_above, yes=yes)
+        get_consent(campaign, sys.argv[2:], bounds, ask_above, yes=yes)
     signals = Signals(campaign)
     signals.install()
     with Notifier(campaign.name, told, campaign.budget_micros) as notifier:

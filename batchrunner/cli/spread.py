@@ -13,28 +13,39 @@ ROWS = 4  # for each of images, prompts and settings
 ROWS_MIN = 2  # the first one, and all others
 BELOW = 2  # lines of a terminal that the plan's last line and the next prompt take
 NAME_MAX = 44  # characters
+NAME_MIN = 12  # of it, on a narrow terminal
 
 
 def fitting(spread: Spread, around: Sequence[str]) -> list[str]:
     """Return a few lines, and fewer where a terminal has no room for them beside those `around`."""
     size = shutil.get_terminal_size(fallback=(80, 0))  # no height where the output is no terminal
-    taken = BELOW + sum(-(-len(line) // size.columns) for line in around)
+    if not size.lines:
+        return list(spread_lines(spread))
+    taken = BELOW + _height(around, size.columns)
     for most in range(ROWS, ROWS_MIN, -1):
-        lines = list(spread_lines(spread, most))
-        if not size.lines or taken + len(lines) <= size.lines:
+        lines = _narrowed(spread, most, size.columns)
+        if taken + _height(lines, size.columns) <= size.lines:
             return lines
-    return list(spread_lines(spread, ROWS_MIN))
+    return _narrowed(spread, ROWS_MIN, size.columns)
 
 
-def spread_lines(spread: Spread, most: int = ROWS) -> Iterator[str]:
+def _narrowed(spread: Spread, most: int, columns: int) -> list[str]:
+    """Return the lines, with names cut as far as no line needs two of a terminal's."""
+    lines = list(spread_lines(spread, most))
+    over = max(map(len, lines), default=0) - columns
+    if over <= 0:
+        return lines
+    longest = max(len(name) for rows in _shown(spread, most).values() for name, _group in rows)
+    return list(spread_lines(spread, most, max(NAME_MIN, longest - over)))
+
+
+def _height(lines: Sequence[str], columns: int) -> int:
+    return sum(-(-len(line) // columns) for line in lines)
+
+
+def spread_lines(spread: Spread, most: int = ROWS, name_max: int = NAME_MAX) -> Iterator[str]:
     """Yield some lines for images, prompts and settings; what does not vary has no line."""
-    settings: dict[str, Group] = {one.words: one.group for one in spread.settings}
-    axes: Mapping[str, Mapping[str, Group]] = {
-        "images": spread.images,
-        "prompts": spread.prompts,
-        "settings": settings,
-    }
-    shown = {title: _few(groups, most) for title, groups in axes.items() if len(groups) > 1}
+    shown = _shown(spread, most, name_max)
     if not shown:
         return
     width = max(len(name) for rows in shown.values() for name, _group in rows)
@@ -45,9 +56,20 @@ def spread_lines(spread: Spread, most: int = ROWS) -> Iterator[str]:
             yield f"{head}  {group.jobs:>{jobs},} job{' ' if group.jobs == 1 else 's'}  {_left(group)}"
 
 
-def _few(groups: Mapping[str, Group], most: int) -> list[tuple[str, Group]]:
+def _shown(spread: Spread, most: int, name_max: int = NAME_MAX) -> Mapping[str, Sequence[tuple[str, Group]]]:
+    """Return the rows of images, prompts and settings; what does not vary has none."""
+    settings: dict[str, Group] = {one.words: one.group for one in spread.settings}
+    axes: Mapping[str, Mapping[str, Group]] = {
+        "images": spread.images,
+        "prompts": spread.prompts,
+        "settings": settings,
+    }
+    return {title: _few(groups, most, name_max) for title, groups in axes.items() if len(groups) > 1}
+
+
+def _few(groups: Mapping[str, Group], most: int, name_max: int) -> list[tuple[str, Group]]:
     first = most if len(groups) <= most else most - 1
-    rows = [(_cut(plain(name)), group) for name, group in islice(groups.items(), first)]
+    rows = [(_cut(plain(name), name_max), group) for name, group in islice(groups.items(), first)]
     rest = list(islice(groups.values(), first, None))
     if not rest:
         return rows
@@ -64,5 +86,9 @@ def _left(group: Group) -> str:
     return f"{number}at most {money(group.cost_micros)}"
 
 
-def _cut(name: str) -> str:
-    return name if len(name) <= NAME_MAX else f"{name[: NAME_MAX - 1]}…"
+def _cut(name: str, most: int) -> str:
+    """Return a name of at most so many characters: its middle goes, for most differ at the ends."""
+    if len(name) <= most:
+        return name
+    tail = (most - 1) // 2
+    return f"{name[: most - 1 - tail]}…{name[-tail:]}"

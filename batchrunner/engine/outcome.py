@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,7 +65,7 @@ class Ended:
     @property
     def again(self) -> str:
         """The command that goes on."""
-        return f"batchrunner run {self.manifest}"
+        return f"batchrunner run {shlex.quote(str(self.manifest))}"
 
     @property
     def needed(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -59,11 +60,31 @@ def test_below_the_threshold_nobody_is_asked_and_above_it_a_script_must_say_yes(
         assert asked.err.splitlines() == [
             QUESTION,
             "that is more than $0.44, and nobody is here to ask; nothing was sent",
-            "say yes to it: batchrunner run night.yaml --yes; or save a plan and run that: "
+            "say yes to it: batchrunner run --yes night.yaml --ask-above 0.44; or save a plan and run that: "
             "batchrunner plan night.yaml -o night.plan",
         ]
         assert not any("asked" in line for line in agreed.err.splitlines())
         assert (agreed.code, nothing_left.code) == (0, 0)
+
+
+def test_the_way_to_say_yes_is_for_just_what_was_asked(tmp_path: Path) -> None:
+    """Pasted, it submits no further job and looks into no other state table; a plan would be of all."""
+    with against(tmp_path) as shell:
+        shell.write(name="night shift.yaml")
+        folders = ("--state", "my tables", "--output", "clips")
+        few = shell.run("run", "night shift.yaml", *folders, "--max-new", "1", "--ask-above", "0")
+        everything = shell.run("run", "night shift.yaml", *folders, "--ask-above", "0")
+        said = few.err.splitlines()[-1]
+        pasted = shell.run(*shlex.split(said.removeprefix("say yes to it: batchrunner ")))
+
+        told = "say yes to it: batchrunner run --yes 'night shift.yaml' --state 'my tables' --output clips"
+        assert said == f"{told} --max-new 1 --ask-above 0"
+        assert everything.err.splitlines()[-1] == (
+            f"{told} --ask-above 0; or save a plan and run that: "
+            "batchrunner plan 'night shift.yaml' -o night.plan --state 'my tables' --output clips"
+        )
+        assert (pasted.code, shell.ledger()["accepted"]) == (10, 1)
+        assert (tmp_path / "my tables" / "night.db").is_file()
 
 
 def test_what_is_written_and_never_sent_is_told_before_money_moves(tmp_path: Path) -> None:

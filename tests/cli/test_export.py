@@ -12,6 +12,7 @@ import pytest
 
 from batchrunner.files import card_text
 from batchrunner.manifest.yamlread import read
+from batchrunner.values import JSON
 from tests.shell import ROOT, Shell, against
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"one" + b"IEND\xaeB`\x82"
@@ -293,6 +294,18 @@ def test_a_clip_of_a_local_picture_is_made_again_from_the_picture(delivered: Pat
     assert made.err.splitlines()[1] == "1 local file must go along with it: photos/fox.png"
 
 
+def test_a_picture_is_found_where_manifests_have_a_folder_of_their_own(
+    delivered: Path, tmp_path: Path
+) -> None:
+    """As `init --example` lays them out: clips and manifests beside each other."""
+    shutil.copytree(delivered / "outputs", tmp_path / "outputs")
+    shutil.copytree(delivered / "photos", tmp_path / "manifests" / "photos")
+    made = Shell(tmp_path).inside("jobs", "--like", "outputs/night/fox/push-t1.mp4")
+
+    assert made.code == 0
+    assert made.err.splitlines()[1:] == ["1 local file must go along with it: manifests/photos/fox.png"]
+
+
 def test_a_clip_that_was_passed_on_says_which_picture_it_lacks(delivered: Path, parcel: Path) -> None:
     """With its hash; a file of that name with other bytes will not do, one of another name will."""
     told = json.loads((parcel / "push-t1.json").read_text(encoding="utf-8"))
@@ -411,3 +424,37 @@ def test_jobs_wants_a_campaign_or_a_clip(tmp_path: Path) -> None:
 
     assert done.code == 2
     assert "name a campaign, or a clip with --like" in done.err
+
+
+def test_a_clip_of_words_alone_is_made_again_without_a_word_of_pictures(tmp_path: Path) -> None:
+    """Its model takes none."""
+    payload = {"prompt": "An owl", "duration": "5", "aspect_ratio": "16:9", "quality": "360p", "seed": 7}
+    told = {"campaign": "a", "job": "owl.t1-00000000", "model": "pixverse-v5.6-t2v", "payload": payload}
+    (tmp_path / "x.json").write_text(json.dumps(told), encoding="utf-8")
+    made = Shell(tmp_path).inside("jobs", "--like", "x.json")
+
+    assert (made.code, "icture" in made.out) == (0, False), made.err
+
+
+def test_a_clips_job_is_looked_for_in_every_campaign(tmp_path: Path) -> None:
+    """What would narrow that down is refused, and not passed over."""
+    for words in (("night",), ("--state", "failed"), ("--limit", "1")):
+        done = Shell(tmp_path).inside("jobs", "--like", "x.json", *words)
+
+        assert done.code == 2
+        assert "--like looks in all state tables of a folder: leave out CAMPAIGN" in done.err
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "what"),
+    [("prompt", 5, "text"), ("image_url", ["x"], "text"), ("seed", "x", "number"), ("seed", True, "number")],
+)
+def test_a_sidecar_that_was_edited_is_one_sentence(parcel: Path, name: str, value: JSON, what: str) -> None:
+    """Exit 2, with the field that cannot have been sent so."""
+    told = json.loads((parcel / "push-t1.json").read_text(encoding="utf-8"))
+    told["payload"][name] = value
+    (parcel / "push-t1.json").write_text(json.dumps(told), encoding="utf-8")
+    done = Shell(parcel).inside("jobs", "--like", "push-t1.json")
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"push-t1.json: {name} of its payload is no {what}: the file was edited\n"

@@ -23,6 +23,7 @@ def test_models_are_listed_and_explained(tmp_path: Path) -> None:
     assert "duration: 5, 8, 10 (always sent, sent as text; 5 unless told)" in told.out
     assert "not allowed: 10 s is not available at 1080p" in told.out
     assert "a job with the defaults costs at most $0.15" in told.out
+    assert "\n  card: " not in told.out
 
 
 def test_a_mistyped_model_is_told_its_neighbours(tmp_path: Path) -> None:
@@ -107,6 +108,7 @@ def test_a_card_of_ones_own_is_explained_and_held_against_the_provider(tmp_path:
 
     assert shown.code == 0, shown.err
     assert "duration: 5, 8 (always sent" in shown.out
+    assert '\n  model: pixverse-v5.6-i2v\n  card: "mine.json"  # from the manifest on\n' in shown.out
     assert held.code == 4
     assert "mine.json: disagrees in 1 field" in held.out
     assert "pixverse-v5.6-i2v: agrees" in held.out

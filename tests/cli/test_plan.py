@@ -91,6 +91,28 @@ def test_a_plan_in_the_middle_of_a_night_fits_a_terminal_too(tmp_path: Path) -> 
     assert len([line for line in large if line.startswith("           ")]) == 9
 
 
+def test_long_names_do_not_break_the_screen(tmp_path: Path) -> None:
+    """No line of images, prompts and settings needs two of the terminal's; what tells them apart stays."""
+    shell = Shell(tmp_path)
+    path = tmp_path / write(tmp_path, images=60)
+    path.write_text(
+        path.read_text(encoding="utf-8").replace(
+            "matrix: {quality: [360p, 540p]}",
+            "matrix: {quality: [360p, 540p], generate_audio_switch: [true, false]}",
+        ),
+        encoding="utf-8",
+    )
+    assert shell.inside("plan", "night.yaml", "--record").code == 0
+    ended(tmp_path, prompt="pan")
+    small = shell.run("plan", "night.yaml", LINES="24", COLUMNS="80").out.splitlines()
+    rows = [line for line in small if " jobs  " in line]
+
+    assert sum(-(-len(line) // 80) for line in small) < 24
+    assert max(map(len, rows)) <= 80
+    settings = [line.removeprefix("  settings").strip() for line in rows if "quality" in line]
+    assert len({line.partition("  ")[0] for line in settings}) == len(settings) == 4
+
+
 def test_recording_writes_the_jobs_and_then_changes_are_told_with_their_price(tmp_path: Path) -> None:
     """New, unchanged, changed and gone; what was paid for as it was is paid for again."""
     shell = Shell(tmp_path)

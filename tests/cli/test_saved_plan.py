@@ -50,6 +50,24 @@ def test_a_saved_plan_is_private_and_says_what_it_rests_on(tmp_path: Path) -> No
     assert sorted(one.name for one in tmp_path.iterdir()) == ["a.png", "night.plan", "night.yaml"]
 
 
+def test_commands_about_a_plan_can_be_pasted(tmp_path: Path) -> None:
+    """Names with blanks are quoted, and the folders of the call go along."""
+    shell = Shell(tmp_path)
+    shell.write(name="night shift.yaml")
+    folders = ("--state", "my tables", "--output", "clips")
+    done = shell.inside("plan", "night shift.yaml", "-o", "night shift.plan", *folders)
+    shell.write(takes=4, name="night shift.yaml")
+    changed = shell.inside("run", "night shift.plan", *folders)
+
+    assert (
+        "saved as night shift.plan; to do exactly this: "
+        "batchrunner run 'night shift.plan' --state 'my tables' --output clips"
+    ) in done.out.splitlines()
+    assert changed.err.splitlines()[-1].endswith(
+        ": batchrunner plan 'night shift.yaml' -o 'night shift.plan'"
+    )
+
+
 def test_a_plan_that_was_stopped_goes_on_with_the_same_file(tmp_path: Path) -> None:
     """What it has done itself does not count against it; at the end it finds all done."""
     with against(tmp_path, replace(QUICK, duration_s=(0.3, 0.6))) as shell:
@@ -110,7 +128,9 @@ def test_a_plan_refuses_jobs_that_it_did_not_have(tmp_path: Path) -> None:
         assert told["submit"]["positions"] == [[2, 3]]
         assert (more.code, other.code) == (2, 2)
         assert "1 job would be sent that the plan does not have: fox.push.t1-" in more.err
-        assert "the state table is not state/night.db, but other/night.db" in other.err
+        assert (
+            "the state table is not state/night.db, but other/night.db; the plan's own: --state state"
+        ) in other.err
         assert shell.ledger()["posts"] == 0
 
 
