@@ -83,8 +83,13 @@ def meaning(section: str, name: str, card: Card | None) -> Path | None:
         if card.seed_field is not None and plain == card.seed_field.casefold():
             raise ColumnError(SEED_WORDS)
     kind, dot, rest = name.partition(".")
-    if dot and kind in {"parameters", "vars"}:
-        return (kind, _var(rest) if kind == "vars" else rest)
+    if dot and kind.casefold() == "vars":
+        return ("vars", _var(rest))
+    if dot and kind.casefold() == "parameters":
+        return ("parameters", rest)
+    near = "_".join(plain.replace("-", " ").split())
+    if not NAME.fullmatch(name) and near in known_names(section, card):
+        raise ColumnError(f'"{name}" cannot be a {{var}}: did you mean "{near}"? (or #{name} for a note)')
     return ("vars", _var(name))
 
 
@@ -151,6 +156,9 @@ def lacking(
     `listed`: which columns there are, in words.
     """
     several = card.image_fields if card is not None and len(card.image_fields) > 1 else ()
+    if section == "images" and _are_shots(names):
+        what = "a table whose rows have a picture and its words goes under `shots:`"
+        return [(NEEDED[section][0], f'there is no column "file", and there are words: {what}; {listed}')]
     found, strange = list[tuple[Sequence[str], str]](), list[Sequence[str]]()
     called = []
     for needed in missing(section, {path[0] for path in paths if path}, card):
@@ -166,6 +174,12 @@ def lacking(
         what = f"{what}: rename or add {'one' if one else 'them'}; {listed}"
         found.append((tuple(itertools.chain.from_iterable(strange)), what))
     return found
+
+
+def _are_shots(names: Sequence[str]) -> bool:
+    """Tell whether rows have a picture by the name that it has in shots alone, and words of their own."""
+    plain = {name.casefold() for name in names}
+    return "image" in plain and not plain.isdisjoint(("prompt", "text"))
 
 
 def meant_for(needed: Sequence[str], names: Sequence[str], card: Card | None) -> str | None:
