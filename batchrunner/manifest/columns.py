@@ -53,6 +53,7 @@ BOOLS = {
 SHOWN_MAX = 12  # columns of a table that a message names
 SEED_WORDS = "seeds are not set here: `takes` and the campaign's `seed` decide them"
 
+_UNIT = re.compile(r"\s*[(\[][^)\]]*[)\]]\s*$")  # `Duration (s)`
 _NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]{0,15})(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?")
 
 
@@ -87,7 +88,7 @@ def meaning(section: str, name: str, card: Card | None) -> Path | None:
         return ("vars", _var(rest))
     if dot and kind.casefold() == "parameters":
         return ("parameters", rest)
-    near = "_".join(plain.replace("-", " ").split())
+    near = "_".join(_UNIT.sub("", plain).replace("-", " ").split())
     if not NAME.fullmatch(name) and near in known_names(section, card):
         raise ColumnError(f'"{name}" cannot be a {{var}}: did you mean "{near}"? (or #{name} for a note)')
     return ("vars", _var(name))

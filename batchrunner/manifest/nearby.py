@@ -18,6 +18,8 @@ def hint(path: Path) -> str:
     """Return what to say after `there is no file …`; nothing where nobody can tell."""
     if {"https:", "http:"} & {*path.parts}:
         return ": an address goes under `url:`"
+    if any(one.startswith("www.") for one in path.parts):
+        return ": an address begins with https://"
     if any(one < " " for one in str(path)):
         return ': in "double quotes" a \\ begins an escape; folders are divided by /'
     if "\\" in path.name:
