@@ -78,7 +78,9 @@ def stopped(said: str, lines: Sequence[str], place: Place, context: Place, begun
     above = (number - 1, lines[number - 1]) if number else (0, "")
     for at, text in ((number, line[: column + 1]), above):
         if (hidden := invisible(text)) is not None:
-            return Stop(at, hidden[0], f"not YAML: {hidden[1]} stands here: write a plain space")
+            where = hidden[0]
+            message = f"not YAML: {hidden[1]} stands here: write a plain space"
+            return Stop(at, where, message, Mend(where, where + 1, " ", ""))
     if (one := slip(said, lines, place, context)) is not None:
         return one
     if (key := no_comma(line, column)) is not None:

@@ -37,6 +37,7 @@ MENDS_MAX = 20  # texts without quotes that are read past,
 AGAIN_MAX = 8 << 20  # by reading once more: characters in all
 
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what the parser counts as the end of a line
+_AFTER_COLON = re.compile(r"([\w-]+):[\xa0\u202f]")
 _COMMENT = re.compile(r"[ \t]+#")
 
 Mended: TypeAlias = tuple[int, int, int]  # from where to where in a line (from 0), how much longer it is
@@ -254,6 +255,11 @@ class _Reader:
         key: str = event.value
         if (hidden := invisible(key)) is None:
             return key
+        if told := _AFTER_COLON.match(key):
+            self._refuse(
+                event, (*path, told[1]), f"{hidden[1]} stands behind `{told[1]}:`: write a plain space"
+            )
+            return told[1]
         plain = visible(key)
         self._say(event, (*path, plain), f"{hidden[1]} is in this key: write `{plain}` anew")
         return plain

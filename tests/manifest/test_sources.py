@@ -73,6 +73,7 @@ EXPORTS = {
     .replace(",5\n", ",5,,,,\n"),
     "blanks": ROWS.replace("id,url,subject", " ID , Url ,subject").replace("the fox", " the fox "),
     "outright": ROWS.replace("subject", "vars.subject").replace("duration", "parameters.duration"),
+    "outright in capitals": ROWS.replace("subject", "Vars.subject").replace("duration", "PARAMETERS.duration"),
     "notes": ROWS.replace("duration", "duration,#note").replace(",8", ",8,a note").replace(",5", ",5,"),
     "case": ROWS.replace("fox,", "FOX,", 1),
     "point": ROWS.replace(",8", ",8.0"),
