@@ -157,12 +157,13 @@ def lacking(
     `listed`: which columns there are, in words.
     """
     several = card.image_fields if card is not None and len(card.image_fields) > 1 else ()
-    if section == "images" and _are_shots(names):
+    keys = {path[0] for path in paths if path}
+    if section == "images" and missing(section, keys, card) and _are_shots(names):
         what = "a table whose rows have a picture and its words goes under `shots:`"
         return [(NEEDED[section][0], f'there is no column "file", and there are words: {what}; {listed}')]
     found, strange = list[tuple[Sequence[str], str]](), list[Sequence[str]]()
     called = []
-    for needed in missing(section, {path[0] for path in paths if path}, card):
+    for needed in missing(section, keys, card):
         name = '" and "'.join(several) if several and "frames" in needed else needed[0]
         if near := meant_for(needed, names, card):
             found.append((needed, f'there is no column "{name}": rename "{near}", or add one; {listed}'))
