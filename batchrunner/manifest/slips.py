@@ -1,4 +1,4 @@
-"""One character too many or too few at which a parser stops, if that is plain: a blank, a comma, a backslash.
+"""One character too many or too few at which a parser stops, if that is plain: a blank, a comma, a quote.
 
 What stood there is told with what to write, and is read on as that, as texts without quotes are.
 """
@@ -19,6 +19,10 @@ _HALVES = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2
 _WINDOWS = re.compile(r"[A-Za-z]:\\|[\w .-]+\\[\w .-]+(?:\\|$)")
 _NO_BLANK = re.compile(r"[ ]*(?:-[ ]+)*([a-z_]+):(?=[^\s/])")
 _DASH = re.compile(r"[ ]*-(?=[A-Za-z]\w*:[ ])")
+_OPENER = re.compile(r'(?:^[ ]*-|[:,\[{])[ ]*"[ ]*$')
+_CLOSES = {"{": "}", "[": "]"}
+_ENTRY = re.compile(r"[ ]*(?:-[ ]|[a-z_]+:(?:[ ]|$))")
+_KEY_ALONE = re.compile(r"[ ]*[a-z_]*")
 _DASH_WORD = re.compile(r"[ ]*-(?=[^ -])")
 _BEFORE_WORDS = re.compile(r"[ ]*(?:-[ ]+)*(?:text|prompt):[ ]+")
 
@@ -49,6 +53,9 @@ def slip(said: str, lines: Sequence[str], place: Place, context: Place) -> Stop 
     `place`, `context`: where the parser stopped, and where that began which it was in (from 0).
     """
     number, column = place
+    stays = _open_quote(said, lines, place, context) or _open_bracket(said, lines, place, context)
+    if stays is not None:
+        return stays
     if any(words in said for words in _NO_ESCAPE):
         return _escape(lines[number], number, column, context[1]) if context[0] == number else None
     if "could not find expected ':'" in said and (found := _NO_BLANK.match(lines[context[0]])):
@@ -66,6 +73,53 @@ def slip(said: str, lines: Sequence[str], place: Place, context: Place) -> Stop 
         message = f'a text that begins with - needs quotes: write "{rest}"'
         return Stop(number, column, message, Mend(column, column + len(rest), f'"{rest}"', ""))
     return None
+
+
+def _open_quote(said: str, lines: Sequence[str], place: Place, context: Place) -> Stop | None:
+    """Return where a double quote is never closed: at the end of the file, or at the next quote below."""
+    number, column = place
+    line = lines[number]
+    if "unexpected end of stream" in said or "unexpected document" in said:
+        number, begin = context
+        quote = lines[number][begin : begin + 1]
+        return _closed(lines[number], number, begin, quote) if quote in {"'", '"'} else None
+    opens = not _quotes(line) % 2 or _OPENER.search(
+        line[:column]
+    )  # here, and was read as the end of one above
+    if not opens or not _quotes(line[:column]) % 2:
+        return None
+    above = next((at for at in range(number - 1, -1, -1) if _quotes(lines[at])), None)
+    if above is None or not _quotes(lines[above]) % 2:
+        return None
+    return _closed(lines[above], above, lines[above].rindex('"'), '"')
+
+
+def _quotes(line: str) -> int:
+    return line.replace("\\\\", "").replace('\\"', "").count('"')
+
+
+def _closed(line: str, number: int, begin: int, quote: str) -> Stop:
+    """Return an open quote, and that it is closed at the end of its line, before all that closes brackets."""
+    end = len(line[begin:].rstrip().rstrip("}],").rstrip()) + begin
+    return Stop(number, begin, "this quote is never closed", Mend(end, end, quote, ""))
+
+
+def _open_bracket(said: str, lines: Sequence[str], place: Place, context: Place) -> Stop | None:
+    """Return a bracket that is still open where the next line begins a key or an entry as if it were not."""
+    number, column = place
+    begun, begin = context
+    line, opened = lines[begun], lines[begun][begin : begin + 1]
+    if "expected ',' or" not in said or begun != number - 1 or opened not in _CLOSES:
+        return None
+    if (
+        not _KEY_ALONE.fullmatch(lines[number], 0, column)
+        or not _ENTRY.match(lines[number])
+        or not line[begin + 1 :].strip()
+    ):
+        return None
+    end = len(line.rstrip())
+    message = f"this {opened} is never closed"
+    return Stop(begun, begin, message, Mend(end, end, _CLOSES[opened], ""))
 
 
 def _put(number: int, at: int, what: str, message: str, shown: int) -> Stop:
