@@ -57,11 +57,23 @@ def faults(told: Any) -> list[Fault]:
     return list(dict.fromkeys(found))
 
 
+def rule_slips(told: Any) -> list[Fault]:
+    """Return what says nothing, or not what was meant, in the rules of the parameters that can be read."""
+    parameters = told.get("parameters") if isinstance(told, dict) else None
+    names = parameters.get("properties") if isinstance(parameters, dict) else None
+    rules = (
+        {name: one for name, one in names.items() if isinstance(one, dict)} if isinstance(names, dict) else {}
+    )
+    found = [fault for name, rule in rules.items() for fault in _keywords(name, rule)]
+    required = parameters.get("required") if isinstance(parameters, dict) else None
+    sent = [name for name in rules if isinstance(required, list) and name in required]
+    return found + [fault for name in sent for fault in _default(name, rules[name])]
+
+
 def slips(told: Any) -> list[Fault]:
-    """Return what can be used and says nothing, or not what was meant; `told` has no faults."""
+    """Return what can be used and says nothing, or not what was meant, elsewhere; `told` has no faults."""
+    found: list[Fault] = []
     names = told["parameters"]["properties"]
-    found = [fault for name, rule in names.items() for fault in _keywords(name, rule)]
-    found += [fault for name in told["parameters"].get("required", ()) for fault in _default(name, names)]
     for index, name in enumerate(told["parameters"].get("required", ())):
         if name not in names:
             found.append(Fault(("parameters", "required", index), _no_parameter(name, names)))
@@ -156,13 +168,15 @@ def _keywords(name: str, rule: Mapping[str, Any]) -> Iterator[Fault]:
             yield Fault(path, f'unknown key "{key}": did you mean "{near[0]}"?', is_key=True)
 
 
-def _default(name: str, names: Mapping[str, Mapping[str, Any]]) -> Iterator[Fault]:
+def _default(name: str, rule: Mapping[str, Any]) -> Iterator[Fault]:
     """Yield why the default of a parameter that is always sent could not be; of others it is only a note."""
-    rule = names.get(name, {})
     if rule.get("enum") == []:
         yield Fault(("parameters", "properties", name, "enum"), "must not be empty")
-    elif "default" in rule:
-        for error in Draft202012Validator(rule).iter_errors(rule["default"]):
+        return
+    if "default" not in rule or not Draft202012Validator(Draft202012Validator.META_SCHEMA).is_valid(rule):
+        return
+    for error in Draft202012Validator(rule).iter_errors(rule["default"]):
+        if not error.absolute_path:
             yield Fault(("parameters", "properties", name, "default"), value_message(error))
 
 

@@ -17,7 +17,10 @@ bug and ends with 70. Only `cli/` turns errors into exit codes.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+_CONTROL = re.compile("[\0-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")  # what a terminal would obey
 
 
 class BatchrunnerError(Exception):
@@ -40,11 +43,12 @@ class Problem:
     line: int
     column: int
     path: str
-    message: str
+    message: str  # may quote the file, whatever that holds
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.column}"
-        return f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
+        whole = f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
+        return _CONTROL.sub(lambda one: ascii(one[0])[1:-1], whole)
 
 
 class ManifestError(UsageError):

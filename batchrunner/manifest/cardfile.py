@@ -45,8 +45,7 @@ def read_card(path: FilePath, told: str) -> Card:
     except RecursionError as error:
         raise ManifestError([Problem(name, 1, 1, "", "nested too deep")]) from error
     found = cardrules.faults(data)
-    if not found:
-        found = cardrules.slips(data)
+    found = [*(found or cardrules.slips(data)), *cardrules.rule_slips(data)]
     problems = [
         Problem(name, *place_of(text, places.of(one.path, key=one.is_key)), path_text(one.path), one.message)
         for one in found

@@ -53,6 +53,7 @@ BOOLS = {
 SHOWN_MAX = 12  # columns of a table that a message names
 SEED_WORDS = "seeds are not set here: `takes` and the campaign's `seed` decide them"
 
+_UNIT = re.compile(r"\s*[(\[][^)\]]*[)\]]\s*$")  # `Duration (s)`
 _NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]{0,15})(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?")
 
 
@@ -83,8 +84,13 @@ def meaning(section: str, name: str, card: Card | None) -> Path | None:
         if card.seed_field is not None and plain == card.seed_field.casefold():
             raise ColumnError(SEED_WORDS)
     kind, dot, rest = name.partition(".")
-    if dot and kind in {"parameters", "vars"}:
-        return (kind, _var(rest) if kind == "vars" else rest)
+    if dot and kind.casefold() == "vars":
+        return ("vars", _var(rest))
+    if dot and kind.casefold() == "parameters":
+        return ("parameters", rest)
+    near = "_".join(_UNIT.sub("", plain).replace("-", " ").split())
+    if not NAME.fullmatch(name) and near in known_names(section, card):
+        raise ColumnError(f'"{name}" cannot be a {{var}}: did you mean "{near}"? (or #{name} for a note)')
     return ("vars", _var(name))
 
 
@@ -151,9 +157,13 @@ def lacking(
     `listed`: which columns there are, in words.
     """
     several = card.image_fields if card is not None and len(card.image_fields) > 1 else ()
+    keys = {path[0] for path in paths if path}
+    if section == "images" and missing(section, keys, card) and _are_shots(names):
+        what = "a table whose rows have a picture and its words goes under `shots:`"
+        return [(NEEDED[section][0], f'there is no column "file", and there are words: {what}; {listed}')]
     found, strange = list[tuple[Sequence[str], str]](), list[Sequence[str]]()
     called = []
-    for needed in missing(section, {path[0] for path in paths if path}, card):
+    for needed in missing(section, keys, card):
         name = '" and "'.join(several) if several and "frames" in needed else needed[0]
         if near := meant_for(needed, names, card):
             found.append((needed, f'there is no column "{name}": rename "{near}", or add one; {listed}'))
@@ -166,6 +176,12 @@ def lacking(
         what = f"{what}: rename or add {'one' if one else 'them'}; {listed}"
         found.append((tuple(itertools.chain.from_iterable(strange)), what))
     return found
+
+
+def _are_shots(names: Sequence[str]) -> bool:
+    """Tell whether rows have a picture by the name that it has in shots alone, and words of their own."""
+    plain = {name.casefold() for name in names}
+    return "image" in plain and not plain.isdisjoint(("prompt", "text"))
 
 
 def meant_for(needed: Sequence[str], names: Sequence[str], card: Card | None) -> str | None:

@@ -169,9 +169,12 @@ class _Ragged:
             if self._of_all:
                 self._table.say((line, 1), "", self._of_all)
         if not self._of_all:
-            self._table.say((line, 1), "", self._alone(cells))
+            self._table.say((line, 1), "", self._alone(line, cells))
 
-    def _alone(self, cells: Sequence[str]) -> str:
+    def _alone(self, line: int, cells: Sequence[str]) -> str:
+        if len(cells) == 1 and (other := other_separator(self._sheet.record(line), self._wanted)):
+            by = separated(self._sheet.separator)
+            return f"this row is divided by {other}, the header by {by}: use one of them in the whole file"
         count = _filled(cells, self._wanted)
         here = f"this row has {count} cell{'' if count == 1 else 's'}, the header {self._wanted}"
         return f"{here}, divided by {separated(self._sheet.separator)}: {self._advice(cells)}"

@@ -13,6 +13,8 @@ from batchrunner.manifest.written import Report, Row
 
 T = TypeVar("T")
 
+BLANKS = "has the same words but for blanks"
+
 
 def unique(rows: Iterable[tuple[str, Row]], report: Report) -> dict[str, Row]:
     """Return the first row of each id; a second one is reported, with both places.
@@ -45,7 +47,7 @@ def same_words(rows: Iterable[tuple[T, str, Row]], mark: Callable[[T], Hashable]
     for one, (part, text, row) in zip(plain, told, strict=True):
         first, at = seen.setdefault((mark(part), one), (text, row))
         if first != text:
-            report.add(row.problem((), f"the same words are there twice (also {also(at, row)})"))
+            report.add(row.problem((), f"{BLANKS} (also {also(at, row)})"))
 
 
 def _twice(name: str, row: Row, first: str, at: Row) -> str:
@@ -56,7 +58,8 @@ def _twice(name: str, row: Row, first: str, at: Row) -> str:
         return f"the same words are there twice {there}"
     alike = all(row.told.get(key) == at.told.get(key) for key in ("id", "vars", "parameters"))
     if alike and "id" not in row.told and _plain(row) == _plain(at) is not None:
-        return f"the same words are there twice {there}"
+        same = row.told["text"] == at.told["text"]
+        return f"the same words are there twice {there}" if same else f"{BLANKS} {there}"
     if is_made_up(name) and "url" in row.told and "id" not in {**row.told, **at.told}:
         what = f"this picture, and the one {also(at, row)}, have no name to make an id of"
         return f"{what}: give each an `id`"

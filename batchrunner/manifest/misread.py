@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
-from batchrunner.manifest.characters import invisible
+from batchrunner.manifest.characters import Place, invisible
+from batchrunner.manifest.slips import ESCAPE, Mend, Stop, slip
 
 # What the parser says, and what has most likely happened: first libyaml's words, then those of PyYAML's own.
 _MISFIT = "this does not belong to what stands before it: look at the indentation, then at the quotes"
 _OPEN = "a bracket is not closed before here, or a text with , : [ ] { or } in it lacks quotes"
-_ESCAPE = 'in "double quotes" a \\ begins an escape: use single quotes, or write \\\\'
 _MEANT = {
     "mapping values are not allowed": "this line is indented too far, or a text with `: ` in it lacks quotes",
     "expected key": _MISFIT,
@@ -32,9 +31,9 @@ _MEANT = {
     "unexpected end of stream": "this quote is never closed",
     "unexpected document": "this quote is never closed",
     "found unexpected ':'": "a `:` stands between a key and its value, with a space after it",
-    "escape c": _ESCAPE,
-    "hexdecimal number": _ESCAPE,
-    "hexadecimal": _ESCAPE,
+    "escape c": ESCAPE,
+    "hexdecimal number": ESCAPE,
+    "hexadecimal": ESCAPE,
     "alphabetic or numeric character": "a text that begins with * or & needs quotes",
     "expected comment or a line break": "a text that begins with | or > needs quotes",
     "expected comment or line break": "a text that begins with | or > needs quotes",
@@ -61,43 +60,29 @@ SHOWN_MAX = 60
 LINE_MAX = 10_000  # longer ones are not looked through
 
 
-@dataclass(frozen=True, slots=True)
-class Mend:
-    """A text of one line that lacks quotes: where it begins and ends (from 0), itself, and what to say."""
-
-    start: int
-    end: int
-    quoted: str
-    message: str
-
-
 def meaning(said: str) -> str:
     """Return what a parser's words mean for people."""
     return f"not YAML: {next((meant for words, meant in _MEANT.items() if words in said), said)}"
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Where a parser stopped (from 0), what was most likely meant, and how to read on."""
-
-    line: int
-    column: int
-    message: str
-    mend: Mend | None = None
-
-
-def stopped(said: str, lines: Sequence[str], number: int, column: int, begun: int) -> Stop | None:
+def stopped(said: str, lines: Sequence[str], place: Place, context: Place, begun: int) -> Stop | None:
     """Return what was meant where a parser stopped, if that is plain.
 
-    `begun`: the line in which the bracket was opened, if the parser was in one.
+    `place`, `context`: where that was, and where what it was in began (from 0); `begun`: the line in which
+    the bracket was opened, if it was in one.
     """
+    number, column = place
     line = lines[number]
     if len(line) > LINE_MAX:
         return None
     above = (number - 1, lines[number - 1]) if number else (0, "")
     for at, text in ((number, line[: column + 1]), above):
         if (hidden := invisible(text)) is not None:
-            return Stop(at, hidden[0], f"not YAML: {hidden[1]} stands here: write a plain space")
+            where = hidden[0]
+            message = f"not YAML: {hidden[1]} stands here: write a plain space"
+            return Stop(at, where, message, Mend(where, where + 1, " ", ""))
+    if (one := slip(said, lines, place, context)) is not None:
+        return one
     if (key := no_comma(line, column)) is not None:
         begins = column - len(key)
         end = len(line[:begins].rstrip())
@@ -123,7 +108,7 @@ def mend(line: str, column: int, said: str) -> Mend | None:
         text = line[start:end]
         if column > end + 1:
             return None
-        if (what := _lacks(text)) is not None:
+        if (what := _lacks(text) or _name_in_flow(text, said)) is not None:
             quoted = quotes(_inner(text))
             return Mend(start, end, quoted, f"{what}: write {_cut(quoted)}")
     return None
@@ -154,6 +139,12 @@ def _lacks(text: str) -> str | None:
     if first in _SPECIAL:
         return f"a text that begins with {first} needs quotes"
     return "a text with `: ` in it needs quotes" if ": " in text else None
+
+
+def _name_in_flow(text: str, said: str) -> str | None:
+    """Return what is wrong with a text that is right by itself, but in brackets needs quotes."""
+    named = _IN_FLOW in said and _HOLE.search(text)
+    return "a text with { in it needs quotes where it stands in brackets" if named else None
 
 
 def _inner(text: str) -> str:

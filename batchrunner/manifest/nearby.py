@@ -16,6 +16,12 @@ _DRIVE = re.compile(r"[A-Za-z]:\\")
 
 def hint(path: Path) -> str:
     """Return what to say after `there is no file …`; nothing where nobody can tell."""
+    if {"https:", "http:"} & {*path.parts}:
+        return ": an address goes under `url:`"
+    if any(one.startswith("www.") for one in path.parts):
+        return ": an address begins with https://"
+    if any(one < " " for one in str(path)):
+        return ': in "double quotes" a \\ begins an escape; folders are divided by /'
     if "\\" in path.name:
         return _slashed(path.name)
     if "*" in path.name:

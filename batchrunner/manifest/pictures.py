@@ -30,6 +30,8 @@ OTHER_SUFFIXES = (".html", ".htm", ".gif", ".svg", ".pdf", ".txt", ".zip")
 NO_PICTURES = frozenset({*VIDEO_SUFFIXES, *OTHER_SUFFIXES})
 NO_VIDEOS = frozenset({*SUFFIXES, *OTHER_SUFFIXES, *VIDEO_SUFFIXES}) - {".mp4", ".m4v"}
 
+QUOTES = ("\u201c", "\u201d", "\u201e", "\u2018", "\u2019", "\u201a", "\xab", "\xbb")  # of word processors
+
 
 class PictureError(Exception):
     """A picture or video that cannot be used, in words."""
@@ -50,6 +52,8 @@ def from_url(url: str, *, video: bool = False) -> Picture:
     fits = ordinary and len(url) <= URL_MAX and _suffix(ordinary[2]) not in others
     if ordinary and fits and not _is_suspect(ordinary[1]):
         return Picture(url)
+    if url[:1] in QUOTES:
+        raise PictureError(f"begins with {url[0]}, which is no quote in YAML: write it anew, as \" or '")
     try:
         parts = urlsplit(url)
         host, _port = parts.hostname, parts.port

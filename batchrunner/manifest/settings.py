@@ -19,7 +19,7 @@ from batchrunner.manifest.columns import SEED_WORDS
 from batchrunner.manifest.doubts import GONE, Path
 from batchrunner.manifest.excluding import applies
 from batchrunner.manifest.unused import hole_in_setting
-from batchrunner.manifest.written import Report, Row
+from batchrunner.manifest.written import SOMETHING, Report, Row
 from batchrunner.values import JSON, Exclude, Payload, Shot, canonical
 
 COMBINATIONS_MAX = 10_000  # of the matrix, for each image and prompt: more is a slip, and a dear one
@@ -112,6 +112,8 @@ class _Checker:
         base = Layer(self._tied_of(self._base.parameters), self._base.places, self._unsure(self._root))
         axes = {key: layers for key, layers in self._axes.items() if key in self._tied}
         for key in self._unsure(self._root, "matrix"):
+            if self._axes.get(key) and not self._report.unsure(self._root, ("matrix", key, *SOMETHING)):
+                continue  # one value of it is in doubt, which is told: the others are as they stand
             axes[key] = [Layer({}, [(self._root, ("matrix",))], frozenset({key}))]
         images = self._distinct(self._told.images) or [Layer({}, [])]
         prompts = self._distinct(self._told.prompts) or [Layer({}, [])]

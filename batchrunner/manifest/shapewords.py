@@ -23,6 +23,7 @@ _EXAMPLES = frozenset({"duration", "aspect_ratio", "quality", "generate_audio_sw
 # What may be a number as well as a name: an address or a file that is one is a slip of another kind.
 _WORDS = frozenset({"id", "campaign", "image", "prompt", "text"})
 # What a key of one prompt may have been meant to be: no text that lost its quotes.
+_NO_BLANK = re.compile("-[^ -]")
 _KEYS = ("id", "text", "prompt", "csv", "jsonl", "lines", "glob", "file", "url", "image", "frames")
 
 
@@ -56,6 +57,8 @@ def meant_or_example(path: Path, error: ValidationError, card: Card | None) -> s
     """Return what to write instead of a value, or else an example, as the end of a sentence."""
     kinds: Any = error.validator_value if error.validator == "type" else ()
     value: Any = error.instance
+    if len(path) == 1 and isinstance(value, str) and _NO_BLANK.match(value):
+        return ": a blank is missing after the dash"
     found = mended(path, value, kinds, error.schema)
     if found is None:
         return _example(error, card)

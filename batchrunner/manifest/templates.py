@@ -13,6 +13,7 @@ _LIKELY = re.compile(r"\{\s*([A-Za-z_][A-Za-z0-9_-]*)")
 HOLE = re.compile(r"\{\s*[^\W\d][\w-]*\s*\}")
 _DOUBLED = re.compile(r"\{(" + HOLE.pattern + r")\}")
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_MEANT = re.compile(r"\s*[^\W\d]\w*(?:[ -]\w+){0,2}\s*")  # letters of any language, and a blank or two
 _DRESSED = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_-]*)\s*([:!.\[].*)?", re.DOTALL)  # {name:5}, {name.part}
 
 
@@ -73,7 +74,8 @@ def _no_name(inside: str) -> str:
     if (meant := _DRESSED.fullmatch(inside)) is not None:
         return f"{{{inside}}}: a name stands alone in its braces: write {{{meant[1]}}}, or {braces}"
     what = f"{{{inside}}} is not a name" if inside.strip() else f"there is no name in {{{inside}}}"
-    return f"{what} (letters a-z, digits, - and _): write {braces}"
+    other = "give the word another one, or " if _MEANT.fullmatch(inside) else ""
+    return f"{what} (letters a-z, digits, - and _): {other}write {braces}"
 
 
 def names(text: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
@@ -27,6 +27,7 @@ from batchrunner.manifest.characters import (
 )
 from batchrunner.manifest.document import Document, path_text
 from batchrunner.manifest.doubts import Path
+from batchrunner.manifest.slips import Stop
 from batchrunner.values import JSON
 
 SIZE_MAX = 4 << 20
@@ -36,7 +37,10 @@ MENDS_MAX = 20  # texts without quotes that are read past,
 AGAIN_MAX = 8 << 20  # by reading once more: characters in all
 
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what the parser counts as the end of a line
+_AFTER_COLON = re.compile(r"([\w-]+):[\xa0\u202f]")
 _COMMENT = re.compile(r"[ \t]+#")
+
+Mended: TypeAlias = tuple[int, int, int]  # from where to where in a line (from 0), how much longer it is
 
 
 def read(raw: bytes, name: str) -> Document:
@@ -76,7 +80,7 @@ def _read_past(text: str, name: str, twice: Mapping[Path, int]) -> Document:
     Raises:
         ManifestError: it is no YAML in another way.
     """
-    mended: dict[int, list[tuple[int, int]]] = {}
+    mended: dict[int, list[Mended]] = {}
     told: list[Problem] = []
     written: list[str] = []
     while True:
@@ -88,15 +92,18 @@ def _read_past(text: str, name: str, twice: Mapping[Path, int]) -> Document:
             written = written or [*lines]
             stop = _stop(error, lines)
             number, mend = stop.line, stop.mend
-            if number in mended or (mend is None and number - 1 in mended):
-                raise ManifestError(problems) from error  # it may well be what was made of that line
-            problem = Problem(name, number + 1, stop.column + 1, "", stop.message)
+            if _is_made(stop, mended):
+                raise ManifestError(problems) from error
+            before = mended.setdefault(number, [])
+            column = stop.column - sum(added for start, _end, added in before if stop.column > start)
+            problem = Problem(name, number + 1, column + 1, "", stop.message)
             if mend is None or len(told) >= MENDS_MAX or len(told) * len(text) > AGAIN_MAX:
                 raise ManifestError([*problems, problem]) from error
             told.append(problem)
             line = lines[number]
             lines[number] = line[: mend.start] + mend.quoted + line[mend.end :]
-            mended[number] = [(mend.start, len(mend.quoted) - (mend.end - mend.start))]
+            added = len(mend.quoted) - (mend.end - mend.start)
+            before.append((mend.start, mend.start + len(mend.quoted), added))
             text = "\n".join(lines)
         else:
             document.lines = written or document.lines
@@ -104,7 +111,14 @@ def _read_past(text: str, name: str, twice: Mapping[Path, int]) -> Document:
             return document
 
 
-def _stop(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> misread.Stop:
+def _is_made(stop: Stop, mended: Mapping[int, Sequence[Mended]]) -> bool:
+    """Tell whether a parser may well have stopped at what was made of a line, and not at what was written."""
+    if stop.mend is None:
+        return stop.line in mended or stop.line - 1 in mended
+    return any(stop.mend.start < end for _start, end, _added in mended.get(stop.line, ()))
+
+
+def _stop(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> Stop:
     """Return where a parser stopped and what was most likely meant."""
     said, mark, context = (
         error.problem or error.context or "it cannot be read",
@@ -113,23 +127,23 @@ def _stop(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> misread.Stop:
     )
     if mark is not None and mark.line < len(lines):
         begun = context.line if context is not None and "flow" in (error.context or "") else mark.line
-        if (found := misread.stopped(said, lines, mark.line, mark.column, begun)) is not None:
+        around = context if context is not None and context.line < len(lines) else mark
+        places = (mark.line, mark.column), (around.line, around.column)
+        if (found := misread.stopped(said, lines, *places, begun)) is not None:
             return found
     # Where an open quote or a key without its colon is noticed tells nobody anything: where it begins does.
     began = any(words in said for words in ("unexpected", "could not find expected ':'"))
     place = (context if began else mark) or mark or context
-    return misread.Stop(place.line if place else 0, place.column if place else 0, misread.meaning(said))
+    return Stop(place.line if place else 0, place.column if place else 0, misread.meaning(said))
 
 
 class _Reader:
-    """Reads events. `mended`: by line, from which column on (from 0) how many characters were put in.
+    """Reads events. `mended`: by line, what was mended in it.
 
     `twice`: how many copies of a key's value are read past before the one that is kept.
     """
 
-    def __init__(
-        self, name: str, mended: Mapping[int, Sequence[tuple[int, int]]], twice: Mapping[Path, int]
-    ) -> None:
+    def __init__(self, name: str, mended: Mapping[int, Sequence[Mended]], twice: Mapping[Path, int]) -> None:
         self._name = name
         self._twice = twice
         self._mended = mended
@@ -241,6 +255,11 @@ class _Reader:
         key: str = event.value
         if (hidden := invisible(key)) is None:
             return key
+        if told := _AFTER_COLON.match(key):
+            self._refuse(
+                event, (*path, told[1]), f"{hidden[1]} stands behind `{told[1]}:`: write a plain space"
+            )
+            return told[1]
         plain = visible(key)
         self._say(event, (*path, plain), f"{hidden[1]} is in this key: write `{plain}` anew")
         return plain
@@ -285,5 +304,5 @@ class _Reader:
     def _place(self, line: int, column: int) -> Place:
         """Return a place, both from 0, as it was before anything was mended, both from 1."""
         if line in self._mended:
-            column -= sum(added for start, added in self._mended[line] if column > start)
+            column -= sum(added for start, _end, added in self._mended[line] if column > start)
         return line + 1, column + 1

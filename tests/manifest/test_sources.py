@@ -73,6 +73,7 @@ EXPORTS = {
     .replace(",5\n", ",5,,,,\n"),
     "blanks": ROWS.replace("id,url,subject", " ID , Url ,subject").replace("the fox", " the fox "),
     "outright": ROWS.replace("subject", "vars.subject").replace("duration", "parameters.duration"),
+    "capitals": ROWS.replace("subject", "Vars.subject").replace("duration", "PARAMETERS.duration"),
     "notes": ROWS.replace("duration", "duration,#note").replace(",8", ",8,a note").replace(",5", ",5,"),
     "case": ROWS.replace("fox,", "FOX,", 1),
     "point": ROWS.replace(",8", ",8.0"),
@@ -99,6 +100,14 @@ def test_json_lines_are_the_same_as_their_rows_written_out(tmp_path: Path) -> No
     read(tmp_path, TABLE.replace("csv", "jsonl"), pictures_jsonl=rows)
 
     assert expected == jobs(tmp_path)
+
+
+def test_words_may_be_called_as_the_columns_of_shots_are(tmp_path: Path) -> None:
+    """Where a table of images has its pictures, `image` and `text` in it are words like any other."""
+    rows = f"id,url,image,text\nfox,{URL}/fox.png,a fox,at dawn\n"
+    read(tmp_path, "images: {csv: a.csv}\nprompts: ['{image} {text}']\n", a_csv=rows)
+
+    assert ["a fox at dawn"] == [job.payload["prompt"] for job in jobs(tmp_path)]
 
 
 def test_a_line_end_in_a_quoted_cell_has_one_form(tmp_path: Path) -> None:
