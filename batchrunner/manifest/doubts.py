@@ -72,6 +72,8 @@ class Doubts:
 
     def itself(self, path: Path) -> bool:
         """Tell whether a place is in doubt itself, or what it is in."""
+        if not self:
+            return False  # of most tables nothing is, and each of their rows is asked for many times
         starts = [path[:end] for end in range(len(path) + 1)]
         return any(start in self._whole or start in self._other for start in starts) or any(
             start in self._lacking and below not in self._there for start, below in pairwise(starts)

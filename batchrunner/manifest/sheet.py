@@ -42,10 +42,11 @@ class Sheet:
             whole = "is empty" if not self._file.text.strip() else "begins with an empty line: delete it"
             raise self.error(1, f"{whole}; the first line names the columns")
         plain = [name.casefold() for name in self.names]
+        firsts = {name: index for index, name in reversed([*enumerate(plain)])}
         self.faults = {  # columns that are not read, by number
             index: _column_twice(name) if name else NAMELESS
             for index, name in enumerate(self.names)
-            if not name or plain.index(plain[index]) < index
+            if not name or firsts[plain[index]] < index
         }
         self.strange = known.isdisjoint(plain)
         if self.strange and usual is not None:

@@ -88,10 +88,6 @@ class Entry:
         bare = path[:1] in {("parameters",), ("vars",)} and len(path) > 1 and doubts.at((*at, *path[1:]))
         return bare or doubts.at((*at, *path))
 
-    def written(self, path: Path) -> str:
-        """Return a number as it was written: as a word of a prompt, `1.10` must not become 1.1."""
-        return self._document.written[(*self._at, *path)]
-
 
 def at_brace(problem: Problem, lines: Sequence[str], text: str, index: int) -> Problem:
     """Return a problem with a text as one with the brace at an index of it.
