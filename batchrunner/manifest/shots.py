@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from typing import Any, TypeVar
 
 from batchrunner.cards import Card
@@ -18,8 +16,9 @@ from batchrunner.manifest.pictures import SUFFIXES, is_address
 from batchrunner.manifest.slugs import ID, is_made_up, slug, words_id
 from batchrunner.manifest.sources import also
 from batchrunner.manifest.tables import TableRow
-from batchrunner.manifest.unknown import Unknown
+from batchrunner.manifest.unknown import Others
 from batchrunner.manifest.written import Entry, Report, Row
+from batchrunner.nearest import nearest
 from batchrunner.values import NO_IMAGE, NOTHING, Image, Prompt, Shot
 
 TAKES_MAX = 10_000
@@ -32,7 +31,6 @@ _NO_SHOT = (
     "has neither picture nor prompt: delete the row if it is a heading, a note or a total; "
     "if the text above goes on here, that one lacks its quotes"
 )
-NEAR_MAX = 2_000  # names that a misspelt one is held against
 T = TypeVar("T")
 
 UNKNOWN_IMAGE = Image("", ())
@@ -41,24 +39,11 @@ UNKNOWN_PROMPT = Prompt("", "")
 
 @dataclass(frozen=True)
 class Listed:
-    """The images and prompts that shots may name, each with its row; `other_…`: the ids that others may have.
-
-    `strangers`: what is named and plainly is none of them, though they may not all be known.
-    """
+    """The images and prompts that shots may name, each with its row."""
 
     images: dict[str, tuple[Image, Row]]
     prompts: dict[str, tuple[Prompt, Row]]
-    other_images: Unknown
-    other_prompts: Unknown
-    strangers: Collection[tuple[str, str]] = ()
-
-    def other(self, key: str) -> Unknown:
-        """Return the ids that others may have; `key`: `image` or `prompt`."""
-        return self.other_images if key == "image" else self.other_prompts
-
-    def nobody(self, key: str, name: str) -> bool:
-        """Tell whether it is certain that no image, or no prompt, has a name that is none of those here."""
-        return (key, name) in self.strangers or not self.other(key).may_be(name)
+    others: Others
 
     def brought(self, key: str) -> Mapping[str, frozenset[str]]:
         """Return the names of words and of parameters that any image, or any prompt, has."""
@@ -109,7 +94,7 @@ class ShotBuilder:
         if key == "image" and "image" not in row.told and any(one in row.told for one in PICTURE_KEYS):
             return  # a picture of its own: whatever it is, it brings nothing
         for kind, names in self._listed.brought(key).items():
-            if self._listed.other(key):
+            if self._listed.others.of(key):
                 self._report.doubt(row, (kind,))
             for name in names - row.told.get(kind, NOTHING).keys() - row.told.keys():
                 self._report.doubt(row, (kind, name))
@@ -181,9 +166,9 @@ class ShotBuilder:
                 return self._own_image(row, "image", {"url": name})
             suffixes, shown = (MP4, ".mp4") if self._builder.word == "video" else (SUFFIXES, ".png or .jpg")
             if not name.casefold().endswith(suffixes):
-                if self._listed.nobody("image", name):
+                if self._listed.others.nobody("image", name):
                     usual = f"it is an id of `images`, an https address, or a file that ends in {shown}"
-                    what = _hint(_near(name, self._listed.images), usual)
+                    what = _hint(nearest(name.casefold(), self._listed.images), usual)
                     self._say(row, ("image",), f'there is no image "{name}": {what}')
                 return None
             return self._own_image(row, "image", {"file": name})
@@ -236,8 +221,9 @@ class ShotBuilder:
         if key == "prompt" and ID.fullmatch(text.casefold()):
             found = self._listed.prompts.get(text) or self._listed.prompts.get(text.casefold())
             if found is None:
-                if self._listed.nobody("prompt", text):
-                    what = _hint(_near(text, self._listed.prompts), "one word is an id of `prompts`")
+                if self._listed.others.nobody("prompt", text):
+                    near = nearest(text.casefold(), self._listed.prompts)
+                    what = _hint(near, "one word is an id of `prompts`")
                     what = f'there is no prompt "{text}": {what}; for just this word say `text`'
                     self._say(row, (key,), what)
                 return None
@@ -274,11 +260,6 @@ def _names(parts: Iterable[Image | Prompt]) -> Mapping[str, frozenset[str]]:
     told = [(one.vars, one.parameters) for one in parts]
     words, parameters = (frozenset(name for one in told for name in one[kind]) for kind in (0, 1))
     return {"vars": words, "parameters": parameters}
-
-
-def _near(name: str, known: Iterable[str]) -> str | None:
-    near = difflib.get_close_matches(name.casefold(), list(islice(known, NEAR_MAX)), n=1)
-    return near[0] if near else None
 
 
 def _hint(near: str | None, usual: str) -> str:
