@@ -9,7 +9,7 @@ from typing import Any
 from jsonschema.exceptions import ValidationError
 
 from batchrunner.nearest import nearest
-from batchrunner.values import JSON
+from batchrunner.values import JSON, canonical
 
 
 def value_message(error: ValidationError) -> str:  # noqa: PLR0911 - one sentence a rule
@@ -42,11 +42,16 @@ def value_message(error: ValidationError) -> str:  # noqa: PLR0911 - one sentenc
         case "maxItems":
             return f"has {len(value):,} entries; at most {rule:,} are allowed"
         case "uniqueItems":
-            twice = next(one for number, one in enumerate(value) if one in value[:number])
-            return f"names {shown(twice)} twice: leave one out"
+            return f"names {shown(_twice(value))} twice: leave one out"
         case "pattern" if "x-message" in schema:
             return str(schema["x-message"])
     return str(error.message)
+
+
+def _twice(values: list[JSON]) -> JSON:
+    """Return the first value that was there before."""
+    first: dict[str, int] = {}
+    return next(one for index, one in enumerate(values) if first.setdefault(canonical(one), index) < index)
 
 
 def _mended(rule: str | list[str], value: JSON) -> str:
