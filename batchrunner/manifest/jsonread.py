@@ -11,12 +11,13 @@ from typing import Any
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
+from batchrunner.manifest import tables
 from batchrunner.manifest.characters import NO_CHARACTER, Place
 from batchrunner.manifest.columns import KEYS, meant_for, missing, number, twice
 from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.pictures import is_address
 from batchrunner.manifest.slugs import slug
-from batchrunner.manifest.tables import SPARE, Table, TableRow
+from batchrunner.manifest.tables import Table, TableRow
 from batchrunner.manifest.textfile import ROWS_MAX, WRONG_MAX, ContentError, TextFile
 from batchrunner.manifest.written import Entry, Report
 from batchrunner.manifest.yamlread import DEPTH_MAX
@@ -263,7 +264,7 @@ def _problem(path: Path, value: Any) -> str | None:
     if any(NO_CHARACTER.search(one) for one in _texts(value)):
         return "holds an escape that stands for no character"
     match path[0]:
-        case "parameters" | "spare":
+        case "parameters" | tables.SPARE:
             return None
         case "frames":
             good = isinstance(value, dict) and len(value) == 1 and next(iter(value)) in {"url", "file"}
@@ -291,7 +292,7 @@ def _value(path: Path, value: Any) -> Any:
         return slug(unicodedata.normalize("NFC", value))
     if path[0] == "frames" and isinstance(value, str):
         return {"url": value} if is_address(value) else {"file": value}
-    if path[0] in {"parameters", "takes", SPARE}:
+    if path[0] in {"parameters", "takes", tables.SPARE}:
         return _plain(value)
     return str(value) if isinstance(value, str) else value
 

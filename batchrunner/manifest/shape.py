@@ -180,7 +180,7 @@ def _told(error: ValidationError, document: Document, card: Card | None) -> Iter
     schema: Any = error.schema
     instance: Any = error.instance
     rule: Any = error.validator_value
-    if path[:1] == ("prompts",) and (text := _bare(instance, schema)) is not None:
+    if path[:1] == ("prompts",) and (text := _text_in_braces(instance, schema)) is not None:
         yield Told(path, f"a text in braces needs quotes: write {text}", spoilt=[path])
     elif error.validator == "additionalProperties":
         known = list(schema.get("properties", {}))
@@ -229,7 +229,7 @@ def _of_value(path: Path, error: ValidationError, document: Document, card: Card
     return Told(path, message, missing=missing, spoilt=[path], other=[path] if axis else [], instead=plainly)
 
 
-def _bare(told: Any, schema: Any) -> str | None:
+def _text_in_braces(told: Any, schema: Any) -> str | None:
     """Return in quotes the words in braces that stand where a prompt's own keys would, if so."""
     known = schema.get("properties", {})
     own = isinstance(told, dict) and known and known.keys().isdisjoint(told) and not _meant(schema, told)

@@ -104,14 +104,14 @@ class ShotBuilder:
         image = row.told.get("image")
         if not isinstance(row, TableRow) or self._card is None or not self._card.image_fields:
             return False
-        if self._unsure(row, ("image", *PICTURE_KEYS, "prompt", "text")):
+        if self._report.any_unsure(row, "image", *PICTURE_KEYS, "prompt", "text"):
             return False
         if row.told and image is None and not row.told.keys() & {"id", "takes", "vars", "parameters"}:
             return False
         ids = image is not None and {image, slug(image)} & self._listed.images.keys()
         if image is not None and (ids or is_address(image) or image.casefold().endswith((*SUFFIXES, *MP4))):
             return False
-        self._say(row, (), _NO_SHOT)
+        self._report.say(row, (), _NO_SHOT)
         return True
 
     def _flat(self, row: Row, takes_key: str) -> Mapping[str, Any]:
@@ -125,17 +125,17 @@ class ShotBuilder:
             if key in keys:
                 continue
             if self._card is not None and key == self._card.seed_field:
-                self._say(row, (key,), SEED_WORDS, key=True)
+                self._report.say(row, (key,), SEED_WORDS, key=True)
             elif self._card is not None and key not in known:
                 near = near_key(key, (*known, *TABLE_KEYS))
                 for path in _perhaps(key, near, self._card):
                     self._report.doubt(row, path)
                 said = frames(key, self._card) or f'unknown key "{key}": {_possible(near, known)}'
-                self._say(row, (key,), said, key=True)
+                self._report.say(row, (key,), said, key=True)
             elif key in row.told.get("parameters", NOTHING):
                 self._report.doubt(row, ("parameters", key))
                 self._report.spare.append(({key: value}, row, ()))
-                self._say(row, (key,), f'"{key}" is told in `parameters` too: leave one out', key=True)
+                self._report.say(row, (key,), f'"{key}" is told in `parameters` too: leave one out', key=True)
             else:
                 found[key] = value
         return found
@@ -145,17 +145,17 @@ class ShotBuilder:
         named = [key for key in IMAGE_KEYS if key in told]
         if self._card is not None and not self._card.image_fields:
             for key in named:
-                self._say(row, (key,), f"{self._card.id} takes no picture: leave it out", key=True)
+                self._report.say(row, (key,), f"{self._card.id} takes no picture: leave it out", key=True)
             return None if named else NO_IMAGE
         if len(named) != 1:
             # A model that nobody knows may take none.
-            if (named or self._card is not None) and not self._unsure(row, ("image", *PICTURE_KEYS)):
+            if (named or self._card is not None) and not self._report.any_unsure(row, "image", *PICTURE_KEYS):
                 what = (
                     f"has both {' and '.join(named)}: leave one out"
                     if named
                     else "has no picture: give it an image, url or file"
                 )
-                self._say(row, (), what)
+                self._report.say(row, (), what)
             return None
         if named == ["image"]:
             name = told["image"]
@@ -169,7 +169,7 @@ class ShotBuilder:
                 if self._listed.others.nobody("image", name):
                     usual = f"it is an id of `images`, an https address, or a file that ends in {shown}"
                     what = _hint(nearest(name.casefold(), self._listed.images), usual)
-                    self._say(row, ("image",), f'there is no image "{name}": {what}')
+                    self._report.say(row, ("image",), f'there is no image "{name}": {what}')
                 return None
             return self._own_image(row, "image", {"file": name})
         (key,) = named
@@ -192,12 +192,14 @@ class ShotBuilder:
         if image.id in self._listed.images:
             there = also(self._listed.images[image.id][1], row)
             what = f'the id "{image.id}" of this picture is taken by an image ({there})'
-            self._say(row, (key,), f"{what}: name that one, or list this one under `images` with an id")
+            self._report.say(
+                row, (key,), f"{what}: name that one, or list this one under `images` with an id"
+            )
         elif first.pictures != image.pictures:
             what = f'another picture has the id "{image.id}" already ({also(at, row)})'
             if is_made_up(image.id):
                 what = f"this picture and the one {also(at, row)} have no name to make an id of"
-            self._say(row, (key,), f"{what}: list both under `images` with ids of their own")
+            self._report.say(row, (key,), f"{what}: list both under `images` with ids of their own")
         else:
             self._sound[mark] = image
         return first
@@ -209,14 +211,14 @@ class ShotBuilder:
         if own is not None:
             self._builder.not_reserved(row, own)
         if len(named) != 1:
-            if not self._unsure(row, ("prompt", "text")):
+            if not self._report.any_unsure(row, "prompt", "text"):
                 what = "has both prompt and text: leave one out" if named else "has no prompt: give it one"
-                self._say(row, (), what)
+                self._report.say(row, (), what)
             return None
         (key,) = named
         text = told[key]
         if not text.strip():
-            self._say(row, (key,), "must not be empty")
+            self._report.say(row, (key,), "must not be empty")
             return None
         if key == "prompt" and ID.fullmatch(text.casefold()):
             found = self._listed.prompts.get(text) or self._listed.prompts.get(text.casefold())
@@ -225,7 +227,7 @@ class ShotBuilder:
                     near = nearest(text.casefold(), self._listed.prompts)
                     what = _hint(near, "one word is an id of `prompts`")
                     what = f'there is no prompt "{text}": {what}; for just this word say `text`'
-                    self._say(row, (key,), what)
+                    self._report.say(row, (key,), what)
                 return None
             prompt = self._with_doubts(row, *found)
             return prompt._replace(id=own) if own is not None else prompt
@@ -245,15 +247,9 @@ class ShotBuilder:
             good = all(isinstance(one, int) and 0 <= one < 2**31 for one in told)
             good = good and 0 < len(told) == len(set(told)) <= TAKES_MAX
             told = tuple(told)
-        if not good and not self._unsure(row, ("takes",)):
-            self._say(row, ("takes",), f"must be a whole number from 1 to {TAKES_MAX:,}")
+        if not good and not self._report.any_unsure(row, "takes"):
+            self._report.say(row, ("takes",), f"must be a whole number from 1 to {TAKES_MAX:,}")
         return told if good else None
-
-    def _say(self, row: Row, path: Path, message: str, *, key: bool = False) -> None:
-        self._report.say(row, path, message, key=key)
-
-    def _unsure(self, row: Row, keys: Iterable[str]) -> bool:
-        return any(self._report.unsure(row, (key,)) for key in keys)
 
 
 def _names(parts: Iterable[Image | Prompt]) -> Mapping[str, frozenset[str]]:

@@ -153,6 +153,10 @@ class Report:
         brought = self._brought.get(id(row), ()) if path and path[0] in {"vars", "parameters"} else ()
         return any(self.unsure(one, path) for one in brought)
 
+    def any_unsure(self, row: Row, *keys: str) -> bool:
+        """Tell whether any of some parts of a row is in doubt."""
+        return any(self.unsure(row, (key,)) for key in keys)
+
     def bring(self, row: Row, listed: Row) -> None:
         """Take note that a row has the words and parameters of a listed one, which is in doubt."""
         self._brought.setdefault(id(row), []).append(listed)
