@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
@@ -14,6 +13,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from batchrunner.files import schema_text
+from batchrunner.nearest import nearest
 from batchrunner.sentences import shown, value_message
 
 Path = tuple[str | int, ...]
@@ -124,7 +124,7 @@ def _faults(above: Path, error: ValidationError) -> Iterator[Fault]:
 def _misspelt(key: str, told: Collection[str], schema: Mapping[str, Any]) -> bool:
     """Tell whether a missing key is there under a name that is nearly its own, which is told as unknown."""
     known = schema["properties"] if schema.get("additionalProperties") is False else ()
-    return any(key in difflib.get_close_matches(one, known, n=1) for one in told if one not in known)
+    return any(key == nearest(one, known) for one in told if one not in known)
 
 
 def _about(schema: Mapping[str, Any], key: str) -> str:
@@ -136,8 +136,8 @@ def _about(schema: Mapping[str, Any], key: str) -> str:
 
 
 def _near(key: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1)
-    return f': did you mean "{near[0]}"?' if near else f"; possible here: {', '.join(known)}"
+    near = nearest(key, known)
+    return f': did you mean "{near}"?' if near else f"; possible here: {', '.join(known)}"
 
 
 def _no_parameter(name: str, names: Collection[str]) -> str:
@@ -163,9 +163,9 @@ def _keywords(name: str, rule: Mapping[str, Any]) -> Iterator[Fault]:
     """Yield the misspelt words of a parameter's rule: JSON Schema passes them over, and checks nothing."""
     known = {*Draft202012Validator.VALIDATORS, *_NOTES, "x-wire", "x-message"}
     for key in rule:
-        if key not in known and (near := difflib.get_close_matches(key, known, n=1, cutoff=_SLIP)):
+        if key not in known and (near := nearest(key, known, _SLIP)):
             path = ("parameters", "properties", name, key)
-            yield Fault(path, f'unknown key "{key}": did you mean "{near[0]}"?', is_key=True)
+            yield Fault(path, f'unknown key "{key}": did you mean "{near}"?', is_key=True)
 
 
 def _default(name: str, rule: Mapping[str, Any]) -> Iterator[Fault]:

@@ -22,11 +22,13 @@ from jsonschema.exceptions import ValidationError
 from batchrunner.cardrules import faults
 from batchrunner.errors import UsageError
 from batchrunner.files import card_ids, card_text
+from batchrunner.nearest import nearest, only_near
 from batchrunner.sentences import value_message
 from batchrunner.values import JSON, Payload, Price
 
 SEED_MAX = 2**31 - 1  # the provider's page
-CLEAR = 0.85  # how alike, of 1, a misspelt model is to the one that it plainly stands for
+CLEAR = 0.85  # how alike, of 1, a misspelt model is to the one that it plainly stands for,
+APART = 0.001  # and by how much more than to any other one: ids differ in single letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +177,8 @@ class Card:
         return [(names, value_message(error))]
 
     def _unknown(self, name: str) -> str:
-        near = difflib.get_close_matches(name, self._properties, n=1)
-        hint = f'did you mean "{near[0]}"?' if near else f"it has {', '.join(self._properties)}"
+        near = nearest(name, self._properties)
+        hint = f'did you mean "{near}"?' if near else f"it has {', '.join(self._properties)}"
         return f'{self.id} has no parameter "{name}": {hint}'
 
 
@@ -229,13 +231,9 @@ def near_card(model: str) -> Card | None:
     Models of other numbers are other models, and so is one that is as near to a second card.
     """
     digits = re.findall("[0-9]", model)
-    known = [name for name in card_ids() if re.findall("[0-9]", name) == digits]
-    plain = model.casefold()
-    ratios = [(difflib.SequenceMatcher(None, name.casefold(), plain).ratio(), name) for name in known]
-    ratios.sort(reverse=True)
-    if not ratios or ratios[0][0] < CLEAR or (len(ratios) > 1 and ratios[1][0] >= ratios[0][0]):
-        return None
-    return load_card(ratios[0][1])
+    known = {name.casefold(): name for name in card_ids() if re.findall("[0-9]", name) == digits}
+    near = only_near(model.casefold(), known, CLEAR, APART)
+    return None if near is None else load_card(known[near])
 
 
 def parse_card(text: str) -> Card:

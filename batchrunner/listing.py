@@ -5,7 +5,6 @@ A table whose pictures nobody can find is refused. A placeholder in their stead 
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping, Set
 from functools import cache
@@ -26,6 +25,7 @@ from batchrunner.manifest.csvread import column_names
 from batchrunner.manifest.header import names_columns
 from batchrunner.manifest.jsonread import A_LIST, SPREAD, is_spread
 from batchrunner.manifest.textfile import ContentError, SourceError, read_text
+from batchrunner.nearest import nearest
 
 Section = Literal["shots", "images", "prompts"]
 
@@ -122,7 +122,7 @@ def _meant(plain: Mapping[str, str], card: Card) -> str | None:
     fields = {fields[0] for fields in _models().values() if len(fields) == 1}
     like = next((name for one, name in plain.items() if one in PICTURE_LIKE | fields), None)
     known = [*KEYS, *PICTURE_LIKE, *fields]
-    near = (name for one, name in plain.items() if difflib.get_close_matches(one, known, n=1, cutoff=0.8))
+    near = (name for one, name in plain.items() if nearest(one, known, 0.8))
     return like or next(near, None)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from typing import Any
 
 from jsonschema.exceptions import ValidationError
 
-from batchrunner.values import JSON
+from batchrunner.nearest import nearest
+from batchrunner.values import JSON, canonical
 
 
 def value_message(error: ValidationError) -> str:  # noqa: PLR0911 - one sentence a rule
@@ -19,8 +19,8 @@ def value_message(error: ValidationError) -> str:  # noqa: PLR0911 - one sentenc
     rule: Any = error.validator_value
     match error.validator:
         case "enum":
-            near = difflib.get_close_matches(str(value), [str(one) for one in rule], n=1)
-            meant = next((one for one in rule if near and str(one) == near[0]), None)
+            near = nearest(str(value), [str(one) for one in rule])
+            meant = next((one for one in rule if near is not None and str(one) == near), None)
             hint = f"; did you mean {shown(meant)}?" if meant is not None else ""
             return f"must be one of {', '.join(shown(one) for one in rule)}, not {shown(value)}{hint}"
         case "const":
@@ -42,11 +42,16 @@ def value_message(error: ValidationError) -> str:  # noqa: PLR0911 - one sentenc
         case "maxItems":
             return f"has {len(value):,} entries; at most {rule:,} are allowed"
         case "uniqueItems":
-            twice = next(one for number, one in enumerate(value) if one in value[:number])
-            return f"names {shown(twice)} twice: leave one out"
+            return f"names {shown(_twice(value))} twice: leave one out"
         case "pattern" if "x-message" in schema:
             return str(schema["x-message"])
     return str(error.message)
+
+
+def _twice(values: list[JSON]) -> JSON:
+    """Return the first value that was there before."""
+    first: dict[str, int] = {}
+    return next(one for index, one in enumerate(values) if first.setdefault(canonical(one), index) < index)
 
 
 def _mended(rule: str | list[str], value: JSON) -> str:
@@ -55,13 +60,13 @@ def _mended(rule: str | list[str], value: JSON) -> str:
         return ": put it in quotes"
     if rule == "string" and (braces := braced(value)) is not None:
         return f": put it in quotes, {braces}"
-    found = _bare(rule, value)
+    found = _number_or_truth(rule, value)
     return f": write {found}" if found else ""
 
 
 def meant(rule: str | list[str], value: JSON) -> JSON:
     """Return the value that one of the wrong kind was plainly meant to be; nothing: nobody can tell."""
-    found = _bare(rule, value)
+    found = _number_or_truth(rule, value)
     if not found:
         return None
     if found in {"true", "false"}:
@@ -69,7 +74,7 @@ def meant(rule: str | list[str], value: JSON) -> JSON:
     return float(found) if "." in found else int(found)
 
 
-def _bare(rule: str | list[str], value: JSON) -> str:
+def _number_or_truth(rule: str | list[str], value: JSON) -> str:
     """Return how a text is written that was meant as a number, or as true or false; nothing: it was not."""
     if not isinstance(value, str):
         return ""

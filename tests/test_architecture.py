@@ -17,7 +17,7 @@ FLOORS = (
     ("errors", "clock"),
     ("values",),
     ("rules",),
-    ("files", "container"),
+    ("files", "container", "nearest"),
     ("sentences",),
     ("cards", "cardrules"),
     ("pages",),

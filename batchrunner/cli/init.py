@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import shlex
 import shutil
@@ -16,6 +15,8 @@ from batchrunner.cli.text import count
 from batchrunner.errors import BatchrunnerError, LocalError, UsageError
 from batchrunner.files import demo_folder, schema_text
 from batchrunner.listing import JSON_SUFFIXES
+from batchrunner.manifest.load import MANIFESTS
+from batchrunner.nearest import nearest
 from batchrunner.starting import (
     MODEL,
     default_path,
@@ -50,11 +51,10 @@ limits:
 """
 FOLDERS_SHOWN = 3
 TABLES = frozenset({".csv", ".tsv", *JSON_SUFFIXES})
-MANIFESTS = frozenset({".yaml", ".yml"})
 EXAMPLES = ("demo", "lookbook", "quality-ladder", "seed-sweep", "shotlist", "transitions")
 
 
-class _Example(click.Choice[str]):
+class _ExampleName(click.Choice[str]):
     """The name of an example; for a misspelt one, the nearest."""
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
@@ -64,8 +64,8 @@ class _Example(click.Choice[str]):
             UsageError: there is no such example.
         """
         if value not in self.choices:
-            near = difflib.get_close_matches(value.casefold(), self.choices, n=1)
-            meant = f"did you mean {near[0]}? There are" if near else "there are"
+            near = nearest(value.casefold(), self.choices)
+            meant = f"did you mean {near}? There are" if near else "there are"
             raise UsageError(f'there is no example "{value}": {meant} {", ".join(self.choices)}')
         return super().convert(value, param, ctx)
 
@@ -89,7 +89,7 @@ class _Example(click.Choice[str]):
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="The manifest to write."
 )
 @click.option("--model", help="The model to render with; `batchrunner models` lists them.")
-@click.option("--example", "name", type=_Example(EXAMPLES), help="Lay out a worked example.")
+@click.option("--example", "name", type=_ExampleName(EXAMPLES), help="Lay out a worked example.")
 @click.option("--demo", is_flag=True, help="The same as --example demo.")
 def init(
     folder: Path | None,
@@ -205,8 +205,8 @@ def _near(folder: Path) -> str:
     if not parent.is_dir():
         return f": there is no folder {parent}"
     names = {one.name.casefold(): one for one in parent.iterdir() if one.is_dir()}
-    near = difflib.get_close_matches(folder.name.casefold(), sorted(names), n=1, cutoff=0.6)
-    return f': did you mean "{names[near[0]]}"?' if near else ""
+    near = nearest(folder.name.casefold(), sorted(names))
+    return f': did you mean "{names[near]}"?' if near else ""
 
 
 def _for_what_is_there(

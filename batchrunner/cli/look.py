@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import shlex
@@ -17,6 +16,7 @@ from batchrunner.cli.trouble import trouble_lines
 from batchrunner.cli.watch import watch
 from batchrunner.cli.why import near
 from batchrunner.clock import SystemClock, local_text
+from batchrunner.nearest import nearest
 from batchrunner.rules.hours import window
 from batchrunner.standing import Status, end_words, is_recorded, read_jobs, read_status, state_path
 from batchrunner.store.runs import PastRun
@@ -176,8 +176,8 @@ def split_states(values: tuple[str, ...]) -> tuple[Path, JobState | None]:
     folders = [Path(value) for value in values if value not in set(JobState)]
     if len(only) > 1 or len(folders) > 1:
         raise click.UsageError("--state takes one job state, and one folder")
-    near = difflib.get_close_matches(str(folders[0]), list(JobState), n=1, cutoff=0.8) if folders else []
+    near = nearest(str(folders[0]), list(JobState), 0.8) if folders else None
     if near and not folders[0].exists():
-        raise click.UsageError(f'there is no folder {folders[0]}; did you mean "{near[0]}"?')
+        raise click.UsageError(f'there is no folder {folders[0]}; did you mean "{near}"?')
     default = Path(os.environ.get("BATCHRUNNER_STATE") or "state")
     return (folders[0] if folders else default), (only[0] if only else None)

@@ -68,10 +68,10 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            import difflib  # noqa: PLC0415 - only a mistyped command needs it
+            from batchrunner.nearest import nearest  # noqa: PLC0415 - only a mistyped command needs it
 
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f" Did you mean '{near[0]}'?" if near else ""
+            near = nearest(args[0], COMMANDS)
+            hint = f" Did you mean '{near}'?" if near else ""
             raise click.UsageError(
                 f"{error.message.split(' (Did')[0].split(' Did you')[0]}{hint}", ctx
             ) from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,8 +12,7 @@ import click
 
 from batchrunner.bills import is_bill, read_bill
 from batchrunner.errors import UsageError
-
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")  # of a campaign: as in the manifest's schema
+from batchrunner.manifest.slugs import ID
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -59,7 +57,7 @@ def campaign_name(ctx: click.Context, param: click.Parameter, value: str | None)
         from batchrunner.manifest.load import load  # noqa: PLC0415 - a campaign's name needs no manifest
 
         return load(path)[0].campaign
-    if NAME.fullmatch(value) and not (path.suffix and path.is_file()):
+    if ID.fullmatch(value) and not (path.suffix and path.is_file()):
         return value
     wrong = "neither a manifest nor a saved plan" if path.exists() else "no campaign's name, and no file"
     raise UsageError(f"{value} is {wrong}: name a campaign, its manifest (.yaml) or a saved plan of it")

@@ -7,7 +7,6 @@ reference for what each knob imitates is GMI Cloud's request queue as publicly r
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import types
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from batchrunner.emulator.faults import Scope, known
 from batchrunner.errors import UsageError
+from batchrunner.nearest import nearest
 from batchrunner.values import JSON
 
 
@@ -151,8 +151,8 @@ def _typed(wishes: Mapping[str, JSON]) -> dict[str, Any]:
     hints = get_type_hints(EmulatorConfig)
     for name in wishes:
         if name not in hints:
-            near = difflib.get_close_matches(name, hints, n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(sorted(hints))}"
+            near = nearest(name, hints)
+            hint = f"; did you mean {near}?" if near else f"; there are {', '.join(sorted(hints))}"
             raise UsageError(f"emulator: there is no knob {name!r}{hint}")
     return {name: _read(name, value, hints[name]) for name, value in wishes.items()}
 

@@ -21,6 +21,7 @@ from batchrunner.manifest.pictures import on_this_machine
 from batchrunner.manifest.shots import TAKES_MAX, Listed, ShotBuilder
 from batchrunner.manifest.sources import Sources
 from batchrunner.manifest.tables import Table, TableRow
+from batchrunner.manifest.unknown import Others
 from batchrunner.manifest.wording import Wording
 from batchrunner.manifest.written import Entry, Report, Row
 from batchrunner.values import (
@@ -197,8 +198,8 @@ class Checker:
         report, folder = self._report, self._path.parent
         report.strangers |= references.strangers("image", told, named, self.images, report, folder)
         report.strangers |= references.strangers("prompt", told, words, self.prompts, report, folder)
-        others = (report.unknown("images", self.images, "id"), report.unknown("prompts", self.prompts, "id"))
-        listed = Listed(named, words, *others, report.strangers)
+        unknown = (report.unknown("images", self.images, "id"), report.unknown("prompts", self.prompts, "id"))
+        listed = Listed(named, words, Others(*unknown, report.strangers))
         builder = ShotBuilder(self._builder, listed, self._card, report)
         self.shots = [(builder.shot(row), row) for row in shots]
         self.include = [(builder.shot(row, "take"), row) for row in include]

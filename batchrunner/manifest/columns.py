@@ -7,7 +7,6 @@ section's own keys; a picture field of the model's card; a parameter of the card
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import math
 import re
@@ -18,9 +17,10 @@ from typing import Any
 from batchrunner.cards import Card, load_card
 from batchrunner.files import card_ids
 from batchrunner.manifest.doubts import Path
-from batchrunner.manifest.pictures import SUFFIXES, VIDEO_SUFFIXES, is_address
+from batchrunner.manifest.pictures import MEDIA_SUFFIXES, is_address
 from batchrunner.manifest.scalars import INT_MAX
 from batchrunner.manifest.templates import NAME
+from batchrunner.nearest import nearest
 from batchrunner.values import JSON
 
 KEYS: Mapping[str, Mapping[str, Path]] = {
@@ -42,7 +42,6 @@ PICTURE_LIKE = VIDEO_LIKE | {
     *("filename", "file_name", "filepath", "file_path", "path", "src", "source", "link"),
 }
 WORD_LIKE = frozenset({"words", "prompts", "caption", "captions", "description", "text_prompt", "sentence"})
-FILES = (*SUFFIXES, *VIDEO_SUFFIXES)
 WORDS_MIN = 3  # blanks in a cell that is a sentence, and no name of a column
 ROW_FIRST = "looks like a row, for none of its columns has a known name: the first line names the columns"
 # What spreadsheets write for yes and no, in eight languages of Europe.
@@ -137,8 +136,7 @@ def slip(section: str, name: str, card: Card | None) -> str | None:
     known = [*KEYS[section], *card.parameters["properties"]]
     if section != "prompts":
         known += card.image_fields
-    near = difflib.get_close_matches(name.casefold(), known, n=1, cutoff=0.8)
-    return near[0] if near else None
+    return nearest(name.casefold(), known, 0.8)
 
 
 def missing(section: str, keys: Set[Any], card: Card | None) -> list[Sequence[str]]:
@@ -190,9 +188,9 @@ def meant_for(needed: Sequence[str], names: Sequence[str], card: Card | None) ->
         WORD_LIKE if "prompt" in needed else VIDEO_LIKE if card and card.videos else PICTURE_LIKE | {"image"}
     )
     several = "frames" in needed and card is not None and len(card.image_fields) > 1
-    close = (difflib.get_close_matches(one, list(names), n=1, cutoff=0.7) for one in needed)
+    close = (nearest(one, names, 0.7) for one in needed)
     called = (name for name in names if name.casefold() in like and not several)
-    return next(itertools.chain((one[0] for one in close if one), called), None)
+    return next(itertools.chain(filter(None, close), called), None)
 
 
 def typed(text: str, rule: Mapping[str, Any] | None) -> JSON:
@@ -224,7 +222,9 @@ def _takes_text(rule: Mapping[str, Any], text: str) -> bool:
 def is_row(names: Sequence[str]) -> bool:
     """Tell whether the first line of a table, which has no known name, is a row already."""
     plain = [name.casefold() for name in names]
-    return any(is_address(one) or one.endswith(FILES) or one.count(" ") >= WORDS_MIN for one in plain)
+    return any(
+        is_address(one) or one.endswith(MEDIA_SUFFIXES) or one.count(" ") >= WORDS_MIN for one in plain
+    )
 
 
 def twice(names: Iterable[str]) -> str | None:

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 from batchrunner.cards import Card
+from batchrunner.manifest.characters import Place
 from batchrunner.manifest.columns import (
     KEYS,
     NEEDED,
@@ -73,7 +74,7 @@ def csv_rows(
     understood = any(meant_for(one, sheet.names, card) for one in NEEDED[section]) or not sheet.strange
     if not understood and (lacks := lacking(section, [], sheet.names, card, sheet.listed())):
         raise sheet.error(sheet.header_line, lacks[0][1])  # what each name cannot mean is told for nothing
-    paths = [_column(table, sheet, index) for index in range(len(sheet.names))]
+    paths = [_column(table, sheet, index, place) for index, place in enumerate(sheet.header_places())]
     if "" not in sheet.names:  # it may be the one that is missing
         for needed, what in lacking(section, paths, sheet.names, card, sheet.listed()):
             table.lack((sheet.header_line, 1), what, needed)  # once: each row would only say the same
@@ -120,9 +121,9 @@ def plain_rows(file: TextFile) -> Iterator[dict[str, str]]:
             yield {name: cell for name, cell in named if cell and not name.startswith("#")}
 
 
-def _column(table: Table, sheet: Sheet, index: int) -> Path | None:
+def _column(table: Table, sheet: Sheet, index: int, place: Place) -> Path | None:
     """Return what a column means; None: it is not read."""
-    name, place = sheet.names[index], sheet.place(sheet.header_line, index)
+    name = sheet.names[index]
     if index not in sheet.faults:
         return table.add_column(name, place)
     # Whatever has no name may be anything; of two of one name, either may be meant.

@@ -7,7 +7,7 @@ whether that could be because of what was taken out. What is there, and wrong in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -29,16 +29,17 @@ class Doubts:
         self._lacking: set[Path] = set()
         self._around: set[Path] = set()
         self._told: set[Path] = set()
+        self._at: dict[Path, bool] = {}  # what was asked: rows that are wrong alike ask the same
 
     def whole(self, path: Path) -> None:
         """Take note of a value that is of no use, or that is missing."""
         self._whole.add(path)
-        self._around.update(path[:end] for end in range(len(path)))
+        self._is_in(path[:end] for end in range(len(path)))
 
     def other(self, path: Path) -> None:
         """Take note of a value that can be used, where another one may have been meant."""
         self._other.add(path)
-        self._around.update(path[:end] for end in range(len(path)))
+        self._is_in(path[:end] for end in range(len(path)))
 
     def told(self, path: Path) -> None:
         """Take note of a value that is told as wrong, and is read as what it was plainly meant to be."""
@@ -52,6 +53,7 @@ class Doubts:
         """Move all that is in doubt along with the values that are read as if they stood elsewhere."""
         known = ((self.whole, self._whole), (self.other, self._other), (self.lacking, self._lacking))
         self._whole, self._other, self._lacking, self._around = set(), set(), set(), set()
+        self._at.clear()
         for add, paths in known:
             for path in paths:
                 add(moved(path))
@@ -60,7 +62,11 @@ class Doubts:
     def lacking(self, path: Path) -> None:
         """Take note of a value that may lack parts."""
         self._lacking.add(path)
-        self._around.update(path[:end] for end in range(len(path) + 1))
+        self._is_in(path[:end] for end in range(len(path) + 1))
+
+    def _is_in(self, around: Iterable[Path]) -> None:
+        self._around.update(around)
+        self._at.clear()
 
     def __bool__(self) -> bool:
         """Tell whether there is any."""
@@ -68,7 +74,11 @@ class Doubts:
 
     def at(self, path: Path) -> bool:
         """Tell whether a place is in doubt: itself, or anything in it."""
-        return path in self._around or self.itself(path)
+        if not self:
+            return False  # of most tables nothing is, and each of their rows is asked for many times
+        if path not in self._at:
+            self._at[path] = path in self._around or self.itself(path)
+        return self._at[path]
 
     def itself(self, path: Path) -> bool:
         """Tell whether a place is in doubt itself, or what it is in."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -43,7 +43,7 @@ class Builder:
             pictures = self.pictures(row, told)
             # The name in an address that cannot be used may be nobody's: "view", "file", nothing at all.
             name = name or (name_of(told) if pictures or named != ["url"] else None)
-        elif not self._unsure(row, PICTURE_KEYS):
+        elif not self._report.any_unsure(row, *PICTURE_KEYS):
             what = (
                 f"has both {' and '.join(named)}: leave one empty"
                 if named
@@ -51,7 +51,7 @@ class Builder:
             )
             for key in PICTURE_KEYS:
                 self._report.doubt(row, (key,))
-            self._say(row, (), what)
+            self._report.say(row, (), what)
         return Image(self._id(row, name or ""), pictures, self.words(row), told.get("parameters", NOTHING))
 
     def _id(self, row: Row, name: str) -> str:
@@ -67,7 +67,7 @@ class Builder:
         sources, found = told.get("frames") or (told,), []
         if self._card is not None and len(sources) != len(self._card.image_fields):
             self._report.doubt(row, ("frames",))
-            self._say(row, at, f"the model takes {self._card.takes_files}, not {len(sources)}")
+            self._report.say(row, at, f"the model takes {self._card.takes_files}, not {len(sources)}")
         for number, source in enumerate(sources):
             if not _is_there(source):
                 continue
@@ -76,7 +76,7 @@ class Builder:
                 found.append(one)
             else:
                 kind = "url" if "url" in source else "file"
-                self._say(row, ("frames", number, kind) if "frames" in told else at or (kind,), one)
+                self._report.say(row, ("frames", number, kind) if "frames" in told else at or (kind,), one)
         return tuple(found)
 
     # --- prompts --------------------------------------------------------------------------------------
@@ -85,8 +85,8 @@ class Builder:
         """Return a row's prompt."""
         told = row.told
         text = told.get("text", "")
-        if not text.strip() and not self._unsure(row, ("text",)):
-            self._say(row, ("text",), "must not be empty")
+        if not text.strip() and not self._report.any_unsure(row, "text"):
+            self._report.say(row, ("text",), "must not be empty")
         name = told.get("id")
         if not name and text.strip():
             name = first_words(text) if isinstance(row, Entry) else words_id(text)
@@ -97,7 +97,7 @@ class Builder:
         found: Mapping[str, str] = row.told.get("vars", NOTHING)
         for name, value in found.items():
             if not value.strip():
-                self._say(row, ("vars", name), "is empty: an empty word would end up in a paid prompt")
+                self._report.say(row, ("vars", name), "is empty: an empty word would end up in a paid prompt")
         return found
 
     # --- reports --------------------------------------------------------------------------------------
@@ -107,12 +107,6 @@ class Builder:
         said = reserved(name)
         if said is not None:
             self._report.add(row.problem((key,), said))
-
-    def _say(self, row: Row, path: Path, message: str, *, key: bool = False) -> None:
-        self._report.say(row, path, message, key=key)
-
-    def _unsure(self, row: Row, keys: Iterable[str]) -> bool:
-        return any(self._report.unsure(row, (key,)) for key in keys)
 
 
 def reserved(name: str) -> str | None:

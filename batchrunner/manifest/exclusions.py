@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,10 +11,10 @@ from batchrunner.cards import Card
 from batchrunner.manifest.columns import SEED_WORDS
 from batchrunner.manifest.excluding import applies
 from batchrunner.manifest.expand import matrix_combinations
-from batchrunner.manifest.ids import nearest
 from batchrunner.manifest.references import SHOWN_MAX, hint
-from batchrunner.manifest.unknown import Unknown
+from batchrunner.manifest.unknown import Others
 from batchrunner.manifest.written import Report, Row
+from batchrunner.nearest import nearest
 from batchrunner.sentences import shown
 from batchrunner.values import JSON, Exclude, Manifest, canonical
 
@@ -32,7 +32,8 @@ def read(row: Row, card: Card | None, report: Report) -> Exclude:
     for key in [*parameters]:
         if card is not None and key not in card.parameters["properties"]:
             known = dict.fromkeys([*KEYS, *card.parameters["properties"]])
-            what = f'"{key}" is no key and no parameter{nearest(key, known)}'
+            near = nearest(key.casefold(), known)
+            what = f'"{key}" is no key and no parameter' + (f': did you mean "{near}"?' if near else "")
             what = SEED_WORDS if key == card.seed_field else what
             report.say(row, ("parameters", key), what, key=True)
             del parameters[key]
@@ -41,59 +42,50 @@ def read(row: Row, card: Card | None, report: Report) -> Exclude:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The ids that rows in doubt may have, whether all takes are known; `unsure`: the parameters of which not
-    all values are.
+    """What is known of all jobs: the ids that others may have, and whether all takes are there.
 
-    `named` has `image` where each one that shots name is known, or plainly a slip of one that is; so for
-    `prompt`. `strangers`: names that nobody can have, though not all have names.
+    `unsure`: the parameters of which not all values are known.
     """
 
-    other_images: Unknown
-    other_prompts: Unknown
-    named: frozenset[str]
-    strangers: Collection[tuple[str, str]]
+    others: Others
     takes: bool
     unsure: frozenset[str]
 
-    def nobody(self, key: str, name: str) -> bool:
-        """Tell whether it is certain that no image, or prompt, has a name that is none of the known ones."""
-        other = self.other_images if key == "image" else self.other_prompts
-        return not other.may_be(name) or (key in self.named and (key, name) in self.strangers)
+    @property
+    def all_jobs(self) -> bool:
+        """Whether every job's image, prompt and take are known."""
+        return self.takes and not self.others
 
 
 def check(
-    excludes: Iterable[tuple[Exclude, Row]],
+    excludes: Sequence[tuple[Exclude, Row]],
     manifest: Manifest,
     card: Card | None,
     known: Known,
     report: Report,
 ) -> None:
     """Report every part of an entry that no job of the product and the shots has."""
-    groups = list(_Group.all(manifest)) if manifest.exclude else []
-    images = dict.fromkeys(name for group in groups for name in group.images)
-    prompts = dict.fromkeys(name for group in groups for name in group.prompts)
+    if not excludes:
+        return
+    groups = _Groups(manifest, card)
     for told, row in excludes:
         exclude = told
-        if exclude.image is not None and exclude.image not in images:
-            if known.nobody("image", exclude.image):
-                what = f'no job has the image "{exclude.image}"{hint(exclude.image, images)}'
-                report.say(row, ("image",), what)
-            exclude = replace(exclude, image=None)
-        if exclude.prompt is not None and exclude.prompt not in prompts:
-            if known.nobody("prompt", exclude.prompt):
-                what = f'no job has the prompt "{exclude.prompt}"{hint(exclude.prompt, prompts)}'
-                report.say(row, ("prompt",), what)
-            exclude = replace(exclude, prompt=None)
-        some = [group for group in groups if group.has(exclude)]
+        for key, named, there in (
+            ("image", told.image, groups.images),
+            ("prompt", told.prompt, groups.prompts),
+        ):
+            if named is not None and named not in there:
+                if known.others.nobody(key, named):
+                    report.say(row, (key,), f'no job has the {key} "{named}"{hint(named, there)}')
+                exclude = replace(exclude, image=None) if key == "image" else replace(exclude, prompt=None)
+        some = groups.meeting(exclude)
         if exclude.take is not None and not any(group.has_take(exclude.take) for group in some):
-            paired = not known.other_images and not known.other_prompts
-            if some and known.takes and (paired or not any(one.has_take(exclude.take) for one in groups)):
+            if some and known.takes and (known.all_jobs or not groups.have_take(exclude.take)):
                 report.say(row, ("take",), f"no job is take {exclude.take}: {_takes(some)}")
             exclude = replace(exclude, take=None)
-        found = [] if card is None else list(_parameters(exclude, some, manifest, card))
+        found = groups.parameters(exclude)
         _say_values(exclude, found, row, known, report)
-        known_here = known.takes and not known.other_images and not known.other_prompts
-        known_here = known_here and known.unsure.isdisjoint(exclude.parameters)
+        known_here = known.all_jobs and known.unsure.isdisjoint(exclude.parameters)
         if not known_here or report.unsure(row, ()):
             continue
         if not some:
@@ -143,25 +135,56 @@ def _takes(groups: Sequence[_Group]) -> str:
     return f"the takes are {', '.join(some)}{more}" if several else f"the only take is {some[0]}"
 
 
-def _parameters(
-    exclude: Exclude, groups: Sequence[_Group], manifest: Manifest, card: Card
-) -> Iterator[dict[str, Any]]:
-    """Yield the distinct complete values, of those parameters that an entry names, where it may apply."""
-    seen: set[str] = set()
-    keys = exclude.parameters.keys()
-    for group in groups:
-        if exclude.take is not None and not group.has_take(exclude.take):
-            continue
-        images = _distinct(group.images, exclude.image, keys)
-        prompts = _distinct(group.prompts, exclude.prompt, keys)
+class _Groups:
+    """All groups of a manifest, found by image or prompt: there may be 100,000, and many entries."""
+
+    def __init__(self, manifest: Manifest, card: Card | None) -> None:
+        self._manifest = manifest
+        self._card = card
+        self._all = list(_Group.all(manifest))
+        self.images: dict[str, list[_Group]] = {}
+        self.prompts: dict[str, list[_Group]] = {}
+        for group in self._all:
+            for names, there in ((group.images, self.images), (group.prompts, self.prompts)):
+                for name in names:
+                    there.setdefault(name, []).append(group)
+        self._found: dict[
+            tuple[str | None, str | None, int | None, frozenset[str]], list[dict[str, Any]]
+        ] = {}
+
+    def meeting(self, exclude: Exclude) -> list[_Group]:
+        """Return the groups in which an entry's image and prompt meet."""
+        if exclude.image is not None:
+            return [group for group in self.images[exclude.image] if group.has(exclude)]
+        return self._all if exclude.prompt is None else self.prompts[exclude.prompt]
+
+    def have_take(self, take: int) -> bool:
+        """Tell whether any job is a take."""
+        return any(group.has_take(take) for group in self._all)
+
+    def parameters(self, exclude: Exclude) -> list[dict[str, Any]]:
+        """Return the distinct complete values of the parameters that an entry names, where it may apply."""
+        mark = exclude.image, exclude.prompt, exclude.take, frozenset(exclude.parameters)
+        if mark not in self._found:  # other entries name other values of the same
+            self._found[mark] = [] if self._card is None else list(self._complete(exclude, self._card))
+        return self._found[mark]
+
+    def _complete(self, exclude: Exclude, card: Card) -> Iterator[dict[str, Any]]:
+        seen: set[str] = set()
+        manifest, keys = self._manifest, exclude.parameters.keys()
         unnamed = [key for key in manifest.matrix if key not in keys]
-        for image, prompt in itertools.product(images, prompts):
-            for chosen in matrix_combinations(manifest, {*unnamed, *group.own}):
-                merged = {**manifest.parameters, **image, **prompt, **chosen, **group.own}
-                found = {key: one for key, one in card.complete(merged).items() if key in keys}
-                if (mark := canonical(found)) not in seen:
-                    seen.add(mark)
-                    yield found
+        for group in self.meeting(exclude):
+            if exclude.take is not None and not group.has_take(exclude.take):
+                continue
+            images = _distinct(group.images, exclude.image, keys)
+            prompts = _distinct(group.prompts, exclude.prompt, keys)
+            for image, prompt in itertools.product(images, prompts):
+                for chosen in matrix_combinations(manifest, {*unnamed, *group.own}):
+                    merged = {**manifest.parameters, **image, **prompt, **chosen, **group.own}
+                    found = {key: one for key, one in card.complete(merged).items() if key in keys}
+                    if (mark := canonical(found)) not in seen:
+                        seen.add(mark)
+                        yield found
 
 
 def _distinct(
@@ -170,7 +193,7 @@ def _distinct(
     some = rows.values() if name is None else [rows[name]]
     wanted = set(keys)
     parts = ({key: value for key, value in one.items() if key in wanted} for one in some)
-    return list({canonical(one): one for one in parts}.values())
+    return list({canonical(one) if one else "": one for one in parts}.values())
 
 
 def _say_values(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable
 from typing import TypeVar
 
 from batchrunner.manifest.slugs import is_made_up
@@ -97,9 +96,3 @@ def running_together(
             if rest + prompt in known_prompts:
                 return (short, rest + prompt), (long, prompt)
     return None
-
-
-def nearest(name: str, known: Mapping[str, object]) -> str:
-    """Return a hint at the id that a misspelt one was meant to be."""
-    near = difflib.get_close_matches(name.casefold(), list(known)[:2_000], n=1)
-    return f': did you mean "{near[0]}"?' if near else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import io
 import json
 import re
@@ -12,15 +11,17 @@ from typing import Any
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
+from batchrunner.manifest import tables
 from batchrunner.manifest.characters import NO_CHARACTER, Place
 from batchrunner.manifest.columns import KEYS, meant_for, missing, number, twice
 from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.pictures import is_address
 from batchrunner.manifest.slugs import slug
-from batchrunner.manifest.tables import SPARE, Table, TableRow
+from batchrunner.manifest.tables import Table, TableRow
 from batchrunner.manifest.textfile import ROWS_MAX, WRONG_MAX, ContentError, TextFile
 from batchrunner.manifest.written import Entry, Report
 from batchrunner.manifest.yamlread import DEPTH_MAX
+from batchrunner.nearest import nearest
 
 LOOKED_AT = 80  # characters of a text, for an object that is spread over lines
 _COLLECTIONS = ("frames", "vars", "parameters")  # keys whose values have parts
@@ -156,9 +157,9 @@ class _Reader:
         known = [*KEYS[self._section], *_COLLECTIONS[self._section == "prompts" :]]
         found: dict[str, tuple[str, Sequence[str]]] = {}
         for name, kind in words.items():
-            near = difflib.get_close_matches(name.casefold(), known, n=1)
-            if near and kind in {dict, list}:
-                found[name] = near[0], near
+            near = nearest(name.casefold(), known) if kind in {dict, list} else None
+            if near is not None:
+                found[name] = near, [near]
         several = self._card is not None and len(self._card.image_fields) > 1
         for needed in missing(self._section, keys, self._card):
             if several and "frames" in needed:
@@ -166,8 +167,7 @@ class _Reader:
             left = [name for name in words if name not in found]
             near_one = meant_for(needed, left, self._card)
             if near_one is not None and issubclass(words[near_one], str):
-                meant = difflib.get_close_matches(near_one.casefold(), needed, n=1)
-                found[near_one] = meant[0] if meant else needed[0], needed
+                found[near_one] = nearest(near_one.casefold(), needed) or needed[0], needed
         return found
 
     def _cells(self, line: int, told: Mapping[str, Any]) -> dict[Path, Any]:
@@ -264,7 +264,7 @@ def _problem(path: Path, value: Any) -> str | None:
     if any(NO_CHARACTER.search(one) for one in _texts(value)):
         return "holds an escape that stands for no character"
     match path[0]:
-        case "parameters" | "spare":
+        case "parameters" | tables.SPARE:
             return None
         case "frames":
             good = isinstance(value, dict) and len(value) == 1 and next(iter(value)) in {"url", "file"}
@@ -292,7 +292,7 @@ def _value(path: Path, value: Any) -> Any:
         return slug(unicodedata.normalize("NFC", value))
     if path[0] == "frames" and isinstance(value, str):
         return {"url": value} if is_address(value) else {"file": value}
-    if path[0] in {"parameters", "takes", SPARE}:
+    if path[0] in {"parameters", "takes", tables.SPARE}:
         return _plain(value)
     return str(value) if isinstance(value, str) else value
 

@@ -23,12 +23,11 @@ from batchrunner.manifest.check import Checker, identity
 from batchrunner.manifest.document import Document
 from batchrunner.manifest.heap import uncollected
 from batchrunner.manifest.overall import Overall
-from batchrunner.manifest.pictures import SUFFIXES, VIDEO_SUFFIXES
+from batchrunner.manifest.pictures import MEDIA_SUFFIXES
 from batchrunner.manifest.yamlread import SIZE_MAX, read_on
 from batchrunner.rules.hours import WINDOW, window
 from batchrunner.values import JSON, Limits, Manifest, Notify, NotifyEvent, Price, Recovery
 
-PICTURES = frozenset({*SUFFIXES, *VIDEO_SUFFIXES})
 MANIFESTS = (".yaml", ".yml")
 TABLES = frozenset({".csv", ".tsv", ".jsonl"})
 TWICE_MAX = 1 << 20  # bytes of a manifest that is checked once more for each copy of a key,
@@ -60,7 +59,7 @@ def _refuse_other(path: Path) -> None:
     named = shlex.quote(str(path))
     if path.is_dir():
         raise UsageError(f"{path} is a folder, not a manifest; for its pictures: batchrunner init {named}")
-    if path.suffix.lower() in PICTURES and path.is_file():
+    if path.suffix.lower() in MEDIA_SUFFIXES and path.is_file():
         folder = shlex.quote(str(path.parent))
         raise UsageError(f"{path} is no manifest; for all pictures of its folder: batchrunner init {folder}")
     if path.suffix.lower() in TABLES and path.is_file():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Collection, Sequence
 from functools import cache
@@ -12,13 +11,12 @@ from typing import Any
 from batchrunner.cards import Card
 from batchrunner.files import schema_text
 from batchrunner.manifest.doubts import Path
-from batchrunner.manifest.pictures import SUFFIXES, VIDEO_SUFFIXES, is_address
+from batchrunner.manifest.pictures import MEDIA_SUFFIXES, is_address
 from batchrunner.manifest.slugs import ID_MAX, slug
+from batchrunner.nearest import nearest
 from batchrunner.values import JSON
 
 _KEYS = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl"}
-_FILES = frozenset({*SUFFIXES, *VIDEO_SUFFIXES})
-
 
 # What people call a key that has another name here; the first one counts that is possible where it stands.
 _CALLED = {
@@ -44,7 +42,7 @@ def called(key: str, known: Collection[str]) -> str | None:
 
 def near_key(key: str, known: Collection[str]) -> str | None:
     """Return the key that a misspelt one stands for, or one that has another name here."""
-    return called(key, known) or next(iter(difflib.get_close_matches(key, known, n=1)), None)
+    return called(key, known) or nearest(key, known)
 
 
 @cache
@@ -116,7 +114,7 @@ def _named(section: str, value: str, *, whole: bool) -> JSON:
         return {"url": value}
     if "*" in value:
         return {"glob": value}
-    return {"file": value} if suffix in _FILES else {"glob": f"{value.rstrip('/')}/*.png"}
+    return {"file": value} if suffix in MEDIA_SUFFIXES else {"glob": f"{value.rstrip('/')}/*.png"}
 
 
 def _is_item(schema: Any, value: Any) -> bool:

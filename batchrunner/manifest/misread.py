@@ -44,7 +44,7 @@ _START = re.compile(rf"[ ]*(?:-[ ]+)*(?:(?<=- )(?=[A-Z])|(?:{_KEY}[ ]*:[ ]+)?)")
 _FLOW_KEY = re.compile(rf"[ ]*(?:{_KEY}[ ]*:[ ]+)?")
 _NEXT_KEY = re.compile(rf",[ ]*{_KEY}[ ]*:(?:[ ]|$)")
 _HOLE = re.compile(r"\{[\w.-]+\}")
-_COMMENT = re.compile(r"[ \t]+#")
+COMMENT = re.compile(r"(?<![ \t])[ \t]+#")  # from the first blank on, else a line of blanks takes minutes
 _ENDS = re.compile(r"[ ]*(?:$|#|[,\]}])")  # what follows a quote that closes a text
 _ENDS_THERE = {
     "'": "a ' inside 'single quotes' ends the text there, unless it is doubled",
@@ -116,7 +116,7 @@ def mend(line: str, column: int, said: str) -> Mend | None:
 
 def comment(line: str) -> int | None:
     """Return where a comment begins in a line (from 0), if one plainly does."""
-    found = _COMMENT.search(line)
+    found = COMMENT.search(line)
     return found.end() - 1 if found and not {"'", '"'} & {*line[: found.start()]} else None
 
 
@@ -190,7 +190,7 @@ def _opens(line: str, place: int) -> bool:
 
 
 def _block_end(line: str, place: int) -> int:
-    comment = None if line[place] in "'\"" else _COMMENT.search(line, place)
+    comment = None if line[place] in "'\"" else COMMENT.search(line, place)
     return comment.start() if comment else len(line.rstrip())
 
 

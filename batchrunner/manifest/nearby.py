@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
 from itertools import islice
 from pathlib import Path
 
+from batchrunner.nearest import nearest
+
 HOME = "~"
 HOME_HINT = ": ~ is a word of the shell; name the folder from the manifest's on, or wholly"
+ALIKE = 0.75  # of 1: files of a folder mostly have names that are much alike
 NEAR_MAX = 2_000  # files of a folder that a missing one is held against
 _DRIVE = re.compile(r"[A-Za-z]:\\")
 
@@ -36,8 +38,8 @@ def hint(path: Path) -> str:
         if one != path.name and _composed(one) == _composed(path.name):
             return f': the accents of "{one}" are written otherwise: rename the file, or write its name anew'
     name = path.name.strip("\"'\u201c\u201d\u2018\u2019").casefold()
-    near = difflib.get_close_matches(name, sorted(names), n=1, cutoff=0.75)
-    return f': did you mean "{names[near[0]]}"?' if near else ""
+    near = nearest(name, sorted(names), ALIKE)
+    return f': did you mean "{names[near]}"?' if near else ""
 
 
 def _composed(name: str) -> str:

@@ -15,13 +15,12 @@ from batchrunner.cards import Card
 from batchrunner.manifest import exclusions, references
 from batchrunner.manifest.expand import counts
 from batchrunner.manifest.same import Same
-from batchrunner.manifest.unknown import ANYTHING
+from batchrunner.manifest.unknown import ANYTHING, Others
 from batchrunner.manifest.written import Report, Row
 from batchrunner.values import Exclude, Image, Limits, Manifest, Prompt, Recovery, Shot
 
 Shots = Sequence[tuple[Shot, Row]]
 
-PAIR = ("image", "prompt")
 UNKNOWN = "\0"  # a setting that nobody knows: no value that can be written is the same
 
 
@@ -71,7 +70,7 @@ class Overall:
         exclusions.check(parts.exclude, self.manifest, self._card, known, report)
         if self._card is None:
             return
-        all_known = not known.other_images and not known.other_prompts and known.takes and not known.unsure
+        all_known = known.all_jobs and not known.unsure
         if all_known and report.all_sure("exclude", parts.exclude, ()) and report.all_sure("include", ()):
             self._empty(self._card)
         self._alike(self._card)
@@ -117,12 +116,16 @@ class Overall:
         listed: Mapping[str, Sequence[tuple[Image | Prompt, Row]]]
         listed = {"image": parts.images, "prompt": parts.prompts}
         product = self._sure("product")
-        of_shots = [self._report.unknown("shots", parts.shots, key) if product else ANYTHING for key in PAIR]
+        images, prompts = (
+            (self._report.unknown("shots", parts.shots, key) if product else ANYTHING).beside(
+                self._report.unknown(f"{key}s", rows, "id")
+            )
+            for key, rows in listed.items()
+        )
+        named = {key for key, rows in listed.items() if self._named(key, rows)}
+        strangers = {one for one in self._report.strangers if one[0] in named}
         return exclusions.Known(
-            other_images=of_shots[0].beside(self._report.unknown("images", parts.images, "id")),
-            other_prompts=of_shots[1].beside(self._report.unknown("prompts", parts.prompts, "id")),
-            named=frozenset(key for key, rows in listed.items() if self._named(key, rows)),
-            strangers=self._report.strangers,
+            others=Others(images, prompts, strangers),
             takes=product and all_sure("shots", parts.shots, ("takes",)) and self._sure("takes"),
             unsure=frozenset(
                 key

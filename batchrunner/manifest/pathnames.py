@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from batchrunner.manifest.ids import running_together
 from batchrunner.manifest.naming import FIELDS
 from batchrunner.manifest.templates import TemplateError, fill, names
+from batchrunner.nearest import nearest
 
 _FIELD = re.compile(r"\{\w+\}")
 SUFFIX = ".mp4"
@@ -105,6 +105,6 @@ def _clashing(template: str, wanted: Sequence[str], pairs: Pairs) -> Iterator[st
 
 
 def _unknown(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"did you mean {{{near[0]}}}?" if near else f"there are {', '.join(known)}"
+    near = nearest(name, known)
+    hint = f"did you mean {{{near}}}?" if near else f"there are {', '.join(known)}"
     return f"{{{name}}} is not known here: {hint}"

@@ -25,6 +25,7 @@ _ORDINARY = re.compile(r'https://([a-z0-9.-]+)(/[!"$->@-~]*)(?:[?#][!-~]*)?')  #
 STILL_BRANDS = frozenset({b"heic", b"heix", b"mif1", b"avif"})  # pictures in a container made for films
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".webm", ".mkv", ".avi")
+MEDIA_SUFFIXES = (*SUFFIXES, *VIDEO_SUFFIXES)
 # What neither kind of model takes, and nobody serves the one or the other as.
 OTHER_SUFFIXES = (".html", ".htm", ".gif", ".svg", ".pdf", ".txt", ".zip")
 NO_PICTURES = frozenset({*VIDEO_SUFFIXES, *OTHER_SUFFIXES})

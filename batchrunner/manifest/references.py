@@ -9,33 +9,19 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path as FilePath
 from typing import Any
 
 from batchrunner.manifest.slugs import slug, stem
 from batchrunner.manifest.written import Report, Row
+from batchrunner.nearest import ALIKE, nearest
 from batchrunner.values import Image, Prompt
 
-ALIKE = 0.6  # of 1: from here on a name may be a slip of another one,
-SURE = 0.75  # and from here on it is, whatever the names that are not known
-KNOWN_MAX = 2_000  # names that one is held against
+SURE = 0.75  # of 1: from here on a name is a slip of another one, whatever the names that are not known
+NAMES_MAX = 100  # names that are looked into: so many problems end the reading
 FILES_MAX = 10_000
 SHOWN_MAX = 5
-
-
-def may_be(name: str, told: Mapping[str, Any], known: Collection[str]) -> bool:
-    """Tell whether a name may be that of a row that bears another one's by mistake."""
-    source = told["frames"][0] if isinstance(told.get("frames"), list) and told["frames"] else told
-    picture = source.get("file") or source.get("url") if isinstance(source, dict) else None
-    if not isinstance(picture, str):
-        return not slip(name, known, SURE)
-    own = slug(stem(picture.partition("?")[0]))
-    return difflib.SequenceMatcher(None, own, name).ratio() >= ALIKE
-
-
-def may_find(name: str, pattern: str, folder: FilePath, known: Collection[str]) -> bool:
-    """Tell whether a name may be that of a file that a pattern was meant to find."""
-    return not slip(name, known, SURE) or name in _stems(pattern, folder)
 
 
 def strangers(
@@ -46,7 +32,7 @@ def strangers(
     report: Report,
     folder: FilePath,
 ) -> set[tuple[str, str]]:
-    """Return the names that nobody has, and that nobody can have whose own name is not known.
+    """Return the first names that nobody has, and that nobody can have whose own name is not known.
 
     `key`: `image` or `prompt`; `told`: what names them; `known`, `rows`: those that are listed.
     """
@@ -56,34 +42,49 @@ def strangers(
     unsure = [(part, row) for part, row in rows if report.unsure(row, ("id",))]
     if any(not part.id or known.get(part.id, (part, row))[1] is row for part, row in unsure):
         return set()  # not for the reason that another one has its id
+    borne = [_borne(row.told) for _part, row in unsure]
     patterns = report.unfound.get(section, ())
-    names = {one[key] for one in told if isinstance(one.get(key), str)}
+    files = {name for pattern in patterns for name in _stems(pattern, folder)}
+    anybody = bool(patterns) or None in borne  # a name that no picture bears, or that a file should have
+    names = dict.fromkeys(one[key] for one in told if isinstance(one.get(key), str))
     return {
         (key, name)
-        for name in names - known.keys()
-        if not any(may_be(name, row.told, known) for _part, row in unsure)
-        and not any(may_find(name, one, folder, known) for one in patterns)
+        for name in islice((one for one in names if one not in known), NAMES_MAX)
+        if name not in files
+        and not any(own is not None and _alike(own, name) for own in borne)
+        and not (anybody and not slip(name, known, SURE))
     }
 
 
 def hint(name: str, known: Collection[str]) -> str:
     """Return the end of a sentence on a name that nobody has: the nearest one, else what there is."""
     some = [one for one in known if one]
-    near = difflib.get_close_matches(name.casefold(), some[:KNOWN_MAX], n=1)
+    near = nearest(name.casefold(), some)
     if near or not some:
-        return f': did you mean "{near[0]}"?' if near else ""
+        return f': did you mean "{near}"?' if near else ""
     more = f" and {len(some) - SHOWN_MAX:,} more" if len(some) > SHOWN_MAX else ""
     return f": there {'are' if len(some) > 1 else 'is only'} {', '.join(some[:SHOWN_MAX])}{more}"
 
 
 def slip(name: str, known: Collection[str], alike: float = ALIKE) -> bool:
     """Tell whether a name is a slip of a known one: not where they differ in a number, as rows do."""
-    near = difflib.get_close_matches(name.casefold(), list(known)[:KNOWN_MAX], n=1, cutoff=alike)
-    return bool(near) and _bare(near[0]) != _bare(name.casefold())
+    near = nearest(name.casefold(), known, alike)
+    return near is not None and _without_numbers(near) != _without_numbers(name.casefold())
 
 
-def _bare(name: str) -> str:
+def _without_numbers(name: str) -> str:
     return re.sub("[-_.]*[0-9]+", "", name)
+
+
+def _borne(told: Mapping[str, Any]) -> str | None:
+    """Return the name that a row's picture bears, if it has one."""
+    source = told["frames"][0] if isinstance(told.get("frames"), list) and told["frames"] else told
+    picture = source.get("file") or source.get("url") if isinstance(source, dict) else None
+    return slug(stem(picture.partition("?")[0])) if isinstance(picture, str) else None
+
+
+def _alike(own: str, name: str) -> bool:
+    return difflib.SequenceMatcher(None, own, name).ratio() >= ALIKE
 
 
 def _stems(pattern: str, folder: FilePath) -> set[str]:

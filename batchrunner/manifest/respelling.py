@@ -6,7 +6,6 @@ below it, and keeps its lines. Nothing of it is sent: that it was moved is an er
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,7 @@ from batchrunner.manifest.pictures import is_address
 from batchrunner.manifest.scalars import scalar
 from batchrunner.manifest.shots import SHOT_KEYS
 from batchrunner.manifest.sources import KINDS
+from batchrunner.nearest import only_near
 from batchrunner.values import JSON
 
 CLEAR = 0.65  # how alike two names must be, of 1, for one to be read as the other,
@@ -42,10 +42,8 @@ def clear(key: str, known: Collection[str], there: Mapping[str, object]) -> str 
     """Return the key that a misspelt one plainly stands for: alike to just one that is not there already."""
     if (other := called(key, known)) is not None:
         return other if other not in there else None
-    ratios = sorted(((difflib.SequenceMatcher(None, one, key).ratio(), one) for one in known), reverse=True)
-    if not ratios or ratios[0][0] < CLEAR or ratios[0][1] in there:
-        return None
-    return ratios[0][1] if len(ratios) < 2 or ratios[0][0] - ratios[1][0] >= APART else None
+    near = only_near(key, known, CLEAR, APART)
+    return near if near not in there else None
 
 
 def move(document: Document, moves: Iterable[Move]) -> bool:

@@ -7,7 +7,6 @@ written, at every such place: one look shows all of it.
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from batchrunner.manifest.doubts import GONE, Path
 from batchrunner.manifest.excluding import applies
 from batchrunner.manifest.unused import hole_in_setting
 from batchrunner.manifest.written import SOMETHING, Report, Row
+from batchrunner.nearest import nearest
 from batchrunner.values import JSON, Exclude, Payload, Shot, canonical
 
 COMBINATIONS_MAX = 10_000  # of the matrix, for each image and prompt: more is a slip, and a dear one
@@ -213,8 +213,7 @@ class _Checker:
     def _meant(self, keys: Iterable[str]) -> list[str]:
         """Return the parameters that unknown ones may stand for."""
         properties = self._card.parameters["properties"]
-        near = [difflib.get_close_matches(key, properties, n=1) for key in keys]
-        return [one for found in near for one in found]
+        return [near for key in keys if (near := nearest(key, properties)) is not None]
 
 
 def plainly_right(rule: Mapping[str, Any], value: JSON) -> bool:

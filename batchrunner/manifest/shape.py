@@ -55,10 +55,10 @@ def check(
         raise ManifestError([Problem(name, 1, 1, "", what)])
     doubts = document.doubts
     for _pass in range(DEPTH_MAX):  # what is in a misspelt key may be misspelt too
-        found = _found(document, name, card)
+        found, retold = _found(document, name, card)
         plain = {problem: one for problem, one in found.items() if one.move or one.instead is not KEEP}
         moved = respelling.move(document, [one.move for one in plain.values() if one.move])
-        for one in plain.values():
+        for one in (*plain.values(), *retold):
             if one.instead is not KEEP:
                 respelling.replace(document, one.path, one.instead)
                 moved = True
@@ -68,29 +68,34 @@ def check(
             break
         document.problems.extend(plain)
         card = card or again()
-    for one in found.values():
+    for one in (*found.values(), *retold):
         one.spoil(doubts)
     return list(found)
 
 
-def _found(document: Document, name: str, card: Card | None) -> dict[Problem, Told]:
+def _found(document: Document, name: str, card: Card | None) -> tuple[dict[Problem, Told], list[Told]]:
     """Return what is wrong, each once: of missing keys there is one error each, which names them all.
+
+    And what is wrong with values that are told as wrong already, and as they are read are of no use either.
 
     Raises:
         ManifestError: there is too much.
     """
     found: dict[Problem, Told] = {}
+    retold: list[Told] = []
     doubts = document.doubts
     errors = (one for error in validator().iter_errors(document.data) for one in _told(error, document, card))
     for one in itertools.chain(errors, _parameters(document, card)):
-        known = doubts.spoilt(one.path) or doubts.is_told(one.path)
-        if known or (one.missing and doubts.may_lack(one.path)):
-            continue  # YAML's reader has said it
-        place = document.place(one.path, key=one.is_key)
-        found[Problem(name, *place, path_text(one.path), one.message)] = one
+        if doubts.is_told(one.path):
+            retold.append(one)
+        elif doubts.spoilt(one.path) or (one.missing and doubts.may_lack(one.path)):
+            pass  # YAML's reader has said it
+        else:
+            place = document.place(one.path, key=one.is_key)
+            found[Problem(name, *place, path_text(one.path), one.message)] = one
         if len(found) >= PROBLEMS_MAX:
             raise ManifestError([*document.problems, *found])
-    return found
+    return found, retold
 
 
 def _parameters(document: Document, card: Card | None) -> Iterator[Told]:
@@ -175,7 +180,7 @@ def _told(error: ValidationError, document: Document, card: Card | None) -> Iter
     schema: Any = error.schema
     instance: Any = error.instance
     rule: Any = error.validator_value
-    if path[:1] == ("prompts",) and (text := _bare(instance, schema)) is not None:
+    if path[:1] == ("prompts",) and (text := _text_in_braces(instance, schema)) is not None:
         yield Told(path, f"a text in braces needs quotes: write {text}", spoilt=[path])
     elif error.validator == "additionalProperties":
         known = list(schema.get("properties", {}))
@@ -224,7 +229,7 @@ def _of_value(path: Path, error: ValidationError, document: Document, card: Card
     return Told(path, message, missing=missing, spoilt=[path], other=[path] if axis else [], instead=plainly)
 
 
-def _bare(told: Any, schema: Any) -> str | None:
+def _text_in_braces(told: Any, schema: Any) -> str | None:
     """Return in quotes the words in braces that stand where a prompt's own keys would, if so."""
     known = schema.get("properties", {})
     own = isinstance(told, dict) and known and known.keys().isdisjoint(told) and not _meant(schema, told)

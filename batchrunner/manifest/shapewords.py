@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from itertools import islice
@@ -16,6 +15,7 @@ from batchrunner.manifest.document import Document
 from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.mending import mended, near_key, section_of
 from batchrunner.manifest.respelling import KEEP
+from batchrunner.nearest import nearest
 from batchrunner.values import JSON
 
 # Parameters that the schema's examples name; not every model has them.
@@ -41,8 +41,8 @@ def instead(path: Path, error: ValidationError, document: Document) -> Any:
     rule: Any = error.validator_value
     value: Any = error.instance
     if error.validator == "enum":
-        near = difflib.get_close_matches(str(value), [str(one) for one in rule], n=1)
-        return near[0] if near and near[0] in rule else KEEP
+        near = nearest(str(value), [str(one) for one in rule])
+        return near if near in rule else KEEP
     if error.validator != "type":
         return KEEP
     if "string" in rule and isinstance(value, bool | int | float):
@@ -111,7 +111,7 @@ def _takes(card: Card, name: str, value: Any) -> bool:
 def colon(path: Path, key: str, told: dict[str, Any]) -> str:
     """Return what has most likely happened to a prompt such as `Camera: slow push`, if so."""
     alone = path[:1] == ("prompts",) and len(told) == 1 and isinstance(told[key], str | int | float | None)
-    words = alone and not difflib.get_close_matches(key.casefold(), _KEYS, n=1)
+    words = alone and nearest(key.casefold(), _KEYS) is None
     return "; a text with a colon needs quotes" if words else ""
 
 

@@ -42,10 +42,11 @@ class Sheet:
             whole = "is empty" if not self._file.text.strip() else "begins with an empty line: delete it"
             raise self.error(1, f"{whole}; the first line names the columns")
         plain = [name.casefold() for name in self.names]
+        firsts = {name: index for index, name in reversed([*enumerate(plain)])}
         self.faults = {  # columns that are not read, by number
             index: _column_twice(name) if name else NAMELESS
             for index, name in enumerate(self.names)
-            if not name or plain.index(plain[index]) < index
+            if not name or firsts[plain[index]] < index
         }
         self.strange = known.isdisjoint(plain)
         if self.strange and usual is not None:
@@ -91,20 +92,25 @@ class Sheet:
         except csv.Error as error:
             raise self.error(begin, _broken(str(error))) from error
 
+    def header_places(self) -> list[Place]:
+        """Return where each name of a column begins."""
+        return list(islice(self._places(self.header_line), len(self.names)))
+
     def place(self, line: int, index: int) -> Place:
-        """Walk to a cell: only a problem asks for it, and the header for itself."""
+        """Return where a cell begins, in the record that begins in a line."""
+        return next(islice(self._places(line), index, None), (line, 1))
+
+    def _places(self, line: int) -> Iterator[Place]:
+        """Walk from cell to cell: only problems ask for it, and the header for itself."""
         quoted = False
         first = (match[0] for match in _LINE.finditer(self._file.text))  # no more of them than are looked at
         lines = first if line <= HEADER_MAX else self._lines
+        yield line, 1
         for number, row in enumerate(islice(lines, line - 1, None), line):
-            if index == 0:
-                return number, 1
             for column, char in enumerate(row, 2):
                 quoted ^= char == '"'
-                index -= char == self.separator and not quoted
-                if index == 0:
-                    return number, column
-        return line, 1
+                if char == self.separator and not quoted:
+                    yield number, column
 
     @cached_property
     def _lines(self) -> list[str]:

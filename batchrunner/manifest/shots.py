@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from typing import Any, TypeVar
 
 from batchrunner.cards import Card
@@ -18,8 +16,9 @@ from batchrunner.manifest.pictures import SUFFIXES, is_address
 from batchrunner.manifest.slugs import ID, is_made_up, slug, words_id
 from batchrunner.manifest.sources import also
 from batchrunner.manifest.tables import TableRow
-from batchrunner.manifest.unknown import Unknown
+from batchrunner.manifest.unknown import Others
 from batchrunner.manifest.written import Entry, Report, Row
+from batchrunner.nearest import nearest
 from batchrunner.values import NO_IMAGE, NOTHING, Image, Prompt, Shot
 
 TAKES_MAX = 10_000
@@ -32,7 +31,6 @@ _NO_SHOT = (
     "has neither picture nor prompt: delete the row if it is a heading, a note or a total; "
     "if the text above goes on here, that one lacks its quotes"
 )
-NEAR_MAX = 2_000  # names that a misspelt one is held against
 T = TypeVar("T")
 
 UNKNOWN_IMAGE = Image("", ())
@@ -41,24 +39,11 @@ UNKNOWN_PROMPT = Prompt("", "")
 
 @dataclass(frozen=True)
 class Listed:
-    """The images and prompts that shots may name, each with its row; `other_…`: the ids that others may have.
-
-    `strangers`: what is named and plainly is none of them, though they may not all be known.
-    """
+    """The images and prompts that shots may name, each with its row."""
 
     images: dict[str, tuple[Image, Row]]
     prompts: dict[str, tuple[Prompt, Row]]
-    other_images: Unknown
-    other_prompts: Unknown
-    strangers: Collection[tuple[str, str]] = ()
-
-    def other(self, key: str) -> Unknown:
-        """Return the ids that others may have; `key`: `image` or `prompt`."""
-        return self.other_images if key == "image" else self.other_prompts
-
-    def nobody(self, key: str, name: str) -> bool:
-        """Tell whether it is certain that no image, or no prompt, has a name that is none of those here."""
-        return (key, name) in self.strangers or not self.other(key).may_be(name)
+    others: Others
 
     def brought(self, key: str) -> Mapping[str, frozenset[str]]:
         """Return the names of words and of parameters that any image, or any prompt, has."""
@@ -109,7 +94,7 @@ class ShotBuilder:
         if key == "image" and "image" not in row.told and any(one in row.told for one in PICTURE_KEYS):
             return  # a picture of its own: whatever it is, it brings nothing
         for kind, names in self._listed.brought(key).items():
-            if self._listed.other(key):
+            if self._listed.others.of(key):
                 self._report.doubt(row, (kind,))
             for name in names - row.told.get(kind, NOTHING).keys() - row.told.keys():
                 self._report.doubt(row, (kind, name))
@@ -119,14 +104,14 @@ class ShotBuilder:
         image = row.told.get("image")
         if not isinstance(row, TableRow) or self._card is None or not self._card.image_fields:
             return False
-        if self._unsure(row, ("image", *PICTURE_KEYS, "prompt", "text")):
+        if self._report.any_unsure(row, "image", *PICTURE_KEYS, "prompt", "text"):
             return False
         if row.told and image is None and not row.told.keys() & {"id", "takes", "vars", "parameters"}:
             return False
         ids = image is not None and {image, slug(image)} & self._listed.images.keys()
         if image is not None and (ids or is_address(image) or image.casefold().endswith((*SUFFIXES, *MP4))):
             return False
-        self._say(row, (), _NO_SHOT)
+        self._report.say(row, (), _NO_SHOT)
         return True
 
     def _flat(self, row: Row, takes_key: str) -> Mapping[str, Any]:
@@ -140,17 +125,17 @@ class ShotBuilder:
             if key in keys:
                 continue
             if self._card is not None and key == self._card.seed_field:
-                self._say(row, (key,), SEED_WORDS, key=True)
+                self._report.say(row, (key,), SEED_WORDS, key=True)
             elif self._card is not None and key not in known:
                 near = near_key(key, (*known, *TABLE_KEYS))
                 for path in _perhaps(key, near, self._card):
                     self._report.doubt(row, path)
                 said = frames(key, self._card) or f'unknown key "{key}": {_possible(near, known)}'
-                self._say(row, (key,), said, key=True)
+                self._report.say(row, (key,), said, key=True)
             elif key in row.told.get("parameters", NOTHING):
                 self._report.doubt(row, ("parameters", key))
                 self._report.spare.append(({key: value}, row, ()))
-                self._say(row, (key,), f'"{key}" is told in `parameters` too: leave one out', key=True)
+                self._report.say(row, (key,), f'"{key}" is told in `parameters` too: leave one out', key=True)
             else:
                 found[key] = value
         return found
@@ -160,17 +145,17 @@ class ShotBuilder:
         named = [key for key in IMAGE_KEYS if key in told]
         if self._card is not None and not self._card.image_fields:
             for key in named:
-                self._say(row, (key,), f"{self._card.id} takes no picture: leave it out", key=True)
+                self._report.say(row, (key,), f"{self._card.id} takes no picture: leave it out", key=True)
             return None if named else NO_IMAGE
         if len(named) != 1:
             # A model that nobody knows may take none.
-            if (named or self._card is not None) and not self._unsure(row, ("image", *PICTURE_KEYS)):
+            if (named or self._card is not None) and not self._report.any_unsure(row, "image", *PICTURE_KEYS):
                 what = (
                     f"has both {' and '.join(named)}: leave one out"
                     if named
                     else "has no picture: give it an image, url or file"
                 )
-                self._say(row, (), what)
+                self._report.say(row, (), what)
             return None
         if named == ["image"]:
             name = told["image"]
@@ -181,10 +166,10 @@ class ShotBuilder:
                 return self._own_image(row, "image", {"url": name})
             suffixes, shown = (MP4, ".mp4") if self._builder.word == "video" else (SUFFIXES, ".png or .jpg")
             if not name.casefold().endswith(suffixes):
-                if self._listed.nobody("image", name):
+                if self._listed.others.nobody("image", name):
                     usual = f"it is an id of `images`, an https address, or a file that ends in {shown}"
-                    what = _hint(_near(name, self._listed.images), usual)
-                    self._say(row, ("image",), f'there is no image "{name}": {what}')
+                    what = _hint(nearest(name.casefold(), self._listed.images), usual)
+                    self._report.say(row, ("image",), f'there is no image "{name}": {what}')
                 return None
             return self._own_image(row, "image", {"file": name})
         (key,) = named
@@ -207,12 +192,14 @@ class ShotBuilder:
         if image.id in self._listed.images:
             there = also(self._listed.images[image.id][1], row)
             what = f'the id "{image.id}" of this picture is taken by an image ({there})'
-            self._say(row, (key,), f"{what}: name that one, or list this one under `images` with an id")
+            self._report.say(
+                row, (key,), f"{what}: name that one, or list this one under `images` with an id"
+            )
         elif first.pictures != image.pictures:
             what = f'another picture has the id "{image.id}" already ({also(at, row)})'
             if is_made_up(image.id):
                 what = f"this picture and the one {also(at, row)} have no name to make an id of"
-            self._say(row, (key,), f"{what}: list both under `images` with ids of their own")
+            self._report.say(row, (key,), f"{what}: list both under `images` with ids of their own")
         else:
             self._sound[mark] = image
         return first
@@ -224,22 +211,23 @@ class ShotBuilder:
         if own is not None:
             self._builder.not_reserved(row, own)
         if len(named) != 1:
-            if not self._unsure(row, ("prompt", "text")):
+            if not self._report.any_unsure(row, "prompt", "text"):
                 what = "has both prompt and text: leave one out" if named else "has no prompt: give it one"
-                self._say(row, (), what)
+                self._report.say(row, (), what)
             return None
         (key,) = named
         text = told[key]
         if not text.strip():
-            self._say(row, (key,), "must not be empty")
+            self._report.say(row, (key,), "must not be empty")
             return None
         if key == "prompt" and ID.fullmatch(text.casefold()):
             found = self._listed.prompts.get(text) or self._listed.prompts.get(text.casefold())
             if found is None:
-                if self._listed.nobody("prompt", text):
-                    what = _hint(_near(text, self._listed.prompts), "one word is an id of `prompts`")
+                if self._listed.others.nobody("prompt", text):
+                    near = nearest(text.casefold(), self._listed.prompts)
+                    what = _hint(near, "one word is an id of `prompts`")
                     what = f'there is no prompt "{text}": {what}; for just this word say `text`'
-                    self._say(row, (key,), what)
+                    self._report.say(row, (key,), what)
                 return None
             prompt = self._with_doubts(row, *found)
             return prompt._replace(id=own) if own is not None else prompt
@@ -259,26 +247,15 @@ class ShotBuilder:
             good = all(isinstance(one, int) and 0 <= one < 2**31 for one in told)
             good = good and 0 < len(told) == len(set(told)) <= TAKES_MAX
             told = tuple(told)
-        if not good and not self._unsure(row, ("takes",)):
-            self._say(row, ("takes",), f"must be a whole number from 1 to {TAKES_MAX:,}")
+        if not good and not self._report.any_unsure(row, "takes"):
+            self._report.say(row, ("takes",), f"must be a whole number from 1 to {TAKES_MAX:,}")
         return told if good else None
-
-    def _say(self, row: Row, path: Path, message: str, *, key: bool = False) -> None:
-        self._report.say(row, path, message, key=key)
-
-    def _unsure(self, row: Row, keys: Iterable[str]) -> bool:
-        return any(self._report.unsure(row, (key,)) for key in keys)
 
 
 def _names(parts: Iterable[Image | Prompt]) -> Mapping[str, frozenset[str]]:
     told = [(one.vars, one.parameters) for one in parts]
     words, parameters = (frozenset(name for one in told for name in one[kind]) for kind in (0, 1))
     return {"vars": words, "parameters": parameters}
-
-
-def _near(name: str, known: Iterable[str]) -> str | None:
-    near = difflib.get_close_matches(name.casefold(), list(islice(known, NEAR_MAX)), n=1)
-    return near[0] if near else None
 
 
 def _hint(near: str | None, usual: str) -> str:

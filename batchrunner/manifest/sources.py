@@ -16,7 +16,7 @@ from batchrunner.manifest.folder import GlobError, find
 from batchrunner.manifest.header import names_columns
 from batchrunner.manifest.jsonread import json_rows
 from batchrunner.manifest.slugs import slug, stem
-from batchrunner.manifest.textfile import LINE_END, ContentError, SourceError, TextFile, read_text
+from batchrunner.manifest.textfile import ContentError, SourceError, TextFile, read_text
 from batchrunner.manifest.written import Entry, Report, Row
 
 KINDS = ("csv", "jsonl", "lines", "glob")
@@ -24,18 +24,36 @@ _WITH_ROWS = frozenset({"vars", "parameters"})  # what an entry may say for all 
 _READERS = {"csv": csv_rows, "jsonl": json_rows}
 
 
-class FileRow:
+class _FoundRow:
+    """A row that an entry stands for, which may say words and parameters for all of them."""
+
+    def __init__(self, entry: Entry) -> None:
+        self._entry = entry
+
+    def has(self, path: Path) -> bool:
+        """Tell whether the entry says it."""
+        return self._entry.has(path)
+
+    def unsure(self, path: Path) -> bool:
+        """Tell whether what the entry says for all its rows is in doubt."""
+        return any(self._entry.unsure(path or (kind,)) for kind in _WITH_ROWS if not path or path[0] == kind)
+
+    def _is_of_entry(self, path: Path) -> bool:
+        return path[:1] in {("vars",), ("parameters",)} and self._entry.has(path)
+
+
+class FileRow(_FoundRow):
     """A picture that a pattern found."""
 
     def __init__(self, entry: Entry, file: str) -> None:
-        self._entry = entry
+        super().__init__(entry)
         self.file = file
         name = unicodedata.normalize("NFC", stem(file))
         self.told: Mapping[str, Any] = {**_usual(entry), "file": file, "id": slug(name)}
 
     def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
         """Return a problem at the pattern, or at what its entry says for all its files."""
-        if path[:1] in {("vars",), ("parameters",)} and self._entry.has(path):
+        if self._is_of_entry(path):
             return self._entry.problem(path, message, key=key)
         if path == ("file",):
             return self._entry.problem(("glob",), f"{message}; mend it, or let the pattern leave it out")
@@ -46,42 +64,26 @@ class FileRow:
         """The lines of the manifest."""
         return self._entry.lines
 
-    def has(self, path: Path) -> bool:
-        """Tell whether the entry says it."""
-        return self._entry.has(path)
 
-    def unsure(self, path: Path) -> bool:
-        """Tell whether what the entry says for all its rows is in doubt."""
-        return _unsure(self._entry, path)
-
-
-class LineRow:
+class LineRow(_FoundRow):
     """A prompt on a line of its own."""
 
     def __init__(self, file: TextFile, line: int, text: str, entry: Entry) -> None:
+        super().__init__(entry)
         self._file = file
         self._line = line
-        self._entry = entry
         self.told: Mapping[str, Any] = {**_usual(entry), "text": text}
 
     def problem(self, path: Path, message: str, *, key: bool = False) -> Problem:
         """Return a problem at the line, or at what its entry says for all of them."""
-        if path[:1] in {("vars",), ("parameters",)} and self._entry.has(path):
+        if self._is_of_entry(path):
             return self._entry.problem(path, message, key=key)
         return Problem(self._file.name, self._line, 1, "", message)
 
     @property
     def lines(self) -> Sequence[str]:
         """The lines of the text file."""
-        return LINE_END.split(self._file.text)
-
-    def has(self, path: Path) -> bool:
-        """Tell whether the entry says it."""
-        return self._entry.has(path)
-
-    def unsure(self, path: Path) -> bool:
-        """Tell whether what the entry says for all its rows is in doubt."""
-        return _unsure(self._entry, path)
+        return self._file.lines
 
 
 class Sources:
@@ -170,11 +172,6 @@ class Sources:
 
 def _usual(entry: Entry) -> dict[str, Any]:
     return {key: entry.told[key] for key in _WITH_ROWS if key in entry.told}
-
-
-def _unsure(entry: Entry, path: Path) -> bool:
-    """Tell whether a part of a row that its entry may say is in doubt there."""
-    return any(entry.unsure(path or (kind,)) for kind in _WITH_ROWS if not path or path[0] == kind)
 
 
 def also(first: Row, second: Row) -> str:

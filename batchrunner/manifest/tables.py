@@ -7,7 +7,6 @@ one cell would be paid for.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
 from typing import Any, NamedTuple
 
 from batchrunner.cards import Card
@@ -15,7 +14,7 @@ from batchrunner.errors import Problem
 from batchrunner.manifest.characters import Place
 from batchrunner.manifest.columns import ColumnError, meaning
 from batchrunner.manifest.doubts import GONE, Doubts, Path
-from batchrunner.manifest.textfile import LINE_END, TextFile
+from batchrunner.manifest.textfile import TextFile
 from batchrunner.manifest.written import Entry, Report
 
 SPARE = "spare"  # stands before the name of a column whose parameter has another one already
@@ -53,11 +52,6 @@ class Table:
         self._locate = locate
         self._named = named
         self.usual = {kind: entry.told[kind] for kind in ("vars", "parameters") if entry.told.get(kind)}
-
-    @cached_property
-    def lines(self) -> Sequence[str]:
-        """The lines of the file: only a problem inside a cell asks for them."""
-        return LINE_END.split(self.file.text)
 
     def add_column(self, name: str, place: Place) -> Path | None:
         """Return what a column means; None: it is not read. What is wrong with it is reported."""
@@ -173,7 +167,7 @@ class TableRow(NamedTuple):
     @property
     def lines(self) -> Sequence[str]:
         """The lines of the table."""
-        return self.table.lines
+        return self.table.file.lines
 
     def has(self, path: Path) -> bool:
         """Tell whether the table has the column."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 import re
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from batchrunner.errors import Problem
@@ -31,7 +33,7 @@ _KINDS = {
     b"\xff\xd8\xff": PICTURE,
     b"GIF8": PICTURE,
 }
-LINE_END = re.compile(r"\r\n|\r|\n")
+_LINE_END = re.compile(r"\r\n|\r|\n")
 # UTF-8 that was read as Windows-1252 and written again, as mail and old databases do, and what stands for a
 # letter that was lost: both would be sent, and paid for, as they are.
 _GARBLED_BEGIN = ("\ufffd", "\u00c3", "\u00c2", "\u00e2\u20ac")
@@ -56,13 +58,18 @@ class ContentError(Exception):
         self.problem = problem
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TextFile:
     """A source's text, its name in messages, and the hash of its bytes."""
 
     name: str
     text: str
     sha256: str
+
+    @cached_property
+    def lines(self) -> Sequence[str]:
+        """Its lines: only a problem inside a text asks for them."""
+        return _LINE_END.split(self.text)
 
 
 def read_text(path: Path, told: str) -> TextFile:

@@ -6,7 +6,6 @@ once; and only a prompt that could get too long with the longest words is held a
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 
 from batchrunner.errors import Problem
@@ -16,6 +15,7 @@ from batchrunner.manifest.slugs import is_made_up
 from batchrunner.manifest.tables import TableRow
 from batchrunner.manifest.templates import TemplateError
 from batchrunner.manifest.written import Entry, Report, Row, at_brace
+from batchrunner.nearest import nearest
 from batchrunner.values import NO_IMAGE, NOTHING, Image, Prompt, Shot
 
 URL_SHOWN = 60  # characters of an address in a message about its picture
@@ -87,13 +87,11 @@ class Wording:
     def _images_without(self, name: str) -> tuple[Rows, Rows]:
         """Return the images that lack a word: those without a place for it, and those with an empty cell."""
         if name not in self._lacking:
-            found = [
-                (image, row)
-                for image, row in self._images
-                if name not in image.vars and not self._report.unsure(row, ("vars", name))
-            ]
-            empty = [one for one in found if one[1].has(("vars", name)) and not isinstance(one[1], Entry)]
-            bare = [one for one in found if one not in empty] if empty else found
+            bare, empty = list[tuple[Image, Row]](), list[tuple[Image, Row]]()
+            for image, row in self._images:
+                if name not in image.vars and not self._report.unsure(row, ("vars", name)):
+                    has_cell = row.has(("vars", name)) and not isinstance(row, Entry)
+                    (empty if has_cell else bare).append((image, row))
             self._lacking[name] = bare, empty
         return self._lacking[name]
 
@@ -184,5 +182,5 @@ def _at(row: Row, text: str, index: int, what: str) -> Problem:
 
 
 def _hint(name: str, words: Mapping[str, str]) -> str:
-    near = difflib.get_close_matches(name, list(words), n=1)
-    return f"; did you mean {{{near[0]}}}?" if near else ""
+    near = nearest(name, words)
+    return f"; did you mean {{{near}}}?" if near else ""

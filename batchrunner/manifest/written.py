@@ -88,10 +88,6 @@ class Entry:
         bare = path[:1] in {("parameters",), ("vars",)} and len(path) > 1 and doubts.at((*at, *path[1:]))
         return bare or doubts.at((*at, *path))
 
-    def written(self, path: Path) -> str:
-        """Return a number as it was written: as a word of a prompt, `1.10` must not become 1.1."""
-        return self._document.written[(*self._at, *path)]
-
 
 def at_brace(problem: Problem, lines: Sequence[str], text: str, index: int) -> Problem:
     """Return a problem with a text as one with the brace at an index of it.
@@ -121,7 +117,11 @@ class Report:
         self.spare: list[tuple[Payload, Row, Path]] = []  # parameters told a second time, and at what path
         self.unfound: dict[str, list[str]] = {}  # by section, the patterns that find nothing
         self.strangers: set[tuple[str, str]] = set()  # `image` or `prompt`, and a name that nobody has
-        self._doubts: dict[int, tuple[Row, Doubts]] = {}  # by identity: not every row has a hash
+        # What is in doubt of a row, by identity: not every row has a hash.
+        self._doubts: dict[int, tuple[Row, frozenset[Path]]] = {}
+        self._alike: dict[
+            frozenset[Path], tuple[frozenset[Path], Doubts]
+        ] = {}  # 100,000 rows may be, by one cause
         self._brought: dict[int, list[Row]] = {}  # rows in doubt whose words and parameters others have too
 
     def say(self, row: Row, path: Path, message: str, *, key: bool = False) -> None:
@@ -136,16 +136,26 @@ class Report:
     def doubt(self, row: Row, path: Path) -> None:
         """Take note that a part of a row is wrong, or depends on what is."""
         self.doubtful = True
-        self._doubts.setdefault(id(row), (row, Doubts()))[1].whole(path)
+        _row, known = self._doubts.get(id(row), (row, frozenset()))
+        if (paths := known | {path}) not in self._alike:
+            self._alike[paths] = paths, Doubts()
+            for one in paths:
+                self._alike[paths][1].whole(one)
+        self._doubts[id(row)] = row, self._alike[paths][0]
 
     def unsure(self, row: Row, path: Path) -> bool:
         """Tell whether a part of a row, or anything in it, is in doubt."""
         if not self.doubtful:
             return False
-        if row.unsure(path) or (id(row) in self._doubts and self._doubts[id(row)][1].at(path)):
+        own = self._doubts.get(id(row))
+        if row.unsure(path) or (own is not None and self._alike[own[1]][1].at(path)):
             return True
         brought = self._brought.get(id(row), ()) if path and path[0] in {"vars", "parameters"} else ()
         return any(self.unsure(one, path) for one in brought)
+
+    def any_unsure(self, row: Row, *keys: str) -> bool:
+        """Tell whether any of some parts of a row is in doubt."""
+        return any(self.unsure(row, (key,)) for key in keys)
 
     def bring(self, row: Row, listed: Row) -> None:
         """Take note that a row has the words and parameters of a listed one, which is in doubt."""

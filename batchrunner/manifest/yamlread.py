@@ -38,7 +38,6 @@ AGAIN_MAX = 8 << 20  # by reading once more: characters in all
 
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")  # what the parser counts as the end of a line
 _AFTER_COLON = re.compile(r"([\w-]+):[\xa0\u202f]")
-_COMMENT = re.compile(r"[ \t]+#")
 
 Mended: TypeAlias = tuple[int, int, int]  # from where to where in a line (from 0), how much longer it is
 
@@ -282,7 +281,7 @@ class _Reader:
 
     def _comment(self, end: Any, path: Path) -> None:
         line = self.document.lines[end.line] if end.line < len(self.document.lines) else ""
-        if "#" in line and _COMMENT.match(line, end.column):
+        if "#" in line and misread.COMMENT.match(line, end.column):
             self.document.comments.setdefault(path, self._place(end.line, line.index("#", end.column)))
 
     def _refuse(self, event: Any, path: Path, message: str) -> None:

@@ -182,6 +182,34 @@ def test_bytes_and_lengths_that_no_table_shows_are_told_as_well(case: str, tmp_p
     assert [expected] == said(raw, tmp_path)
 
 
+ZERO = {
+    "campaign": GOOD.replace("night", "007"),
+    "matrix": GOOD.replace("takes: 2", "takes: 2\nmatrix: 007"),
+    "values of an axis": GOOD.replace("takes: 2", "takes: 2\nmatrix: {motion_mode: 007}"),
+    "price": f"{GOOD}price: 007\n",
+    "name": f"{GOOD}output: {{name: 007}}\n",
+    "id": GOOD.replace("id: fox", "id: 007"),
+    "url": GOOD.replace(URL, "url: 007"),
+    "file": GOOD.replace(URL, "file: 007"),
+    "csv": GOOD.replace(
+        '{id: fox, url: "https://example.com/fox.png", vars: {subject: the fox}}', "csv: 007"
+    ),
+    "words": GOOD.replace("{subject: the fox}", "007"),
+    "text": GOOD.replace('"Push in on {subject}"', "007"),
+    "prompts": GOOD[: GOOD.index("  - {id: push")].replace("prompts:", "prompts: 007"),
+    "shot": f"{GOOD}shots: [{{image: 007, prompt: push}}]\n",
+    "exclude": f"{GOOD}exclude: [{{image: 007}}]\n",
+}
+
+
+@pytest.mark.parametrize("case", ZERO)
+def test_a_number_with_a_zero_is_told_wherever_it_stands(case: str, tmp_path: Path) -> None:
+    """It is read on as a number, also where a text, a list or a mapping is needed, and must break nothing."""
+    found = said(ZERO[case].encode(), tmp_path)
+
+    assert 1 == sum("007 begins with a zero" in one for one in found)
+
+
 def test_a_manifest_that_cannot_be_read_is_a_wrong_call(tmp_path: Path) -> None:
     """The cause is the system's own word."""
     with pytest.raises(UsageError, match=r"cannot read the manifest .*: No such file or directory"):
