@@ -158,11 +158,13 @@ def lacking(
     keys = {path[0] for path in paths if path}
     if section == "images" and missing(section, keys, card) and _are_shots(names):
         what = "a table whose rows have a picture and its words goes under `shots:`"
-        return [(NEEDED[section][0], f'there is no column "file", and there are words: {what}; {listed}')]
+        what = f'there is no column "file" or "url", and there are words: {what}; {listed}'
+        return [(NEEDED[section][0], what)]
     found, strange = list[tuple[Sequence[str], str]](), list[Sequence[str]]()
     called = []
     for needed in missing(section, keys, card):
-        name = '" and "'.join(several) if several and "frames" in needed else needed[0]
+        usual = 'file" or "url' if section == "images" else needed[0]
+        name = '" and "'.join(several) if several and "frames" in needed else usual
         if near := meant_for(needed, names, card):
             found.append((needed, f'there is no column "{name}": rename "{near}", or add one; {listed}'))
         else:
