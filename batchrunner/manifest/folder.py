@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeAlias
 
-from batchrunner.manifest.nearby import HOME, HOME_HINT
+from batchrunner.manifest.nearby import HOME, HOME_HINT, folder_meant
 
 FILES_MAX = 100_000
 LOOKED_AT_MAX = 20_000  # files and folders, for a hint
@@ -73,7 +73,7 @@ def _hint(pattern: str, folder: Path, usual: str) -> str:
         kind = "pictures" if usual == "png" else "files"
         return f": {pattern} is a folder; its {kind} are {pattern.rstrip('/')}/*.{usual}"
     if not glob.has_magic(above := pattern.rpartition("/")[0]) and not _is_folder(folder / above):
-        return f": there is no folder {folder / above}"
+        return f": there is no folder {folder / above}{folder_meant(folder / above)}"
     if "[" not in pattern:
         other = re.sub(r"[A-Za-z]", lambda one: f"[{one[0].lower()}{one[0].upper()}]", pattern)
         if some := _files(other, folder):

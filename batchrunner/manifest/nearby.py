@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 
@@ -33,12 +34,26 @@ def hint(path: Path) -> str:
     try:
         names = {one.name.casefold(): one.name for one in islice(path.parent.iterdir(), NEAR_MAX)}
     except OSError:
-        return f": there is no folder {path.parent}"
+        return f": there is no folder {path.parent}{folder_meant(path.parent)}"
     for one in names.values():
         if one != path.name and _composed(one) == _composed(path.name):
             return f': the accents of "{one}" are written otherwise: rename the file, or write its name anew'
-    name = path.name.strip("\"'\u201c\u201d\u2018\u2019").casefold()
-    near = nearest(name, sorted(names), ALIKE)
+    return _near(path.name, names)
+
+
+def folder_meant(folder: Path) -> str:
+    """Return what to say after `there is no folder …`; nothing where nobody can tell."""
+    try:
+        beside = islice(folder.parent.iterdir(), NEAR_MAX)
+        return _near(folder.name, {one.name.casefold(): one.name for one in beside if one.is_dir()})
+    except OSError:
+        return ""
+
+
+def _near(name: str, names: Mapping[str, str]) -> str:
+    """Return the name that is like another one; `names`: as they are, by what they are in small letters."""
+    bare = name.strip("\"'\u201c\u201d\u2018\u2019").casefold()
+    near = nearest(bare, sorted(names), ALIKE)
     return f': did you mean "{names[near]}"?' if near else ""
 
 
