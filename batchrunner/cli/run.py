@@ -215,7 +215,7 @@ def end_lines(ended: Ended) -> Iterator[str]:
         saved = f"{count(tally.spared, 'job')} ({money(tally.spared_micros)})"
         yield f"  {saved} held back, because others like them were refused: see below"
     if tally.swept:
-        paid = f"{count(tally.swept, 'request')} of an earlier run that the state table had lost"
+        paid = f"{count(tally.swept, 'request')} that this state table had lost, or another campaign made"
         yield f"  {paid}: found at the provider and taken over (nothing paid again)"
     if ended.missing:
         named = ", ".join(ended.missing[:MISSING_SHOWN]) + (
