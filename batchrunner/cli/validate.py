@@ -51,7 +51,7 @@ def validate(manifests: tuple[Path, ...], form: str, tries: bool, as_json: bool)
     if form == "json":
         print_json(answers)
     if form == "text":
-        show_notes(notes, None)
+        show_notes(notes, PROBLEMS_MAX)
     elif form == "github":
         for note in notes:
             click.echo(annotation(note, "notice"))

@@ -106,6 +106,7 @@ class Checker:
             *unused.notes(self._tables, entries, self._used),
             *unused.comments(worded),
             *unused.hidden(worded),
+            *unused.listed_as(worded),
         ]
         if (self.images or self.prompts) and self.product() == ((), ()):
             shots = [shot for shot, _row in (*self.shots, *self.include)]

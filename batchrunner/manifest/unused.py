@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
@@ -15,12 +16,18 @@ from batchrunner.manifest import templates
 from batchrunner.manifest.characters import code
 from batchrunner.manifest.columns import slip
 from batchrunner.manifest.slugs import ID
+from batchrunner.manifest.sources import LineRow
 from batchrunner.manifest.tables import Table, TableRow
 from batchrunner.manifest.templates import HOLE
 from batchrunner.manifest.written import Entry, Report, Row
 from batchrunner.values import JSON
 
 UNSEEN = re.compile("[\u200b\u2060\ufeff]")
+
+# A list's bullet or number, or quotes around all of a line: pasted from somewhere else.
+_LISTED = re.compile(
+    '(?:[-*+\u2022\u2013\u2014\u00b7]|[0-9]{1,3}[.)])[ \\t]+|["\u201c](?=[^"\u201c\u201d]*["\u201d]$)'
+)
 
 # Columns that only make sense beside the other half of a pair: images times prompts would be far more clips.
 PAIRED: Mapping[str, frozenset[str]] = {
@@ -109,6 +116,18 @@ def hidden(rows: Iterable[Row]) -> Iterator[Problem]:
             yield row.problem(
                 (key,), f"the invisible character {code(found[0])} is in the text, and would be sent"
             )
+
+
+def listed_as(rows: Iterable[Row]) -> Iterator[Problem]:
+    """Yield the first line of each text file that begins with a list's sign or stands in quotes."""
+    found: dict[str, list[Problem]] = {}
+    for row in rows:
+        if isinstance(row, LineRow) and (sign := _LISTED.match(row.told["text"])) is not None:
+            one = row.problem((), f"begins with {sign[0].strip()}, which would be sent with the words")
+            found.setdefault(one.file, []).append(one)
+    for first, *others in found.values():
+        more = f"; so would the signs of {len(others):,} more lines" if others else ""
+        yield replace(first, message=first.message + more)
 
 
 def notes(tables: Sequence[Table], entries: Iterable[Row], used: Collection[str]) -> Iterator[Problem]:

@@ -102,6 +102,32 @@ def test_the_hook_that_ships_calls_it() -> None:
     assert hook.keys() == {"id", "name", "description", "entry", "language", "types", "files"}
 
 
+def test_of_many_notes_the_first_are_told(tmp_path: Path) -> None:
+    """A table may have a key of its own in each row; and each line of a pasted list begins alike."""
+    shell = Shell(tmp_path)
+    text = (tmp_path / shell.write()).read_text(encoding="utf-8")
+    row = '{{"id": "owl{0}", "url": "https://example.com/{0}.png", "note{0}": "x"}}\n'
+    (tmp_path / "rows.jsonl").write_text("".join(map(row.format, range(120))), encoding="utf-8")
+    (tmp_path / "words.txt").write_text('- Push in\n"Orbit"\n2. Zoom\n"A" to B\n', encoding="utf-8")
+    text = text.replace("images:\n", "images:\n  - {jsonl: rows.jsonl}\n")
+    text = text.replace("prompts:\n", "prompts:\n  - {lines: words.txt}\n")
+    (tmp_path / "night.yaml").write_text(text, encoding="utf-8")
+    done, plan = shell.inside("validate", "night.yaml"), shell.inside("plan", "night.yaml")
+
+    assert (done.code, plan.code) == (0, 0), done.err
+    *first, last = done.err.splitlines()
+    assert (len(first), last) == (100, "note: … and 21 more")
+    *first, last = plan.err.splitlines()
+    assert (len(first), last) == (5, "note: … and 116 more: batchrunner validate tells more of them")
+    told = (
+        "words.txt:1:1: begins with -, which would be sent with the words; so would the signs of 2 more lines"
+    )
+    notes = json.loads(shell.inside("validate", "night.yaml", "--json").out)[0]["notes"]
+    assert told in {
+        f"{Path(one['file']).name}:{one['line']}:{one['column']}: {one['message']}" for one in notes
+    }
+
+
 def test_notes_are_told_and_are_no_errors(tmp_path: Path) -> None:
     """On stderr for people, in JSON, and as notices for GitHub; `plan` tells them before money moves."""
     shell = Shell(tmp_path)
