@@ -15,6 +15,7 @@ from batchrunner.manifest.document import Document
 from batchrunner.manifest.doubts import GONE, Path
 from batchrunner.manifest.entries import Builder, reserved
 from batchrunner.manifest.expand import number_of
+from batchrunner.manifest.findings import Report
 from batchrunner.manifest.naming import USUAL, USUAL_WITHOUT_IMAGES
 from batchrunner.manifest.overall import Overall, Parts, left_out
 from batchrunner.manifest.pictures import on_this_machine
@@ -23,7 +24,7 @@ from batchrunner.manifest.sources import Sources
 from batchrunner.manifest.tables import Table, TableRow
 from batchrunner.manifest.unknown import Others
 from batchrunner.manifest.wording import Wording
-from batchrunner.manifest.written import Entry, Report, Row
+from batchrunner.manifest.written import Entry, Row
 from batchrunner.values import (
     NO_IMAGE,
     Exclude,

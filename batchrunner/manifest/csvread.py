@@ -26,13 +26,14 @@ from batchrunner.manifest.columns import (
     usual_names,
 )
 from batchrunner.manifest.doubts import Path
+from batchrunner.manifest.findings import Report
 from batchrunner.manifest.header import other_separator, separated
 from batchrunner.manifest.pictures import is_address
 from batchrunner.manifest.sheet import Sheet
 from batchrunner.manifest.slugs import slug
 from batchrunner.manifest.tables import Table, TableRow
 from batchrunner.manifest.textfile import ROWS_MAX, WRONG_MAX, ContentError, TextFile
-from batchrunner.manifest.written import Entry, Report
+from batchrunner.manifest.written import Entry
 
 COMPARED_MAX = 50  # rows that are divided by another separator, to see whether it was meant
 WHOLE = {"type": "integer"}

@@ -9,10 +9,11 @@ from typing import Any
 from batchrunner.cards import Card
 from batchrunner.manifest.doubts import GONE, Path
 from batchrunner.manifest.filling import Filling
+from batchrunner.manifest.findings import Report
 from batchrunner.manifest.pictures import name_in
 from batchrunner.manifest.slugs import first_words, is_reserved, slug, stem, words_id
 from batchrunner.manifest.sources import Sources
-from batchrunner.manifest.written import Entry, Report, Row
+from batchrunner.manifest.written import Entry, Row
 from batchrunner.values import NOTHING, Image, Picture, Prompt
 
 PICTURE_KEYS = ("url", "file", "frames")

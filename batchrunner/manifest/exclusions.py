@@ -11,9 +11,10 @@ from batchrunner.cards import Card
 from batchrunner.manifest.columns import SEED_WORDS
 from batchrunner.manifest.excluding import applies
 from batchrunner.manifest.expand import matrix_combinations
+from batchrunner.manifest.findings import Report
 from batchrunner.manifest.references import SHOWN_MAX, hint
 from batchrunner.manifest.unknown import Others
-from batchrunner.manifest.written import Report, Row
+from batchrunner.manifest.written import Row
 from batchrunner.nearest import nearest
 from batchrunner.sentences import shown
 from batchrunner.values import JSON, Exclude, Manifest, canonical

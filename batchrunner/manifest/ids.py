@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterable
 from typing import TypeVar
 
+from batchrunner.manifest.findings import Report
 from batchrunner.manifest.slugs import is_made_up
 from batchrunner.manifest.sources import FileRow, LineRow, also
 from batchrunner.manifest.tables import TableRow
-from batchrunner.manifest.written import Report, Row
+from batchrunner.manifest.written import Row
 
 T = TypeVar("T")
 

@@ -15,11 +15,12 @@ from batchrunner.manifest import tables
 from batchrunner.manifest.characters import NO_CHARACTER, Place
 from batchrunner.manifest.columns import KEYS, meant_for, missing, number, twice
 from batchrunner.manifest.doubts import Path
+from batchrunner.manifest.findings import Report
 from batchrunner.manifest.pictures import is_address
 from batchrunner.manifest.slugs import slug
 from batchrunner.manifest.tables import Table, TableRow
 from batchrunner.manifest.textfile import ROWS_MAX, WRONG_MAX, ContentError, TextFile
-from batchrunner.manifest.written import Entry, Report
+from batchrunner.manifest.written import Entry
 from batchrunner.manifest.yamlread import DEPTH_MAX
 from batchrunner.nearest import nearest
 

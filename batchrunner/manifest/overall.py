@@ -14,9 +14,10 @@ from typing import Any
 from batchrunner.cards import Card
 from batchrunner.manifest import exclusions, references
 from batchrunner.manifest.expand import counts
+from batchrunner.manifest.findings import Report
 from batchrunner.manifest.same import Same
 from batchrunner.manifest.unknown import ANYTHING, Others
-from batchrunner.manifest.written import Report, Row
+from batchrunner.manifest.written import Row
 from batchrunner.values import Exclude, Image, Limits, Manifest, Prompt, Recovery, Shot
 
 Shots = Sequence[tuple[Shot, Row]]

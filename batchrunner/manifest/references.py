@@ -13,8 +13,9 @@ from itertools import islice
 from pathlib import Path as FilePath
 from typing import Any
 
+from batchrunner.manifest.findings import Report
 from batchrunner.manifest.slugs import slug, stem
-from batchrunner.manifest.written import Report, Row
+from batchrunner.manifest.written import Row
 from batchrunner.nearest import ALIKE, nearest
 from batchrunner.values import Image, Prompt
 

@@ -19,10 +19,11 @@ from typing import NamedTuple, TypeVar
 from batchrunner.cards import Card
 from batchrunner.manifest import templates
 from batchrunner.manifest.expand import Expander
+from batchrunner.manifest.findings import Report
 from batchrunner.manifest.places import text_of
 from batchrunner.manifest.seeds import derive_seed
 from batchrunner.manifest.sources import also
-from batchrunner.manifest.written import Report, Row
+from batchrunner.manifest.written import Row
 from batchrunner.values import Image, Job, Manifest, Prompt, Shot, pair_name
 
 SAME = "the same clip as"

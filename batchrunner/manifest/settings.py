@@ -17,8 +17,9 @@ from batchrunner.cards import Card
 from batchrunner.manifest.columns import SEED_WORDS
 from batchrunner.manifest.doubts import GONE, Path
 from batchrunner.manifest.excluding import applies
+from batchrunner.manifest.findings import SOMETHING, Report
 from batchrunner.manifest.unused import hole_in_setting
-from batchrunner.manifest.written import SOMETHING, Report, Row
+from batchrunner.manifest.written import Row
 from batchrunner.nearest import nearest
 from batchrunner.values import JSON, Exclude, Payload, Shot, canonical
 

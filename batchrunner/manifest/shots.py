@@ -11,13 +11,14 @@ from batchrunner.cards import Card
 from batchrunner.manifest.columns import SEED_WORDS
 from batchrunner.manifest.doubts import Path
 from batchrunner.manifest.entries import PICTURE_KEYS, Builder, name_of
+from batchrunner.manifest.findings import Report
 from batchrunner.manifest.mending import frames, near_key
 from batchrunner.manifest.pictures import SUFFIXES, is_address
 from batchrunner.manifest.slugs import ID, is_made_up, slug, words_id
 from batchrunner.manifest.sources import also
 from batchrunner.manifest.tables import TableRow
 from batchrunner.manifest.unknown import Others
-from batchrunner.manifest.written import Entry, Report, Row
+from batchrunner.manifest.written import Entry, Row
 from batchrunner.nearest import nearest
 from batchrunner.values import NO_IMAGE, NOTHING, Image, Prompt, Shot
 

@@ -12,12 +12,13 @@ from batchrunner.cards import Card
 from batchrunner.errors import Problem
 from batchrunner.manifest.csvread import csv_rows
 from batchrunner.manifest.doubts import Path
+from batchrunner.manifest.findings import Report
 from batchrunner.manifest.folder import GlobError, find
 from batchrunner.manifest.header import names_columns
 from batchrunner.manifest.jsonread import json_rows
 from batchrunner.manifest.slugs import slug, stem
 from batchrunner.manifest.textfile import ContentError, SourceError, TextFile, read_text
-from batchrunner.manifest.written import Entry, Report, Row
+from batchrunner.manifest.written import Entry, Row
 
 KINDS = ("csv", "jsonl", "lines", "glob")
 _WITH_ROWS = frozenset({"vars", "parameters"})  # what an entry may say for all its rows

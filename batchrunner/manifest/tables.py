@@ -14,8 +14,9 @@ from batchrunner.errors import Problem
 from batchrunner.manifest.characters import Place
 from batchrunner.manifest.columns import ColumnError, meaning
 from batchrunner.manifest.doubts import GONE, Doubts, Path
+from batchrunner.manifest.findings import Report
 from batchrunner.manifest.textfile import TextFile
-from batchrunner.manifest.written import Entry, Report
+from batchrunner.manifest.written import Entry
 
 SPARE = "spare"  # stands before the name of a column whose parameter has another one already
 

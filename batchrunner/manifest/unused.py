@@ -15,11 +15,12 @@ from batchrunner.errors import Problem
 from batchrunner.manifest import templates
 from batchrunner.manifest.characters import code
 from batchrunner.manifest.columns import slip
+from batchrunner.manifest.findings import Report
 from batchrunner.manifest.slugs import ID
 from batchrunner.manifest.sources import LineRow
 from batchrunner.manifest.tables import Table, TableRow
 from batchrunner.manifest.templates import HOLE
-from batchrunner.manifest.written import Entry, Report, Row
+from batchrunner.manifest.written import Entry, Row
 from batchrunner.values import JSON
 
 UNSEEN = re.compile("[\u200b\u2060\ufeff]")

@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from batchrunner.errors import Problem
 from batchrunner.manifest import templates
 from batchrunner.manifest.doubts import Path
+from batchrunner.manifest.findings import Report
 from batchrunner.manifest.slugs import is_made_up
 from batchrunner.manifest.tables import TableRow
 from batchrunner.manifest.templates import TemplateError
-from batchrunner.manifest.written import Entry, Report, Row, at_brace
+from batchrunner.manifest.written import Entry, Row, at_brace
 from batchrunner.nearest import nearest
 from batchrunner.values import NO_IMAGE, NOTHING, Image, Prompt, Shot
 
