@@ -110,7 +110,8 @@ def mend(line: str, column: int, said: str) -> Mend | None:
             return None
         if (what := _lacks(text) or _name_in_flow(text, said)) is not None:
             quoted = quotes(_inner(text))
-            return Mend(start, end, quoted, f"{what}: write {_cut(quoted)}")
+            rest = " (the # behind it begins a comment)" if COMMENT.match(line, end) else ""
+            return Mend(start, end, quoted, f"{what}: write {_cut(quoted)}{rest}")
     return None
 
 
