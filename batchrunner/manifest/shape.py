@@ -224,7 +224,7 @@ def _of_value(path: Path, error: ValidationError, document: Document, card: Card
         return Told(path, said, spoilt=[path], instead=plain or KEEP)
     missing = error.validator == "minProperties"
     message = value_message(error) + shapewords.meant_or_example(path, error, card)
-    plainly = shapewords.instead(path, error, document)
+    plainly = shapewords.instead(path, error, document, card)
     axis = path[0] == "matrix" and isinstance(plainly, list)  # one value of perhaps many
     return Told(path, message, missing=missing, spoilt=[path], other=[path] if axis else [], instead=plainly)
 

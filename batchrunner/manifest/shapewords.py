@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
@@ -36,7 +37,7 @@ def lacks(key: str, schema: Any) -> str:
     return f'the key "{key}" is missing: add it, such as `{key}: {plain}`'
 
 
-def instead(path: Path, error: ValidationError, document: Document) -> Any:
+def instead(path: Path, error: ValidationError, document: Document, card: Card | None) -> Any:
     """Return the value that a wrong one was plainly meant to be."""
     rule: Any = error.validator_value
     value: Any = error.instance
@@ -50,7 +51,7 @@ def instead(path: Path, error: ValidationError, document: Document) -> Any:
         return document.written.get(path, json.dumps(value)) if word else KEEP
     found = sentences.meant(rule, value)
     found = mended(path, value, rule, error.schema) if found is None else found
-    return KEEP if found is None else found
+    return KEEP if found is None or _no_values(path, found, card) else found
 
 
 def meant_or_example(path: Path, error: ValidationError, card: Card | None) -> str:
@@ -62,8 +63,18 @@ def meant_or_example(path: Path, error: ValidationError, card: Card | None) -> s
     found = mended(path, value, kinds, error.schema)
     if found is None:
         return _example(error, card)
+    if taken := _no_values(path, found, card):
+        return f": such as {json.dumps(taken[:2])}"
     many = isinstance(found, dict) and str(found.get("glob", "")).endswith("/*.png")
     return f": write {_written(found)}{' for a folder' if many and '*' not in value else ''}"
+
+
+def _no_values(path: Path, found: Any, card: Card | None) -> Sequence[JSON]:
+    """Return what a parameter takes where an axis of one value has none of it: `5..10` for [5, 8, 10]."""
+    if path[:1] != ("matrix",) or len(path) != 2 or card is None or _takes(card, str(path[1]), found):
+        return ()
+    taken: Sequence[JSON] = card.parameters["properties"].get(path[1], {}).get("enum", ())
+    return taken
 
 
 def _written(value: JSON) -> str:
