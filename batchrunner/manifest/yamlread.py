@@ -203,7 +203,8 @@ class _Reader:
         if event.anchor is not None:
             self._say(event, path, f"anchors (&{event.anchor}) are not read: leave it out{hint}")
         if event.tag is not None:
-            self._refuse(event, path, f"tags ({event.tag}) are not read: leave it out{hint}")
+            tell = self._refuse if path else self._say  # else all there is would be in doubt
+            tell(event, path, f"tags ({event.tag}) are not read: leave it out{hint}")
 
     def _sequence(self, events: Iterator[Any], path: Path) -> list[JSON]:
         items: list[JSON] = []
