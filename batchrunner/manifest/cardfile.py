@@ -10,6 +10,7 @@ from typing import Any
 from batchrunner import cardrules
 from batchrunner.cards import Card, parse_card
 from batchrunner.errors import ManifestError, Problem, UsageError
+from batchrunner.manifest import notjson
 from batchrunner.manifest.characters import decoded, place_of
 from batchrunner.manifest.document import path_text
 from batchrunner.manifest.doubts import Path
@@ -40,7 +41,8 @@ def read_card(path: FilePath, told: str) -> Card:
         data = json.loads(text)
         places.value(0, ())
     except json.JSONDecodeError as error:
-        problem = Problem(name, error.lineno, error.colno, "", f"not JSON: {_not_json(text, error)}")
+        at, why = notjson.fault(text, error)
+        problem = Problem(name, *place_of(text, at), "", f"not JSON: {why}")
         raise ManifestError([problem]) from error
     except RecursionError as error:
         raise ManifestError([Problem(name, 1, 1, "", "nested too deep")]) from error
@@ -57,21 +59,6 @@ def read_card(path: FilePath, told: str) -> Card:
     if problems:
         raise ManifestError(problems)
     return parse_card(text)
-
-
-def _not_json(text: str, error: json.JSONDecodeError) -> str:
-    """Return what is wrong with a text that is nearly JSON, as people write it by hand."""
-    at = text[error.pos : error.pos + 1]
-    before = text[: error.pos].rstrip()[-1:]
-    if at in {"}", "]"} and before == ",":
-        return f"there is a comma too many before this {at}"
-    if at == "'":
-        return 'a text or key stands in "double quotes"'
-    if at in {"/", "#"}:
-        return "JSON has no comments"
-    if at == '"' and error.msg.startswith("Expecting ',' delimiter"):
-        return "a comma is missing before this"
-    return f"{error.msg[:1].lower()}{error.msg[1:]}"
 
 
 class _Places:

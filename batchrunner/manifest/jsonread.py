@@ -11,7 +11,7 @@ from typing import Any
 
 from batchrunner.cards import Card
 from batchrunner.errors import Problem
-from batchrunner.manifest import tables
+from batchrunner.manifest import notjson, tables
 from batchrunner.manifest.characters import NO_CHARACTER, Place
 from batchrunner.manifest.columns import KEYS, meant_for, missing, number, twice
 from batchrunner.manifest.doubts import Path
@@ -106,8 +106,8 @@ class _Reader:
                 parse_constant=_refused,
             )
         except json.JSONDecodeError as error:
-            what = f"not JSON: {error.msg[:1].lower()}{error.msg[1:]}"
-            self._table.say((line, error.colno), "", what, text)
+            at, why = notjson.fault(text, error)
+            self._table.say((line, at + 1), "", f"not JSON: {why}", text)
             return None
         except _JsonError as error:
             self._table.say((line, 1), "", str(error), text)
