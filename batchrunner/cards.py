@@ -6,7 +6,6 @@ new model is a new file and no new code.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import re
@@ -22,7 +21,7 @@ from jsonschema.exceptions import ValidationError
 from batchrunner.cardrules import faults
 from batchrunner.errors import UsageError
 from batchrunner.files import card_ids, card_text
-from batchrunner.nearest import nearest, only_near
+from batchrunner.nearest import nearest, only_near, some_near
 from batchrunner.sentences import value_message
 from batchrunner.values import JSON, Payload, Price
 
@@ -219,7 +218,7 @@ def load_card(model: str) -> Card:
     known = card_ids()
     if model not in known:
         plain = {name.casefold(): name for name in known}
-        near = [plain[name] for name in difflib.get_close_matches(model.casefold(), plain, n=3, cutoff=0.5)]
+        near = [plain[name] for name in some_near(model.casefold(), plain)]
         hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known)}"
         raise UsageError(f'unknown model "{model}": {hint}')
     return parse_card(card_text(model))

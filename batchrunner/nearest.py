@@ -9,6 +9,7 @@ from itertools import islice
 KNOWN_MAX = 2_000  # names that one is held against: a table may have 100,000
 NAME_MAX = 1_000  # characters; what is longer is a text, and no slip of a name
 ALIKE = 0.6  # of 1: from here on two names are near
+MAYBE = 0.5  # and from here on one of several may be meant
 
 
 def nearest(name: str, known: Iterable[str], alike: float = ALIKE) -> str | None:
@@ -17,6 +18,11 @@ def nearest(name: str, known: Iterable[str], alike: float = ALIKE) -> str | None
         return None
     found = difflib.get_close_matches(name, list(islice(known, KNOWN_MAX)), n=1, cutoff=alike)
     return found[0] if found else None
+
+
+def some_near(name: str, known: Iterable[str]) -> list[str]:
+    """Return up to three known names that may have been meant, the nearest first."""
+    return difflib.get_close_matches(name[:NAME_MAX], list(islice(known, KNOWN_MAX)), n=3, cutoff=MAYBE)
 
 
 def only_near(name: str, known: Collection[str], alike: float, apart: float) -> str | None:

@@ -22,6 +22,7 @@ from batchrunner.errors import CredentialsError, LocalError, OutageError, UsageE
 from batchrunner.exporting import flow
 from batchrunner.files import card_ids
 from batchrunner.manifest.cardfile import read_card
+from batchrunner.nearest import some_near
 from batchrunner.pages import differences, draw
 from batchrunner.providers.base import ProviderError
 from batchrunner.providers.gmi import Gmi
@@ -185,9 +186,7 @@ def _page(asked: Gmi, model: str) -> Mapping[str, Any]:
     except ProviderError as error:
         if error.reason is not Reason.MISSING:
             raise
-        import difflib  # noqa: PLC0415 - only a mistyped model needs it
-
-        near = difflib.get_close_matches(model, asked.models(), n=3, cutoff=0.5)
+        near = some_near(model, asked.models())
         hint = f": did you mean {' or '.join(near)}?" if near else ""
         raise UsageError(f'the provider has no model "{model}"{hint}') from error
 

@@ -30,9 +30,8 @@ class Report:
         self.strangers: set[tuple[str, str]] = set()  # `image` or `prompt`, and a name that nobody has
         # What is in doubt of a row, by identity: not every row has a hash.
         self._doubts: dict[int, tuple[Row, frozenset[Path]]] = {}
-        self._alike: dict[
-            frozenset[Path], tuple[frozenset[Path], Doubts]
-        ] = {}  # 100,000 rows may be, by one cause
+        # The doubts of all rows that have the same ones: 100,000 may, by one cause.
+        self._alike: dict[frozenset[Path], tuple[frozenset[Path], Doubts]] = {}
         self._brought: dict[int, list[Row]] = {}  # rows in doubt whose words and parameters others have too
 
     def say(self, row: Row, path: Path, message: str, *, key: bool = False) -> None:

@@ -83,9 +83,8 @@ def _open_quote(said: str, lines: Sequence[str], place: Place, context: Place) -
         number, begin = context
         quote = lines[number][begin : begin + 1]
         return _closed(lines[number], number, begin, quote) if quote in {"'", '"'} else None
-    opens = not _quotes(line) % 2 or _OPENER.search(
-        line[:column]
-    )  # here, and was read as the end of one above
+    # A quote that opens here was read as the end of one above.
+    opens = not _quotes(line) % 2 or _OPENER.search(line[:column])
     if not opens or not _quotes(line[:column]) % 2:
         return None
     above = next((at for at in range(number - 1, -1, -1) if _quotes(lines[at])), None)
