@@ -10,10 +10,11 @@ import click
 from batchrunner.cli.options import CAMPAIGN, STATE, example
 from batchrunner.cli.text import count, plain
 from batchrunner.errors import UsageError
-from batchrunner.exporting import Exported
-from batchrunner.recreating import export as export_campaign
+from batchrunner.exporting import export as export_campaign
+from batchrunner.recreating import recreate
 from batchrunner.saving import save
-from batchrunner.sidecars import find_like, manifest_folder, read_sidecar, recreate
+from batchrunner.sidecars import find_like, manifest_folder, read_sidecar
+from batchrunner.writing import Exported
 
 SHOWN = 5  # files that are named one by one
 

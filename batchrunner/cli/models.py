@@ -19,7 +19,6 @@ from batchrunner.cli.options import JSON_OUTPUT, example, print_json
 from batchrunner.cli.reach import access
 from batchrunner.cli.text import count, money, plain
 from batchrunner.errors import CredentialsError, LocalError, OutageError, UsageError
-from batchrunner.exporting import flow
 from batchrunner.files import card_ids
 from batchrunner.manifest.cardfile import read_card
 from batchrunner.nearest import some_near
@@ -27,6 +26,7 @@ from batchrunner.pages import differences, draw
 from batchrunner.providers.base import ProviderError
 from batchrunner.providers.gmi import Gmi
 from batchrunner.values import JSON, Reason
+from batchrunner.writing import flow
 
 DISAGREE = 4  # as in `audit`: something that a person has to settle
 PROVIDER = click.option(
