@@ -173,6 +173,12 @@ def test_a_table_that_was_only_saved_anew_is_what_was_planned(tmp_path: Path) ->
         assert (shell.ledger()["accepted"], shell.charged_at_most_once()) == (6, True)
 
 
+def rule(folder: Path, state: str, *, where: str) -> None:
+    """Let jobs be in a state, as a run would leave them."""
+    with closing(sqlite3.connect(folder / "state" / "night.db")) as db, db:
+        db.execute(f"UPDATE jobs SET state = ? WHERE {where}", [state])
+
+
 def sorted_anew(folder: Path) -> None:
     """Let the rows of a table stand in another order."""
     head, *rows = TABLES["rows/images.csv"].splitlines()
@@ -204,13 +210,11 @@ def test_a_plan_of_some_jobs_is_refused_where_an_order_hides_which(tmp_path: Pat
     shell = Shell(tmp_path, "http://127.0.0.1:1", "key")
     with_tables(tmp_path)
     shell.inside("plan", "night.yaml", "--record")
-    with closing(sqlite3.connect(tmp_path / "state" / "night.db")) as db, db:
-        db.execute("UPDATE jobs SET state = 'failed' WHERE image = 'fox'")
+    rule(tmp_path, "failed", where="image = 'fox'")
     shell.inside("plan", "night.yaml", "-o", "night.plan")
     sorted_anew(tmp_path)
     known = shell.inside("run", "night.plan", "--dry-run")
-    with closing(sqlite3.connect(tmp_path / "state" / "night.db")) as db, db:
-        db.execute("UPDATE jobs SET state = 'done' WHERE position = 4")
+    rule(tmp_path, "done", where="position = 4")
     unsure = shell.inside("run", "night.plan", "--dry-run")
 
     assert known.code == 0
@@ -255,8 +259,7 @@ def test_a_plan_that_held_is_looked_at_again_once_something_has_happened(tmp_pat
     """By whoever uses it from Python: a failed job that was let go meanwhile is none that was planned."""
     shell = Shell(tmp_path)
     shell.inside("plan", shell.write(), "--record")
-    with closing(sqlite3.connect(tmp_path / "state" / "night.db")) as db, db:
-        db.execute("UPDATE jobs SET state = 'failed' WHERE position = 1")
+    rule(tmp_path, "failed", where="position = 1")
     saved(shell)
     campaign = Campaign(tmp_path / "night.yaml", state=tmp_path / "state")
     bill = read_bill(tmp_path / "night.plan")
@@ -339,8 +342,7 @@ def test_a_changed_row_of_a_job_that_is_done_is_seen_too(tmp_path: Path) -> None
     shell = Shell(tmp_path, "http://127.0.0.1:1", "key")
     with_tables(tmp_path)
     shell.inside("plan", "night.yaml", "--record")
-    with closing(sqlite3.connect(tmp_path / "state" / "night.db")) as db, db:
-        db.execute("UPDATE jobs SET state = 'done' WHERE image = 'fox'")
+    rule(tmp_path, "done", where="image = 'fox'")
     shell.inside("plan", "night.yaml", "-o", "night.plan")
     table = TABLES["rows/images.csv"].replace("fox.png", "elk.png")
     (tmp_path / "rows" / "images.csv").write_text(table, encoding="utf-8")
